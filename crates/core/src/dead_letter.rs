@@ -1,0 +1,130 @@
+//! Dead letters: events that could not be processed, kept whole with the reason.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::{Error, ErrorClass, Event, Meta, Timestamp};
+
+/// Why an event became a dead letter; the label `reason` of `sluicebox_dead_letter_events_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A rule failed on it.
+    Script,
+    /// It does not have the shape that a schema asks for.
+    Validation,
+    /// The destination refused it for good.
+    Rejected,
+    /// It is larger than the destination takes.
+    TooLarge,
+    /// It is not JSON, or lacks what every event must have.
+    Parse,
+    /// An enrichment failed and `on_error: dead_letter` is set.
+    Lookup,
+    /// A rule called `dead_letter("…")`.
+    Explicit,
+}
+
+impl Reason {
+    /// Every reason, for counters that exist from the start.
+    pub const ALL: [Self; 7] = [
+        Self::Script,
+        Self::Validation,
+        Self::Rejected,
+        Self::TooLarge,
+        Self::Parse,
+        Self::Lookup,
+        Self::Explicit,
+    ];
+
+    /// The word that users see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Script => "script",
+            Self::Validation => "validation",
+            Self::Rejected => "rejected",
+            Self::TooLarge => "too_large",
+            Self::Parse => "parse",
+            Self::Lookup => "lookup",
+            Self::Explicit => "explicit",
+        }
+    }
+}
+
+/// What went wrong with one event, with the place in a rule where there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterError {
+    /// One sentence.
+    pub message: String,
+    /// The rule's file, as the pipeline names it.
+    pub file: Option<String>,
+    /// Line in that file, from 1.
+    pub line: Option<usize>,
+    /// Column in that line, from 1.
+    pub column: Option<usize>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl DeadLetterError {
+    /// An error without a place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+}
+
+impl From<&Error> for DeadLetterError {
+    fn from(error: &Error) -> Self {
+        Self { message: error.chain(), help: error.help().map(str::to_owned), ..Self::default() }
+    }
+}
+
+/// One dead letter; at most one exists for a (component, `meta.id`).
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// When it was made.
+    pub time: Timestamp,
+    /// The component that gave up.
+    pub component: SmolStr,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Why, in a sentence.
+    pub error: DeadLetterError,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The event's envelope.
+    pub meta: Meta,
+    /// The event as it reached the component: JSON text, or whatever bytes the upstream sent.
+    pub event: Bytes,
+}
+
+impl DeadLetter {
+    /// A dead letter for `event` as it stands.
+    pub fn new(
+        component: &str,
+        event: &Event,
+        reason: Reason,
+        error: DeadLetterError,
+        time: Timestamp,
+    ) -> Self {
+        Self {
+            time,
+            component: component.into(),
+            reason,
+            error,
+            attempts: 1,
+            meta: event.meta().clone(),
+            event: event.json(),
+        }
+    }
+
+    /// The reason for an error that a sink gave for one event.
+    pub fn reason_of(error: &Error) -> Reason {
+        match (error.class(), error.reason()) {
+            (_, "too_large") => Reason::TooLarge,
+            (ErrorClass::Script, _) => Reason::Script,
+            _ => Reason::Rejected,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The vocabulary of Sluicebox: events, batches, cursors, tokens, the component traits, the one error, the registry.
+//!
+//! Floor 0 of the house: everything else imports this crate and it imports none of them. Invariant: no runtime, no
+//! I/O, no clock of its own. Time and chance reach a component through [`Context`], so that a simulator can own them.
+//!
+//! A component is a configuration struct that implements [`SourceSpec`], [`TransformSpec`] or [`SinkSpec`] and one
+//! `register` line; built-in components use exactly this API.
+
+mod backoff;
+mod batch;
+mod context;
+mod cursor;
+mod dead_letter;
+mod delivery;
+mod environment;
+mod error;
+mod event;
+mod frontier;
+mod located;
+mod meta;
+mod options;
+mod problem;
+mod registry;
+mod secret;
+mod sink;
+mod source;
+mod spec;
+mod store;
+mod timestamp;
+mod token;
+mod transform;
+mod units;
+
+pub use backoff::Backoff;
+pub use batch::{Batch, Gap, Pace, Reject};
+pub use context::{CheckContext, Context, ScriptFiles, Shared};
+pub use cursor::{Cursor, Position};
+pub use dead_letter::{DeadLetter, DeadLetterError, Reason};
+pub use delivery::{Delivery, DeliverySupport, SourceClass};
+pub use environment::{Chance, Clock, Environment};
+pub use error::{Error, ErrorClass, Result};
+pub use event::{Event, InvalidEvent};
+pub use frontier::{Frontier, Safe};
+pub use located::Located;
+pub use meta::{LookupStatus, Meta};
+pub use options::{BatchOptions, BufferOptions, RetryOptions};
+pub use problem::Problem;
+pub use registry::{
+    ComponentKind, ComponentType, ConditionCheck, ParseProblem, Registry, SinkType, SourceType, TransformType,
+};
+pub use secret::Secret;
+pub use sink::{
+    BuiltSink, Committed, Opened, Rejected, ResumableSink, Shard, Sink, TransactionalSink, Window, Written,
+};
+pub use source::{Committer, Source};
+pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
+pub use store::{CheckpointStore, Commit, PartitionRecord, SinkRecord, State};
+pub use timestamp::Timestamp;
+pub use token::{SlotListener, Token, Verdict};
+pub use transform::{DiscardReason, Outputs, Transform, TransformOutcome};
+pub use units::{ByteSize, Period};

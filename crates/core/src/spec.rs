@@ -1,0 +1,172 @@
+//! Specs: the configuration struct of a component is its only declaration.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    BuiltSink, CheckContext, Context, DeliverySupport, Problem, Result, Source, SourceClass, Transform,
+};
+
+/// Declares a source: its doc comment is the reference page, its fields the option table.
+///
+/// Derive `Deserialize` with `deny_unknown_fields` and `JsonSchema`; give defaults with `serde(default = …)` and
+/// examples with `schemars(example = …)`. No `flatten`, `untagged` or internal `tag`: each loses the place of an error.
+#[async_trait]
+pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The `type:` in a pipeline file.
+    const TYPE: &'static str;
+
+    /// How it may be polled.
+    fn class(&self) -> SourceClass;
+
+    /// Everything wrong with the values that the types cannot say. Pure.
+    fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Builds the source of one account.
+    ///
+    /// # Errors
+    /// `Config` if it cannot be built as configured.
+    async fn build(self, cx: &Context) -> Result<Box<dyn Source>>;
+}
+
+/// Declares a transform; see [`SourceSpec`].
+#[async_trait]
+pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The `type:` in a pipeline file.
+    const TYPE: &'static str;
+
+    /// Everything wrong with the values that the types cannot say. Pure.
+    fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Names of outputs beside the main one.
+    fn outputs(&self, _cx: &CheckContext<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether `when:` is this transform's own condition (`filter`): what does not match is discarded instead of
+    /// passed on unchanged.
+    fn when_discards() -> bool {
+        false
+    }
+
+    /// Builds the one instance that serves every partition. `files` reads scripts.
+    ///
+    /// # Errors
+    /// `Config` if it cannot be built as configured.
+    async fn build(self, cx: &Context, files: &dyn crate::ScriptFiles) -> Result<Box<dyn Transform>>;
+}
+
+/// Declares a sink; see [`SourceSpec`].
+#[async_trait]
+pub trait SinkSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The `type:` in a pipeline file.
+    const TYPE: &'static str;
+
+    /// What it can promise as configured.
+    fn delivery(&self) -> DeliverySupport;
+
+    /// Everything wrong with the values that the types cannot say. Pure.
+    fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Connects and builds.
+    ///
+    /// # Errors
+    /// `Config` if it cannot be built as configured.
+    async fn build(self, cx: &Context) -> Result<BuiltSink>;
+}
+
+/// A parsed source configuration of any type.
+#[async_trait]
+pub trait AnySource: Send + Sync {
+    /// See [`SourceSpec::class`].
+    fn class(&self) -> SourceClass;
+    /// See [`SourceSpec::check`].
+    fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
+    /// See [`SourceSpec::build`].
+    ///
+    /// # Errors
+    /// As there.
+    async fn build(self: Box<Self>, cx: &Context) -> Result<Box<dyn Source>>;
+}
+
+/// A parsed transform configuration of any type.
+#[async_trait]
+pub trait AnyTransform: Send + Sync {
+    /// See [`TransformSpec::check`].
+    fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
+    /// See [`TransformSpec::outputs`].
+    fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String>;
+    /// See [`TransformSpec::build`].
+    ///
+    /// # Errors
+    /// As there.
+    async fn build(
+        self: Box<Self>,
+        cx: &Context,
+        files: &dyn crate::ScriptFiles,
+    ) -> Result<Box<dyn Transform>>;
+}
+
+/// A parsed sink configuration of any type.
+#[async_trait]
+pub trait AnySink: Send + Sync {
+    /// See [`SinkSpec::delivery`].
+    fn delivery(&self) -> DeliverySupport;
+    /// See [`SinkSpec::check`].
+    fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
+    /// See [`SinkSpec::build`].
+    ///
+    /// # Errors
+    /// As there.
+    async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSink>;
+}
+
+#[async_trait]
+impl<S: SourceSpec> AnySource for S {
+    fn class(&self) -> SourceClass {
+        SourceSpec::class(self)
+    }
+    fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
+        SourceSpec::check(self, cx)
+    }
+    async fn build(self: Box<Self>, cx: &Context) -> Result<Box<dyn Source>> {
+        SourceSpec::build(*self, cx).await
+    }
+}
+
+#[async_trait]
+impl<T: TransformSpec> AnyTransform for T {
+    fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
+        TransformSpec::check(self, cx)
+    }
+    fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String> {
+        TransformSpec::outputs(self, cx)
+    }
+    async fn build(
+        self: Box<Self>,
+        cx: &Context,
+        files: &dyn crate::ScriptFiles,
+    ) -> Result<Box<dyn Transform>> {
+        TransformSpec::build(*self, cx, files).await
+    }
+}
+
+#[async_trait]
+impl<K: SinkSpec> AnySink for K {
+    fn delivery(&self) -> DeliverySupport {
+        SinkSpec::delivery(self)
+    }
+    fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
+        SinkSpec::check(self, cx)
+    }
+    async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSink> {
+        SinkSpec::build(*self, cx).await
+    }
+}

@@ -1,0 +1,101 @@
+//! Where checkpoints lie: one record of state per pipeline, committed atomically.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use crate::{DeadLetter, Position, Result, Timestamp};
+
+/// Durable state of one pipeline. The engine alone writes it.
+#[async_trait]
+pub trait CheckpointStore: Send + Sync {
+    /// Everything that is stored, read once at start.
+    ///
+    /// # Errors
+    /// `State` if it is torn, flipped, or written by a newer version: the pipeline refuses to start afresh.
+    async fn load(&self) -> Result<State>;
+
+    /// Makes a commit durable, whole or not at all. Dead letters that exist already (same component and `meta.id`)
+    /// are left as they are.
+    ///
+    /// # Errors
+    /// Retryable if the disk is full or busy; `Fenced` if another process owns the state.
+    async fn commit(&self, commit: Commit) -> Result<()>;
+}
+
+/// What a pipeline remembers.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The highest ownership epoch so far.
+    pub epoch: u64,
+    /// By source and account.
+    pub partitions: Vec<PartitionRecord>,
+    /// By sink name.
+    pub sinks: BTreeMap<SmolStr, SinkRecord>,
+}
+
+/// The checkpoint of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionRecord {
+    /// The source component's name.
+    pub source: SmolStr,
+    /// The account.
+    pub partition: SmolStr,
+    /// The epoch that wrote it.
+    pub epoch: u64,
+    /// Sequence number of the safe cursor.
+    pub safe_seq: u64,
+    /// The safe cursor; `None` where the source has none yet.
+    pub cursor: Option<Bytes>,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+    /// Event time of the newest event that it covers.
+    pub newest_event: Option<Timestamp>,
+    /// Why the partition is paused, if it is.
+    pub paused: Option<SmolStr>,
+    /// Set when a person moved the cursor: positions that sinks recorded under an earlier epoch no longer count.
+    pub floor_epoch: u64,
+}
+
+/// What the checkpoint remembers of one sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkRecord {
+    /// The mark of a resumable sink.
+    pub mark: Option<Bytes>,
+    /// Positions: the truth for a resumable sink; for a transactional one what its destination had committed, so that
+    /// a destination restored from a backup is noticed.
+    pub positions: Vec<Position>,
+}
+
+/// One atomic change of the state.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// A new ownership epoch, at start.
+    pub epoch: Option<u64>,
+    /// Checkpoints to replace.
+    pub partitions: Vec<PartitionRecord>,
+    /// Sink records to replace: the mark if it is given, and each position by its partition.
+    pub sinks: Vec<(SmolStr, SinkRecord)>,
+    /// Dead letters to add.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+impl Commit {
+    /// Adds another commit to this one; later records win. Group commit is this.
+    pub fn merge(&mut self, later: Self) {
+        self.epoch = later.epoch.or(self.epoch);
+        self.partitions.extend(later.partitions);
+        self.sinks.extend(later.sinks);
+        self.dead_letters.extend(later.dead_letters);
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.epoch.is_none()
+            && self.partitions.is_empty()
+            && self.sinks.is_empty()
+            && self.dead_letters.is_empty()
+    }
+}
