@@ -1,0 +1,51 @@
+//! Why an emulator could not be started or asked for something.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why an emulator did not start, or did not understand what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmulatorError {
+    /// The name is none of the APIs.
+    #[error("no API is called `{name}`: expected `opentrain` or `zenzap`")]
+    UnknownApi {
+        /// The name that was given.
+        name: String,
+    },
+    /// The address can be reached from other machines.
+    #[error("refusing to listen on {address}: an emulator serves this machine only, give a loopback address")]
+    NotLoopback {
+        /// The address that was given.
+        address: SocketAddr,
+    },
+    /// There is nobody to serve.
+    #[error("an emulator needs at least one account")]
+    NoAccounts,
+    /// The rate is negative or no number.
+    #[error("the rate must be 0 or more events per second, not {rate}")]
+    Rate {
+        /// The rate that was given.
+        rate: f64,
+    },
+    /// The address could not be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address that was given.
+        address: SocketAddr,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The feed could not be generated before the start.
+    #[error("the events could not be generated")]
+    Generate,
+    /// The text is no fault specification.
+    #[error("`{text}` is not a fault: {reason}")]
+    Fault {
+        /// The text that was given.
+        text: String,
+        /// What was expected.
+        reason: String,
+    },
+}

@@ -1,0 +1,123 @@
+//! What an emulator is asked to be: which API, how many events, how fast, how strict and how broken.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::EmulatorError;
+use crate::faults::Fault;
+
+/// An API that can be emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// The marketplace: `GET /api/public/v1/updates`, polled with a numeric cursor.
+    OpenTrain,
+    /// The team chat: `GET /v2/updates`, long-polled with an opaque offset.
+    Zenzap,
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::OpenTrain => "opentrain",
+            Self::Zenzap => "zenzap",
+        })
+    }
+}
+
+impl FromStr for Api {
+    type Err = EmulatorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "opentrain" => Ok(Self::OpenTrain),
+            "zenzap" => Ok(Self::Zenzap),
+            _ => Err(EmulatorError::UnknownApi { name: text.to_owned() }),
+        }
+    }
+}
+
+/// How a Zenzap bot is set up to receive its updates; polling one that is in webhook mode answers 409.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryMode {
+    /// Updates are polled.
+    Polling,
+    /// Updates are pushed, hence cannot be polled.
+    Webhook,
+}
+
+/// Everything that can be chosen before [`start`](crate::start); begin with [`Options::new`] and set fields.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The API to serve.
+    pub api: Api,
+    /// Where to listen; only loopback addresses are accepted, port 0 takes a free one. Default `127.0.0.1:0`.
+    pub listen: SocketAddr,
+    /// How many events the feed of each account holds in total. Default 1000.
+    pub events: u64,
+    /// Events that become visible per second and account; 0 shows all at once. Default 0.
+    pub rate: f64,
+    /// The seed of everything that is generated; equal seeds give equal bytes. Default 1.
+    pub seed: u64,
+    /// Faults that are on from the start. Default none.
+    pub faults: Vec<Fault>,
+    /// How many accounts are served, each with credentials and a feed of its own. Default 1.
+    pub accounts: u32,
+    /// How long an OAuth access token lives (Zenzap). Default one hour.
+    pub token_lifetime: Duration,
+    /// The scopes that every credential holds; `None` means all that the API knows. Default `None`.
+    pub scopes: Option<Vec<String>>,
+    /// Waited before every answer. Default zero.
+    pub latency: Duration,
+    /// How many of the newest visible updates stay addressable (Zenzap); an older offset is answered 409. Default all.
+    pub retention: Option<u64>,
+    /// The delivery mode of the bot (Zenzap). Default polling.
+    pub delivery_mode: DeliveryMode,
+    /// How far the clock of the server is ahead of the clock of this machine, in seconds; negative is behind. Default 0.
+    pub clock_skew: i64,
+    /// Requests that an account may make in a minute before it is answered 429. Default no limit.
+    pub requests_per_minute: Option<u32>,
+    /// Generate every event before [`start`](crate::start) returns, instead of when it is first needed. Default off.
+    pub prerender: bool,
+}
+
+impl Options {
+    /// The defaults named at each field.
+    pub fn new(api: Api) -> Self {
+        Self {
+            api,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            events: 1000,
+            rate: 0.0,
+            seed: 1,
+            faults: Vec::new(),
+            accounts: 1,
+            token_lifetime: Duration::from_secs(3600),
+            scopes: None,
+            latency: Duration::ZERO,
+            retention: None,
+            delivery_mode: DeliveryMode::Polling,
+            clock_skew: 0,
+            requests_per_minute: None,
+            prerender: false,
+        }
+    }
+
+    /// Refuses what cannot be served: an address beyond this machine, no account, a rate that is no rate.
+    pub(crate) fn check(&self) -> Result<(), EmulatorError> {
+        if !self.listen.ip().is_loopback() {
+            return Err(EmulatorError::NotLoopback { address: self.listen });
+        }
+        if self.accounts == 0 {
+            return Err(EmulatorError::NoAccounts);
+        }
+        if !self.rate.is_finite() || self.rate < 0.0 {
+            return Err(EmulatorError::Rate { rate: self.rate });
+        }
+        Ok(())
+    }
+}
