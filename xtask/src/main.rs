@@ -1,2 +1,71 @@
-//! Placeholder.
-fn main() {}
+//! The tasks of a contributor: `cargo xtask test | ci | gen | tidy`.
+//!
+//! CI runs exactly these and nothing else, so whatever is red there can be repeated here. Invariant: this program
+//! imports no crate of the house, so that it can judge a house that does not compile.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
+
+mod cargo;
+mod ci;
+mod reference;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Whether the task found everything in order, or why it could not be done at all.
+type Outcome = std::result::Result<bool, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+The tasks of a contributor.
+
+Usage: cargo xtask TASK
+
+  test [--install] [--no-services] [-- ARGS]
+                    run every test of the workspace; ARGS go to cargo test
+  ci                everything that .ci/run runs: lints first, tests last; goes on after a failed step
+  gen [--check]     write docs/reference from the declarations of the components, or compare it with them
+  tidy [--tree]     check the rules of the house, or print the house by floors
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
+    let outcome = match words.as_slice() {
+        ["test", options @ ..] => match test::Options::parse(options) {
+            Ok(options) => test::run(&root, &options),
+            Err(message) => return wrong_usage(&message),
+        },
+        ["ci"] => Ok(ci::run(&root)),
+        ["gen"] => reference::write(&root),
+        ["gen", "--check"] => reference::check(&root),
+        ["tidy"] => tidy::check(&root),
+        ["tidy", "--tree"] => tidy::print_tree(&root),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(true)
+        }
+        [] => return wrong_usage("no task given"),
+        other => return wrong_usage(&format!("unknown task or option: {}", other.join(" "))),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wrong_usage(message: &str) -> ExitCode {
+    eprintln!("xtask: {message}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+/// The root of the repository: this package lies directly under it.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().expect("the package lies inside the repository").to_owned()
+}
