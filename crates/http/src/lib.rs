@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The one HTTP client of Sluicebox: credentials, one request budget per credential, deadlines and size limits.
+//!
+//! Sources poll with it and look-ups ask with it. Invariant: one call is one attempt, apart from the single retry that
+//! fresh credentials deserve; waiting and trying again belong to the caller. No secret, and no query of a URL, is in
+//! any error or log line.
+
+mod answer;
+mod auth;
+mod base_url;
+mod budget;
+mod client;
+mod credentials;
+mod exchange;
+mod failure;
+mod oauth;
+mod rate;
+mod reqwest_transport;
+mod retry_after;
+mod rotating;
+mod signing;
+mod transport;
+
+pub use answer::Answer;
+pub use auth::{ApiKey, Auth, OAuth};
+pub use base_url::BaseUrl;
+pub use client::{Client, ClientOptions};
+pub use exchange::Limits;
+pub use rate::Rate;
+pub use reqwest_transport::ReqwestTransport;
+pub use retry_after::retry_after;
+pub use signing::sign;
+pub use transport::{Fault, Request, Response, Transport, TransportError, TransportHandle};

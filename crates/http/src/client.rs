@@ -1,0 +1,158 @@
+//! The client of one API with one set of credentials: what sources and look-ups call.
+//!
+//! Invariant: every attempt waits for the one budget of its credentials, and nobody passes while it is closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, USER_AGENT};
+use http::{HeaderValue, Method, StatusCode};
+use sluicebox_core::{Context, Result, Shared};
+use url::Url;
+
+use crate::budget::Budget;
+use crate::credentials::Credentials;
+use crate::exchange::Exchange;
+use crate::{Answer, Auth, BaseUrl, Limits, Rate, Request, ReqwestTransport, TransportHandle};
+
+const AGENT: &str = concat!("sluicebox/", env!("CARGO_PKG_VERSION"));
+/// Characters of an error body that a message repeats.
+const EXCERPT_CHARACTERS: usize = 200;
+
+/// What a client is made of.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Where the API lives; credentials are sent nowhere else.
+    pub base_url: BaseUrl,
+    /// The credentials; `None` for a public API. [`Auth::SameAs`] is not for here: see [`Client::published`].
+    pub auth: Option<Auth>,
+    /// The request budget.
+    pub rate: Rate,
+    /// Deadlines and size limit of each attempt. An access token is renewed early enough to outlive `limits.read`.
+    pub limits: Limits,
+}
+
+/// One API, one set of credentials, one budget. Shared by all who use the credentials.
+pub struct Client {
+    base_url: BaseUrl,
+    credentials: Credentials,
+    budget: Budget,
+    limits: Limits,
+    exchange: Exchange,
+}
+
+impl Client {
+    /// A client over the transport that the pipeline shares: the one published under `("", "")`, else the network.
+    ///
+    /// # Errors
+    /// `Config` if `auth` is `same_as`.
+    pub fn new(options: ClientOptions, cx: &Context) -> Result<Arc<Self>> {
+        let ClientOptions { base_url, auth, rate, limits } = options;
+        let credentials = Credentials::new(auth.as_ref(), &base_url, limits.read)?;
+        let transport = cx.shared.find::<TransportHandle>("", "").unwrap_or_else(|| {
+            let network = Arc::new(TransportHandle(Arc::new(ReqwestTransport::new())));
+            cx.shared.publish("", "", Arc::clone(&network));
+            network
+        });
+        let exchange = Exchange { transport: Arc::clone(&transport.0), environment: cx.environment.clone() };
+        Ok(Arc::new(Self { base_url, credentials, budget: Budget::new(rate), limits, exchange }))
+    }
+
+    /// Publishes the client of a source under its name and account, for `auth: {same_as: …}`.
+    pub fn publish(self: &Arc<Self>, cx: &Context) {
+        cx.shared.publish(&cx.component, &cx.account, Arc::clone(self));
+    }
+
+    /// The client that the source `source` uses for `account`; if the account is not one of that source's, the client
+    /// of a source that has one account only.
+    ///
+    /// To be asked when an event is at hand: a source may be built after the look-up that names it.
+    pub fn published(shared: &Shared, source: &str, account: &str) -> Option<Arc<Self>> {
+        shared.find(source, account).or_else(|| shared.find(source, source))
+    }
+
+    /// Where the API lives.
+    pub fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    /// Closes the budget for `duration`: no request with these credentials starts before. For APIs that ask to wait
+    /// without a `Retry-After`; one that is given is obeyed without this.
+    pub fn pause_for(&self, duration: Duration) {
+        self.budget.close_for(duration, &*self.exchange.environment.clock);
+    }
+
+    /// The deadlines and size limit that hold unless a call has its own.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Asks for `target`: a path with its query, percent-encoded, put after the base URL (`/updates?limit=5`), or an
+    /// absolute URL of the same origin. Cancel-safe.
+    ///
+    /// Waiting for the budget is not part of the deadlines. A 401 is answered by one more attempt if the credentials
+    /// could be renewed; a 429 with `Retry-After` closes the budget for everybody.
+    ///
+    /// # Errors
+    /// `Transient` for the network, `Permanent` (reason `too_large`) for a body over the limit, `Config` (reason
+    /// `redirected`) for a redirect, and the token endpoint's own. Any other status is an answer.
+    pub async fn get(&self, target: &str) -> Result<Answer> {
+        self.get_within(target, &self.limits).await
+    }
+
+    /// As [`Client::get`], with deadlines and a size limit of its own.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_within(&self, target: &str, limits: &Limits) -> Result<Answer> {
+        let url = self.base_url.resolve(target)?;
+        let (answer, version) = self.attempt(&url, limits).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let last = if self.credentials.renew(version, &answer, &self.exchange).await? {
+            self.attempt(&url, limits).await?.0
+        } else {
+            answer
+        };
+        if last.status != StatusCode::UNAUTHORIZED {
+            return Ok(last);
+        }
+        let clock_skew_seconds = self.credentials.clock_skew_seconds(&last);
+        Ok(Answer { clock_skew_seconds, ..last })
+    }
+
+    /// The beginning of an answer's body for a message: one line, with every secret of this client blotted out.
+    pub fn excerpt(&self, answer: &Answer) -> String {
+        let mut text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(4096)]).into_owned();
+        for secret in self.credentials.secrets().iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(&**secret, "…");
+        }
+        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        printable.take(EXCERPT_CHARACTERS).collect::<String>().trim().to_owned()
+    }
+
+    async fn attempt(&self, url: &Url, limits: &Limits) -> Result<(Answer, u64)> {
+        let clock = &*self.exchange.environment.clock;
+        self.budget.acquire(clock).await;
+        let authorization = self.credentials.authorize(url, &self.exchange).await?;
+        let mut headers = authorization.headers;
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        let request = Request { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
+        let answer = self.exchange.send(request, limits).await?;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS
+            && let Some(wait) = answer.retry_after()
+        {
+            self.budget.close_for(wait, clock);
+        }
+        Ok((answer, authorization.version))
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({})", self.base_url)
+    }
+}
