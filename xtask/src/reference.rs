@@ -21,7 +21,8 @@ type Error = Box<dyn std::error::Error>;
 
 /// Writes every page and removes those that nothing generates any more.
 pub(crate) fn write(root: &Path) -> Outcome {
-    let pages = pages(&Program::build(root)?)?;
+    let program = Program::build(root)?;
+    let pages = pages(&|arguments| program.output(arguments))?;
     let folder = root.join(FOLDER);
     for stale in existing(&folder)?.iter().filter(|path| !pages.contains_key(*path)) {
         std::fs::remove_file(folder.join(stale))?;
@@ -37,7 +38,8 @@ pub(crate) fn write(root: &Path) -> Outcome {
 
 /// Compares the folder with what would be written.
 pub(crate) fn check(root: &Path) -> Outcome {
-    let pages = pages(&Program::build(root)?)?;
+    let program = Program::build(root)?;
+    let pages = pages(&|arguments| program.output(arguments))?;
     let differences = differences(&root.join(FOLDER), &pages)?;
     for difference in &differences {
         println!("{FOLDER}/{difference}");
@@ -87,14 +89,15 @@ fn existing(folder: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(found)
 }
 
-fn pages(program: &Program) -> Result<Pages, Error> {
-    let list = program.output(&["list", "--format", "json"])?;
+/// Asks the program, by way of `output`, for every page.
+fn pages(output: &dyn Fn(&[&str]) -> Result<String, Error>) -> Result<Pages, Error> {
+    let list = output(&["list", "--format", "json"])?;
     let components = components(&list)?;
     let mut pages = Pages::new();
     pages.insert("README.md".to_owned(), index(&components));
-    pages.insert("pipeline.schema.json".to_owned(), program.output(&["schema"])?);
+    pages.insert("pipeline.schema.json".to_owned(), output(&["schema"])?);
     for component in &components {
-        let text = program.output(&["explain", &component.name, "--format", "markdown"])?;
+        let text = output(&["explain", &component.name, "--format", "markdown"])?;
         pages.insert(component.page(), text);
     }
     Ok(pages)
@@ -195,6 +198,18 @@ mod tests {
             place("`generate`") < place("| [`zenzap_updates`](sources/zenzap_updates.md) | Polls a \\| b. |")
         );
         assert!(place("## Sinks") < place("[`file`](sinks/file.md)"));
+    }
+
+    #[test]
+    fn every_component_has_a_page_in_the_folder_of_its_kind() {
+        let output = |arguments: &[&str]| match arguments {
+            ["list", ..] => Ok(LIST.to_owned()),
+            _ => Ok(arguments.join(" ")),
+        };
+        let pages = pages(&output).unwrap();
+        assert_eq!(pages["sinks/file.md"], "explain file --format markdown");
+        assert_eq!(pages["pipeline.schema.json"], "schema");
+        assert_eq!(pages.len(), 5, "three components, the index and the schema");
     }
 
     #[test]
