@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Rules: the conditions, expressions, templates and scripts of a pipeline file, written in Rhai.
+//!
+//! Floor 1 of the house. Everything is compiled once, with every error placed in the user's file, and evaluated per
+//! event under limits. Invariant: a rule reaches no file, network, clock or other event, and no rule can panic, hang
+//! or escape: whatever goes wrong on one event is a [`RuleError`] with its place, and the next event is unaffected.
+//!
+//! What a rule sees: `event` (the upstream JSON) and `meta` (ours, read-only). A missing field is `()` at any depth;
+//! `==` and the orderings with it are false, `!=` is true, and calling a method on it is an error.
+
+mod budget;
+mod compare;
+mod condition;
+mod effects;
+mod error;
+mod escape;
+mod expression;
+mod functions;
+mod language;
+mod limits;
+mod outcome;
+mod program;
+mod script;
+mod template;
+mod tree;
+mod view;
+mod write;
+
+pub use condition::{Condition, check_condition};
+pub use error::RuleError;
+pub use expression::Expression;
+pub use outcome::{Emission, Emitted, ScriptOutcome};
+pub use script::Script;
+pub use template::{Template, TemplateKind};

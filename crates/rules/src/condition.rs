@@ -1,0 +1,56 @@
+//! Conditions: `when:` of any component.
+
+use sluicebox_core::{Event, Located, Problem};
+
+use crate::error::{RuleError, kind};
+use crate::program::Program;
+use crate::view;
+
+/// A compiled `when:`: an expression that is true or false for every event.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    program: Program,
+    constant: Option<bool>,
+}
+
+impl Condition {
+    /// Compiles a condition.
+    ///
+    /// # Errors
+    /// What is wrong, with the place inside the text.
+    pub fn compile(text: &Located) -> Result<Self, Problem> {
+        let program = Program::expression(text)?;
+        let constant = match program.constant() {
+            Some(value) => Some(value.as_bool().map_err(|found| {
+                Problem::new("", format!("expected a condition, found {}", kind(found))).inside(1, 1)
+            })?),
+            None => None,
+        };
+        Ok(Self { program, constant })
+    }
+
+    /// Whether it is true for an event.
+    ///
+    /// # Errors
+    /// The rule failed on this event, or its value is neither true nor false: a dead letter.
+    pub fn matches(&self, event: &Event) -> Result<bool, RuleError> {
+        if let Some(constant) = self.constant {
+            return Ok(constant);
+        }
+        let mut variables = view::variables(event, self.program.needs())?;
+        let value = self.program.evaluate(&mut variables)?;
+        value.as_bool().map_err(|found| {
+            self.program
+                .error(format!("expected true or false, found {}", kind(found)))
+                .with_help("compare it: `event.x == true`, or give a default: `event.x ?? false`")
+        })
+    }
+}
+
+/// Compiles a condition for `check`.
+///
+/// # Errors
+/// What is wrong, with the place inside the text.
+pub fn check_condition(text: &str) -> Result<(), Problem> {
+    Condition::compile(&Located::unplaced(text)).map(drop)
+}

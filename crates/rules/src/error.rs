@@ -1,0 +1,184 @@
+//! What goes wrong in a rule, said in the user's terms and with its place.
+
+use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
+use sluicebox_core::{DeadLetterError, Located, Problem, Reason};
+
+use crate::program::at;
+use crate::{budget, limits};
+
+/// A rule failed on one event. Becomes a dead letter ([`RuleError::reason`], [`DeadLetterError::from`]).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.message)]
+pub struct RuleError(DeadLetterError, Reason);
+
+impl RuleError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(DeadLetterError::new(message), Reason::Script)
+    }
+
+    /// The event is valid JSON text, but no tree can hold it.
+    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
+        Self(DeadLetterError::new(format!("the event cannot be read: {error}")), Reason::Parse)
+    }
+
+    pub(crate) fn evaluation(error: &EvalAltResult, place: &Located) -> Self {
+        let (inner, position) = innermost(error);
+        let (message, help) = describe(inner);
+        let mut rule_error = Self::new(message).at(place, position);
+        rule_error.0.help = help.map(str::to_owned);
+        rule_error
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, place: &Located, position: Position) -> Self {
+        self.0.file = Some(place.file.clone()).filter(|file| !file.is_empty());
+        let (line, column) = (position.line().unwrap_or(1), position.position().unwrap_or(1));
+        let found = place.place(line, column);
+        self.0.line = found.map(|(line, _)| line);
+        self.0.column = found.map(|(_, column)| column);
+        self
+    }
+
+    /// `script`, or `parse` for an event that cannot be read.
+    pub fn reason(&self) -> Reason {
+        self.1
+    }
+
+    /// Message, place and help.
+    pub fn details(&self) -> &DeadLetterError {
+        &self.0
+    }
+}
+
+impl From<RuleError> for DeadLetterError {
+    fn from(error: RuleError) -> Self {
+        error.0
+    }
+}
+
+/// The error in the script function that failed, not in its callers.
+fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
+    let mut error = error;
+    let mut position = error.position();
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {
+        error = inner;
+        position = Some(error.position()).filter(|inner| !inner.is_none()).unwrap_or(position);
+    }
+    (error, position)
+}
+
+const MISSING_HELP: &str =
+    "a field is missing or null here: give a default with `??`, or ask first with `\"name\" in event`";
+
+fn describe(error: &EvalAltResult) -> (String, Option<&'static str>) {
+    use EvalAltResult as E;
+    match error {
+        E::ErrorFunctionNotFound(signature, _) => {
+            let about_missing = signature.contains("()") && !signature.ends_with(" ()");
+            (format!("no function fits `{signature}`"), about_missing.then_some(MISSING_HELP))
+        }
+        E::ErrorDotExpr(_, _) | E::ErrorIndexingType(_, _) if names_unit(error) => (
+            "a field cannot be set inside a missing or null value".to_owned(),
+            Some("set a map first: `event.a = #{}`"),
+        ),
+        E::ErrorMismatchDataType(expected, found, _) | E::ErrorMismatchOutputType(expected, found, _) => {
+            let help = (found == "()").then_some(MISSING_HELP);
+            (format!("expected {}, found {}", kind(expected), kind(found)), help)
+        }
+        E::ErrorTooManyOperations(_) => (
+            format!("the rule was stopped after {} operations", limits::OPERATIONS),
+            Some("look for a loop that does not end"),
+        ),
+        E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_TIME) => {
+            (format!("the rule was stopped after {} s of CPU time", limits::CPU.as_secs()), None)
+        }
+        E::ErrorStackOverflow(_) => {
+            (format!("functions call each other deeper than {} levels", limits::CALL_LEVELS), None)
+        }
+        E::ErrorDataTooLarge(what, _) => (format!("{} is over the limit", lower_first(what)), None),
+        E::ErrorAssignmentToConstant(name, _) => (format!("`{name}` is read-only"), None),
+        E::ErrorNonPureMethodCallOnConstant(name, _) => {
+            (format!("`{name}` would change a value that is read-only here"), None)
+        }
+        E::ErrorRuntime(value, _) => (thrown(value), None),
+        other => (lower_first(&without_place(&other.to_string())), None),
+    }
+}
+
+fn names_unit(error: &EvalAltResult) -> bool {
+    error.to_string().contains("()")
+}
+
+fn is_text(value: &rhai::Dynamic, text: &str) -> bool {
+    value.as_immutable_string_ref().is_ok_and(|value| value.as_str() == text)
+}
+
+/// What `throw` was given, or what one of our functions said.
+fn thrown(value: &rhai::Dynamic) -> String {
+    if value.is_unit() { "the rule threw an error".to_owned() } else { value.to_string() }
+}
+
+/// A Rhai type in words.
+pub(crate) fn kind(type_name: &str) -> &str {
+    match type_name {
+        "()" => "nothing (a missing or null field)",
+        "bool" => "true or false",
+        "i64" => "an integer",
+        "f64" => "a number with a fraction",
+        "map" => "a map",
+        "array" => "an array",
+        "Fn" => "a function",
+        name if name.contains("tring") || name == "&str" => "text",
+        name => name,
+    }
+}
+
+/// Rhai's messages end in their position; ours is shown apart.
+fn without_place(message: &str) -> String {
+    message.rfind(" (line ").map_or(message, |at| &message[..at]).to_owned()
+}
+
+fn lower_first(message: &str) -> String {
+    let mut characters = message.chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The problem of a text that does not compile.
+pub(crate) fn problem(error: &ParseError, text: &str) -> Problem {
+    let position = error.position();
+    let mut problem = Problem::new("", lower_first(&without_place(&error.err_type().to_string())));
+    match error.err_type() {
+        ParseErrorType::Reserved(word) if follows_dot(text, position) => {
+            problem.message = format!("`{word}` is a reserved word and cannot follow a dot");
+            problem = problem.with_help(format!("write `[\"{word}\"]` instead of `.{word}`"));
+        }
+        ParseErrorType::PropertyExpected if follows_dot(text, position) => {
+            problem = problem.with_help("a field whose name is a reserved word is written `event[\"name\"]`");
+        }
+        ParseErrorType::Reserved(word) if word == "print" || word == "debug" => {
+            problem = problem.with_help("use `log(text)`");
+        }
+        ParseErrorType::VariableUndefined(name) => {
+            problem.message = format!("`{name}` is not known here");
+            problem =
+                problem.with_help(format!("a rule sees `event` and `meta`: `event.{name}`, or quote text"));
+        }
+        ParseErrorType::AssignmentToConstant(name) if name == "meta" => {
+            "`meta` is read-only".clone_into(&mut problem.message);
+        }
+        _ => {}
+    }
+    at(problem, position)
+}
+
+/// Whether the place in the text comes right after a dot.
+fn follows_dot(text: &str, position: Position) -> bool {
+    let (Some(line), Some(column)) = (position.line(), position.position()) else { return false };
+    let before: String =
+        text.lines().nth(line - 1).unwrap_or_default().chars().take(column.saturating_sub(1)).collect();
+    before.trim_end().ends_with(['.'])
+}

@@ -1,0 +1,163 @@
+//! Scripts: rules that change, split, route, drop or give up events.
+
+use bytes::Bytes;
+use rhai::{Dynamic, Expr, Position};
+use sluicebox_core::{DeadLetterError, Event, Located, Problem};
+use smol_str::SmolStr;
+
+use crate::compare::same;
+use crate::effects::{self, Effects};
+use crate::error::{RuleError, kind};
+use crate::outcome::{Emission, Emitted, ScriptOutcome};
+use crate::program::{Program, at};
+use crate::{tree, view, write};
+
+const LAST_VALUE_HELP: &str = "end the line with `;` to keep the event, or use `replace(map)`; a script's last value \
+    is nothing, `true` or `event` (keep), `false` or `[]` (drop), a map literal (replace) or an array of maps";
+
+/// A compiled script.
+///
+/// It changes `event` in place; its last value decides what goes on, together with `emit(map)`, `drop()`,
+/// `to("output")`, `replace(map)` and `dead_letter("reason")`. An event that it leaves alone keeps its bytes; of a
+/// changed one, whatever the script left alone does.
+#[derive(Clone, Debug)]
+pub struct Script {
+    program: Program,
+    outputs: Vec<SmolStr>,
+}
+
+impl Script {
+    /// Compiles a script.
+    ///
+    /// # Errors
+    /// What is wrong, with the place inside the text.
+    pub fn compile(text: &Located) -> Result<Self, Problem> {
+        let program = Program::script(text)?;
+        let outputs = outputs(&program)?;
+        Ok(Self { program, outputs })
+    }
+
+    /// The named outputs: every `to("…")` of the text, sorted.
+    pub fn outputs(&self) -> &[SmolStr] {
+        &self.outputs
+    }
+
+    /// Runs it on one event.
+    ///
+    /// # Errors
+    /// The script failed on this event: a dead letter.
+    pub fn run(&self, event: &Event) -> Result<ScriptOutcome, RuleError> {
+        let needs = self.program.needs();
+        let text = event.json();
+        let original = if needs.event { view::read(&text)? } else { Dynamic::UNIT };
+        let mut variables = view::script_variables(original.clone(), event.meta(), needs);
+        let (value, effects) = effects::collect(|| self.program.evaluate(&mut variables));
+        let log = effects.log.clone();
+        let value = match (value, &effects.dead_letter) {
+            (Err(error), Some(reason)) => {
+                let dead_letter = DeadLetterError { message: reason.clone(), help: None, ..error.into() };
+                return Ok(ScriptOutcome { dead_letter: Some(dead_letter), log, ..ScriptOutcome::default() });
+            }
+            (value, _) => value?,
+        };
+        let changed = variables.get(view::EVENT).cloned().unwrap_or_default().flatten();
+        let run = Run { script: self, text, original, touches_event: needs.event };
+        let emitted = run.emitted(value, changed, effects)?;
+        Ok(ScriptOutcome { emitted, dead_letter: None, log })
+    }
+}
+
+/// One run that ended without an error.
+struct Run<'a> {
+    script: &'a Script,
+    text: Bytes,
+    original: Dynamic,
+    touches_event: bool,
+}
+
+impl Run<'_> {
+    fn emitted(&self, value: Dynamic, event: Dynamic, effects: Effects) -> Result<Vec<Emission>, RuleError> {
+        let mut emitted = Vec::with_capacity(effects.emitted.len() + 1);
+        for map in effects.emitted {
+            emitted.push(Emission { output: None, event: self.child(&Dynamic::from_map(map))? });
+        }
+        let output = effects.output;
+        if let Some(name) = output.as_ref().filter(|name| !self.script.outputs.contains(name)) {
+            let error = format!("the output `{name}` is not named by any `to(\"{name}\")` of the script");
+            return Err(self.script.program.error(error));
+        }
+        let event = effects.replacement.map_or(event, Dynamic::from_map);
+        let own = self.own(value, event)?;
+        if !effects.dropped {
+            emitted.extend(own.into_iter().map(|event| Emission { output: output.clone(), event }));
+        }
+        Ok(emitted)
+    }
+
+    /// What the last value makes of the event.
+    fn own(&self, value: Dynamic, event: Dynamic) -> Result<Vec<Emitted>, RuleError> {
+        match value.as_bool() {
+            Ok(true) => return Ok(vec![self.kept(&event)?]),
+            Ok(false) => return Ok(Vec::new()),
+            Err(_) => {}
+        }
+        if value.is_unit() {
+            return Ok(vec![self.kept(&event)?]);
+        }
+        if value.is_map() && value.tag() != tree::NESTED_TAG {
+            return Ok(vec![self.changed(&value)?]);
+        }
+        if value.as_array_ref().is_ok_and(|array| array.iter().all(Dynamic::is_map)) {
+            let maps = value.into_array().unwrap_or_default();
+            return maps.iter().map(|map| self.child(map)).collect();
+        }
+        let found = if value.is_map() { "a map of the event" } else { kind(value.type_name()) };
+        let message = format!("the script's last value is {found}, which says nothing about the event");
+        Err(self.script.program.error(message).with_help(LAST_VALUE_HELP))
+    }
+
+    /// The event as the script left it.
+    fn kept(&self, event: &Dynamic) -> Result<Emitted, RuleError> {
+        if event.is_unit() && !self.touches_event {
+            return Ok(Emitted::Unchanged);
+        }
+        self.changed(event)
+    }
+
+    fn changed(&self, event: &Dynamic) -> Result<Emitted, RuleError> {
+        if !event.is_map() {
+            let found = kind(event.type_name());
+            return Err(self.script.program.error(format!("`event` must stay a map, found {found}")));
+        }
+        if same(&self.original, event) {
+            return Ok(Emitted::Unchanged);
+        }
+        write::patched(&self.text, &self.original, event)
+            .map(|json| Emitted::Changed(json.into()))
+            .map_err(|error| self.script.program.error(error.to_string()))
+    }
+
+    fn child(&self, map: &Dynamic) -> Result<Emitted, RuleError> {
+        write::json(map)
+            .map(|json| Emitted::Child(json.into()))
+            .map_err(|error| self.script.program.error(error.to_string()))
+    }
+}
+
+/// The text of every `to("…")`; anything else there could not be wired.
+fn outputs(program: &Program) -> Result<Vec<SmolStr>, Problem> {
+    let mut outputs: Vec<SmolStr> = Vec::new();
+    let mut wrong = None;
+    program.calls(&mut |name, arguments, position: Position| match (name, arguments) {
+        ("to", [Expr::StringConstant(output, _)]) => outputs.push(output.as_str().into()),
+        ("to", [_]) => wrong = wrong.or(Some(position)),
+        _ => {}
+    });
+    if let Some(position) = wrong {
+        let problem = Problem::new("", "`to` takes the name of an output as literal text");
+        return Err(at(problem.with_help("call it in the branches of an `if`: `to(\"large\")`"), position));
+    }
+    outputs.sort();
+    outputs.dedup();
+    Ok(outputs)
+}

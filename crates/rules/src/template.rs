@@ -1,0 +1,243 @@
+//! Templates: text with `{{ expression }}` in it, for messages, paths and URLs.
+
+use rhai::{Dynamic, Position};
+use sluicebox_core::{Event, Located, Problem, Timestamp};
+
+use crate::error::{RuleError, kind};
+use crate::program::Program;
+use crate::view::{self, Needs};
+use crate::{escape, write};
+
+/// What a template makes, and so how its values are escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TemplateKind {
+    /// Text for people: values as they are, missing is empty.
+    Text,
+    /// A file path: begins with a literal part, values are percent-encoded, an empty value is an error, `%…` in the
+    /// literal parts is strftime of `meta.time` in UTC.
+    Path,
+    /// A URL: scheme and host are literal, values are percent-encoded, an empty value is an error.
+    Url,
+}
+
+/// A compiled template.
+#[derive(Clone, Debug)]
+pub struct Template {
+    kind: TemplateKind,
+    parts: Vec<Part>,
+    needs: Needs,
+    prefix: String,
+    place: Located,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Literal(String),
+    Value(Box<Program>),
+}
+
+impl Template {
+    /// Compiles a template.
+    ///
+    /// # Errors
+    /// What is wrong, with the place inside the text: an expression, an unclosed `{{`, a directive of strftime, a path
+    /// or URL that does not begin with a literal part.
+    pub fn compile(text: &Located, kind: TemplateKind) -> Result<Self, Problem> {
+        let parts = split(text)?;
+        let mut template = Self {
+            kind,
+            needs: Needs::default(),
+            prefix: String::new(),
+            place: Located { text: String::new(), ..text.clone() },
+            parts,
+        };
+        for part in &template.parts {
+            if let Part::Value(program) = part {
+                template.needs = template.needs.and(program.needs());
+            }
+        }
+        if let Some(Part::Literal(literal)) = template.parts.first() {
+            literal.clone_into(&mut template.prefix);
+        }
+        match kind {
+            TemplateKind::Text => {}
+            TemplateKind::Path => template.check_path()?,
+            TemplateKind::Url => template.check_url()?,
+        }
+        Ok(template)
+    }
+
+    /// The text for an event.
+    ///
+    /// # Errors
+    /// An expression failed, or gave nothing where a path or URL needs a value: a dead letter.
+    pub fn render(&self, event: &Event) -> Result<String, RuleError> {
+        let mut variables = view::variables(event, self.needs)?;
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) if self.kind == TemplateKind::Path => {
+                    let formatted = event.meta().time.strftime(literal);
+                    text.push_str(&formatted.map_err(|message| self.error(message))?);
+                }
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Value(program) => {
+                    let value = program.evaluate(&mut variables)?;
+                    text.push_str(&self.escaped(program, &value)?);
+                }
+            }
+        }
+        let refused = match self.kind {
+            TemplateKind::Text => None,
+            TemplateKind::Path => escape::refuse_path(&text),
+            TemplateKind::Url => escape::refuse_url(&text),
+        };
+        refused.map_or(Ok(text), |reason| Err(self.error(reason)))
+    }
+
+    /// Whether it is the same for every event.
+    pub fn is_fixed(&self) -> bool {
+        let has_values = self.parts.iter().any(|part| matches!(part, Part::Value(_)));
+        !has_values && !(self.kind == TemplateKind::Path && self.prefix.contains('%'))
+    }
+
+    /// The text before the first part that depends on the event; no result can leave it.
+    pub fn literal_prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn escaped(&self, program: &Program, value: &Dynamic) -> Result<String, RuleError> {
+        let is_container = value.is_map() || value.is_array();
+        let text = if value.is_unit() {
+            String::new()
+        } else if let Ok(text) = value.as_immutable_string_ref() {
+            text.to_string()
+        } else if let Ok(character) = value.as_char() {
+            character.to_string()
+        } else {
+            let json = write::json(value).map_err(|error| program.error(error.to_string()))?;
+            String::from_utf8(json).map_err(|error| program.error(error.to_string()))?
+        };
+        if self.kind == TemplateKind::Text {
+            return Ok(text);
+        }
+        if is_container {
+            let found = kind(value.type_name());
+            return Err(program.error(format!("expected text or a number, found {found}")));
+        }
+        if text.is_empty() {
+            return Err(program
+                .error("the value is empty, and a path or URL needs one")
+                .with_help("give a default: `{{ event.x ?? \"none\" }}`"));
+        }
+        Ok(escape::segment(&text))
+    }
+
+    fn error(&self, message: impl Into<String>) -> RuleError {
+        RuleError::new(message).at(&self.place, Position::NONE)
+    }
+
+    fn check_path(&mut self) -> Result<(), Problem> {
+        if self.prefix.is_empty() {
+            return Err(
+                Problem::new("", "a path begins with a literal part").with_help("like `data/{{ … }}`")
+            );
+        }
+        for part in &self.parts {
+            if let Part::Literal(literal) = part {
+                Timestamp::default().strftime(literal).map_err(|message| {
+                    Problem::new("", message).with_help("a literal `%` is written `%%`")
+                })?;
+            }
+        }
+        if let Some(at) = self.prefix.find('%').filter(|_| !self.is_fixed()) {
+            self.prefix.truncate(at);
+        }
+        Ok(())
+    }
+
+    fn check_url(&self) -> Result<(), Problem> {
+        let after_scheme = self.prefix.split_once("://").map(|(_, rest)| rest).unwrap_or_default();
+        let host_ends = after_scheme.find(['/', '?', '#']);
+        let is_whole = match host_ends {
+            Some(at) => at > 0,
+            None => self.is_fixed() && !after_scheme.is_empty(),
+        };
+        if is_whole {
+            return Ok(());
+        }
+        let message = "a URL begins with a literal scheme and host";
+        Err(Problem::new("", message).with_help("like `https://api.example.com/things/{{ event.id }}`"))
+    }
+}
+
+/// Literal parts and expressions, in order.
+fn split(located: &Located) -> Result<Vec<Part>, Problem> {
+    let text = located.text.as_str();
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("{{") {
+        let open = at + found;
+        let (line, column) = line_and_column(text, open);
+        let inside = open + 2;
+        let Some(length) = expression_length(&text[inside..]) else {
+            return Err(Problem::new("", "`{{` is never closed by `}}`").inside(line, column));
+        };
+        if open > at {
+            parts.push(Part::Literal(text[at..open].to_owned()));
+        }
+        parts.push(Part::Value(Box::new(value(located, inside, length)?)));
+        at = inside + length + 2;
+    }
+    if at < text.len() {
+        parts.push(Part::Literal(text[at..].to_owned()));
+    }
+    Ok(parts)
+}
+
+/// The expression at `start` of the text, with its own place.
+fn value(located: &Located, start: usize, length: usize) -> Result<Program, Problem> {
+    let (line, column) = line_and_column(&located.text, start);
+    let place = located.place(line, column);
+    let expression = Located {
+        text: located.text[start..start + length].to_owned(),
+        file: located.file.clone(),
+        line: place.map_or(0, |(line, _)| line),
+        column: place.map_or(0, |(_, column)| column),
+        block: false,
+    };
+    Program::expression(&expression).map_err(|problem| {
+        let (inner_line, inner_column) = problem.inside.unwrap_or((1, 1));
+        let first = if inner_line == 1 { column } else { 1 };
+        problem.inside(line + inner_line - 1, first + inner_column - 1)
+    })
+}
+
+/// Bytes up to the `}}` that closes the expression; braces and quotes inside it are respected.
+fn expression_length(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(open), '\\') if open != '`' => escaped = true,
+            (Some(open), _) if character == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(character),
+            (None, '{') => depth += 1,
+            (None, '}') if depth > 0 => depth -= 1,
+            (None, '}') if text[at..].starts_with("}}") => return Some(at),
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+/// Line and column (in characters) of a byte of the text, both from 1.
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}

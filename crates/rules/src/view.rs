@@ -1,0 +1,84 @@
+//! An event as variables: what a rule's names stand for. Only what the rule mentions is built.
+
+use rhai::{Dynamic, Map, Scope};
+use sluicebox_core::{Event, Meta};
+
+use crate::error::RuleError;
+use crate::tree;
+
+/// The variable that holds the upstream JSON.
+pub(crate) const EVENT: &str = "event";
+/// The variable that holds our envelope.
+pub(crate) const META: &str = "meta";
+
+/// Which variables a rule mentions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    pub(crate) event: bool,
+    pub(crate) meta: bool,
+}
+
+impl Needs {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { event: self.event || other.event, meta: self.meta || other.meta }
+    }
+}
+
+/// The names that a rule may use, for compiling it.
+pub(crate) fn names() -> Scope<'static> {
+    let mut scope = Scope::new();
+    scope.push_dynamic(EVENT, Dynamic::UNIT);
+    scope.push_constant_dynamic(META, Dynamic::UNIT);
+    scope
+}
+
+/// The variables for one evaluation that only reads.
+///
+/// # Errors
+/// The event cannot be read as a tree.
+pub(crate) fn variables(event: &Event, needs: Needs) -> Result<Scope<'static>, RuleError> {
+    let tree = if needs.event { read(&event.json())? } else { Dynamic::UNIT };
+    let mut scope = Scope::new();
+    scope.push_constant_dynamic(EVENT, tree);
+    push_meta(&mut scope, event.meta(), needs);
+    Ok(scope)
+}
+
+/// The variables for a script: it may change `event`.
+pub(crate) fn script_variables(tree: Dynamic, meta: &Meta, needs: Needs) -> Scope<'static> {
+    let mut scope = Scope::new();
+    scope.push_dynamic(EVENT, tree);
+    push_meta(&mut scope, meta, needs);
+    scope
+}
+
+/// Reads the JSON of an event.
+///
+/// # Errors
+/// It cannot be held as a tree.
+pub(crate) fn read(json: &[u8]) -> Result<Dynamic, RuleError> {
+    tree::read_event(json).map_err(|error| RuleError::unreadable(&error))
+}
+
+fn push_meta(scope: &mut Scope<'static>, meta: &Meta, needs: Needs) {
+    let value = if needs.meta { meta_map(meta) } else { Dynamic::UNIT };
+    scope.push_constant_dynamic(META, value);
+}
+
+fn meta_map(meta: &Meta) -> Dynamic {
+    let lookups = meta.lookups.iter().map(|(component, status)| {
+        let status = Map::from([("status".into(), status.as_str().into())]);
+        (component.as_str().into(), Dynamic::from_map(status))
+    });
+    let mut map = Map::new();
+    map.insert("id".into(), meta.id.as_str().into());
+    map.insert("type".into(), meta.event_type.as_str().into());
+    map.insert("time".into(), meta.time.to_string().into());
+    map.insert("source".into(), meta.source.as_ref().into());
+    map.insert("account".into(), meta.account.as_ref().into());
+    map.insert("key".into(), meta.key.as_str().into());
+    map.insert("received".into(), meta.received.to_string().into());
+    map.insert("lookups".into(), Dynamic::from_map(lookups.collect()));
+    Dynamic::from_map(map)
+}
