@@ -85,6 +85,7 @@ fn describe(error: &EvalAltResult) -> (String, Option<&'static str>) {
             "a field cannot be set inside a missing or null value".to_owned(),
             Some("set a map first: `event.a = #{}`"),
         ),
+        E::ErrorDotExpr(message, _) => (no_field(message), None),
         E::ErrorMismatchDataType(expected, found, _) | E::ErrorMismatchOutputType(expected, found, _) => {
             let help = (found == "()").then_some(MISSING_HELP);
             (format!("expected {}, found {}", kind(expected), kind(found)), help)
@@ -111,6 +112,14 @@ fn describe(error: &EvalAltResult) -> (String, Option<&'static str>) {
 
 fn names_unit(error: &EvalAltResult) -> bool {
     error.to_string().contains("()")
+}
+
+/// Rhai says `Unknown property 'a' - a getter is not registered for type 'i64'`.
+fn no_field(message: &str) -> String {
+    match message.split('\'').collect::<Vec<_>>()[..] {
+        [_, name, _, type_name, ..] => format!("there is no field `{name}` in {}", kind(type_name)),
+        _ => lower_first(message),
+    }
 }
 
 fn is_text(value: &rhai::Dynamic, text: &str) -> bool {

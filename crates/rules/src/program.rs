@@ -1,6 +1,6 @@
 //! Compiled Rhai text with its place: what conditions, expressions, templates and scripts are made of.
 
-use rhai::{AST, ASTNode, Dynamic, Engine, Expr, OptimizationLevel, ParseError, Position, Scope};
+use rhai::{AST, ASTNode, Dynamic, Engine, Expr, OptimizationLevel, ParseError, Position, Scope, Stmt};
 use sluicebox_core::{Located, Problem};
 
 use crate::error::{RuleError, problem};
@@ -72,7 +72,7 @@ impl Program {
     /// The value that it always has, if it is a constant.
     pub(crate) fn constant(&self) -> Option<Dynamic> {
         match self.ast.statements() {
-            [rhai::Stmt::Expr(expression)] => expression.get_literal_value(None),
+            [Stmt::Expr(expression)] => expression.get_literal_value(None),
             _ => None,
         }
     }
@@ -80,7 +80,10 @@ impl Program {
     /// Every function call in the text (methods are none): name, arguments, place.
     pub(crate) fn calls(&self, on_call: &mut dyn FnMut(&str, &[Expr], Position)) {
         self.ast.walk(&mut |path: &[ASTNode<'_>]| {
-            if let Some(ASTNode::Expr(Expr::FnCall(call, position))) = path.last() {
+            if let Some(
+                ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)),
+            ) = path.last()
+            {
                 on_call(&call.name, &call.args, *position);
             }
             true
@@ -112,7 +115,7 @@ impl Program {
 
     /// An error about the result as a whole.
     pub(crate) fn error(&self, message: impl Into<String>) -> RuleError {
-        let position = self.ast.statements().last().map_or(Position::NONE, rhai::Stmt::position);
+        let position = self.ast.statements().last().map_or(Position::NONE, Stmt::position);
         RuleError::new(message).at(&self.place, position)
     }
 }
