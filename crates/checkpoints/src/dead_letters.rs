@@ -1,0 +1,190 @@
+//! Dead letters in the state file: at most one for a (component, `meta.id`), each with a short id that sorts by time.
+
+use bytes::Bytes;
+use rusqlite::{Connection, Row, params};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use sluicebox_core::{DeadLetter, Reason, Timestamp};
+
+use crate::checksum::Checksum;
+use crate::fault::Fault;
+use crate::head::{Head, Tally};
+
+/// A dead letter as it lies in the state of a pipeline.
+///
+/// Serialises as `{id, time, pipeline, component, account, reason, error, attempts, meta, event}`; an event that is not
+/// JSON is shown as text. Signed links are whole: whoever prints one for people redacts them.
+#[derive(Clone, Debug)]
+pub struct StoredDeadLetter {
+    /// Short, unique within the pipeline, sorts by time: `01k3x7q2m0-0017`.
+    pub id: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The letter itself.
+    pub letter: DeadLetter,
+}
+
+impl Serialize for StoredDeadLetter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let letter = &self.letter;
+        let mut shown = serializer.serialize_struct("DeadLetter", 10)?;
+        shown.serialize_field("id", &self.id)?;
+        shown.serialize_field("time", &letter.time)?;
+        shown.serialize_field("pipeline", &self.pipeline)?;
+        shown.serialize_field("component", &letter.component)?;
+        shown.serialize_field("account", &letter.meta.account)?;
+        shown.serialize_field("reason", &letter.reason)?;
+        shown.serialize_field("error", &letter.error)?;
+        shown.serialize_field("attempts", &letter.attempts)?;
+        shown.serialize_field("meta", &letter.meta)?;
+        match serde_json::from_slice::<&RawValue>(&letter.event) {
+            Ok(json) => shown.serialize_field("event", json)?,
+            Err(_) => shown.serialize_field("event", &String::from_utf8_lossy(&letter.event))?,
+        }
+        shown.end()
+    }
+}
+
+/// Adds a letter unless the component has one for that event.
+pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter) -> Result<(), Fault> {
+    let row = Texts::of(letter)?;
+    let seq = head.letters_made + 1;
+    let crc = row.crc(seq, letter);
+    let sql = "INSERT INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+               ON CONFLICT (component, event_id) DO NOTHING";
+    let added = connection.prepare_cached(sql)?.execute(params![
+        seq.cast_signed(),
+        crc,
+        letter.time.as_millis(),
+        letter.component.as_str(),
+        letter.meta.id.as_str(),
+        letter.reason.as_str(),
+        letter.attempts,
+        row.error,
+        row.meta,
+        letter.event.as_ref(),
+    ])?;
+    if added == 1 {
+        head.letters.add(crc);
+        head.letters_made = seq;
+    }
+    Ok(())
+}
+
+/// Compares the letters with the head by count and stored checksums, without reading the events themselves.
+pub(crate) fn check(connection: &Connection, head: &Head) -> Result<(), Fault> {
+    let mut tally = Tally::default();
+    let mut statement = connection.prepare("SELECT crc FROM dead_letters")?;
+    for crc in statement.query_map([], |row| row.get(0))? {
+        tally.add(crc?);
+    }
+    if tally == head.letters {
+        return Ok(());
+    }
+    Err(Fault::Broken("the dead letters do not add up to what the head record says".to_owned()))
+}
+
+/// Visits every letter, oldest first.
+pub(crate) fn each(
+    connection: &Connection,
+    pipeline: &str,
+    visit: &mut dyn FnMut(StoredDeadLetter),
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare("SELECT * FROM dead_letters ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        visit(read(row, pipeline)?);
+    }
+    Ok(())
+}
+
+/// The letter with this id.
+pub(crate) fn find(
+    connection: &Connection,
+    pipeline: &str,
+    id: &str,
+) -> Result<Option<StoredDeadLetter>, Fault> {
+    let Some(seq) = id.rsplit_once('-').and_then(|(_, seq)| from_base32(seq)) else { return Ok(None) };
+    let mut statement = connection.prepare("SELECT * FROM dead_letters WHERE seq = ?1")?;
+    let mut rows = statement.query([seq.cast_signed()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(read(row, pipeline)?).filter(|letter| letter.id == id))
+}
+
+fn read(row: &Row<'_>, pipeline: &str) -> Result<StoredDeadLetter, Fault> {
+    let seq = row.get::<_, i64>(0)?.cast_unsigned();
+    let broken = || Fault::Broken(format!("dead letter {seq} does not match its checksum"));
+    let texts = Texts { error: row.get(7)?, meta: row.get(8)? };
+    let reason: String = row.get(5)?;
+    let letter = DeadLetter {
+        time: Timestamp::from_millis(row.get(2)?),
+        component: row.get::<_, String>(3)?.into(),
+        reason: Reason::ALL.into_iter().find(|known| known.as_str() == reason).ok_or_else(broken)?,
+        error: serde_json::from_str(&texts.error).map_err(|_| broken())?,
+        attempts: row.get(6)?,
+        meta: serde_json::from_str(&texts.meta).map_err(|_| broken())?,
+        event: Bytes::from(row.get::<_, Vec<u8>>(9)?),
+    };
+    if texts.crc(seq, &letter) != row.get::<_, u32>(1)? {
+        return Err(broken());
+    }
+    Ok(StoredDeadLetter { id: id(letter.time, seq), pipeline: pipeline.to_owned(), letter })
+}
+
+/// The parts of a letter that are stored as JSON text.
+struct Texts {
+    error: String,
+    meta: String,
+}
+
+impl Texts {
+    fn of(letter: &DeadLetter) -> Result<Self, Fault> {
+        let text = |value: serde_json::Result<String>| {
+            value.map_err(|error| Fault::Broken(format!("a dead letter cannot be written as JSON: {error}")))
+        };
+        Ok(Self {
+            error: text(serde_json::to_string(&letter.error))?,
+            meta: text(serde_json::to_string(&letter.meta))?,
+        })
+    }
+
+    fn crc(&self, seq: u64, letter: &DeadLetter) -> u32 {
+        Checksum::of("dead letter")
+            .number(seq)
+            .number(letter.time.as_millis().cast_unsigned())
+            .text(&letter.component)
+            .text(&letter.meta.id)
+            .text(letter.reason.as_str())
+            .number(u64::from(letter.attempts))
+            .text(&self.error)
+            .text(&self.meta)
+            .bytes(&letter.event)
+            .finish()
+    }
+}
+
+/// Time, then number: unique by the number, sorted by the time.
+fn id(time: Timestamp, seq: u64) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(0);
+    format!("{}-{}", to_base32(millis, 9), to_base32(seq, 4))
+}
+
+/// Crockford's digits: they sort as the numbers do and leave out the letters that read like digits.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+fn to_base32(mut number: u64, width: usize) -> String {
+    let mut digits = Vec::new();
+    while number > 0 || digits.len() < width {
+        digits.push(char::from(DIGITS[(number % 32) as usize]));
+        number /= 32;
+    }
+    digits.iter().rev().collect()
+}
+
+fn from_base32(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0_u64, |number, byte| {
+        let digit = DIGITS.iter().position(|digit| *digit == byte)? as u64;
+        number.checked_mul(32)?.checked_add(digit)
+    })
+}

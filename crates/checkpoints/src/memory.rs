@@ -1,0 +1,97 @@
+//! A store that forgets: for tests of whatever commits to one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use sluicebox_core::{
+    CheckpointStore, Commit, DeadLetter, PartitionRecord, Position, Result, SinkRecord, State,
+};
+use smol_str::SmolStr;
+
+/// State in memory, with the semantics of [`SqliteStore`](crate::SqliteStore). Clones share it.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Inner>>,
+}
+
+type Key = (SmolStr, SmolStr);
+
+#[derive(Default)]
+struct Inner {
+    epoch: u64,
+    commits: u64,
+    partitions: BTreeMap<Key, PartitionRecord>,
+    sinks: BTreeMap<SmolStr, SinkRecord>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is stored.
+    pub fn state(&self) -> State {
+        let inner = self.lock();
+        State {
+            epoch: inner.epoch,
+            partitions: inner.partitions.values().cloned().collect(),
+            sinks: inner.sinks.clone(),
+        }
+    }
+
+    /// The dead letters in the order in which they came.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.lock().dead_letters.clone()
+    }
+
+    /// How many commits there were.
+    pub fn commits(&self) -> u64 {
+        self.lock().commits
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn put_position(record: &mut SinkRecord, position: Position) {
+        let key = |position: &Position| (position.source.clone(), position.partition.clone());
+        match record.positions.binary_search_by_key(&key(&position), key) {
+            Ok(at) => record.positions[at] = position,
+            Err(at) => record.positions.insert(at, position),
+        }
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for MemoryStore {
+    async fn load(&self) -> Result<State> {
+        Ok(self.state())
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<()> {
+        let mut inner = self.lock();
+        inner.commits += 1;
+        inner.epoch = commit.epoch.unwrap_or_default().max(inner.epoch);
+        for record in commit.partitions {
+            inner.partitions.insert((record.source.clone(), record.partition.clone()), record);
+        }
+        for (name, new) in commit.sinks {
+            let record = inner.sinks.entry(name).or_default();
+            record.mark = new.mark.or(record.mark.take());
+            new.positions.into_iter().for_each(|position| Inner::put_position(record, position));
+        }
+        for letter in commit.dead_letters {
+            let same =
+                |known: &DeadLetter| known.component == letter.component && known.meta.id == letter.meta.id;
+            if !inner.dead_letters.iter().any(same) {
+                inner.dead_letters.push(letter);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! Records to store and states to compare, shared by the tests of the store.
+
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "each test file uses its part; a failed set-up should panic"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use sluicebox_checkpoints::{SqliteStore, StateReader};
+use sluicebox_core::{
+    Commit, DeadLetter, DeadLetterError, Meta, PartitionRecord, Position, Reason, SinkRecord, State,
+    Timestamp,
+};
+
+pub(crate) const PIPELINE: &str = "orders";
+
+pub(crate) fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open(dir, PIPELINE).unwrap()
+}
+
+pub(crate) fn reader(dir: &Path) -> StateReader {
+    StateReader::open(dir, PIPELINE).unwrap().unwrap()
+}
+
+pub(crate) fn partition(account: usize, safe_seq: u64) -> PartitionRecord {
+    PartitionRecord {
+        source: "feed".into(),
+        partition: format!("account-{account:05}").into(),
+        epoch: 3,
+        safe_seq,
+        cursor: Some(Bytes::from(format!("\u{0}cursor {account} {safe_seq} \u{ff}").into_bytes())),
+        committed_at: Timestamp::from_millis(1_781_258_404_120 + safe_seq.cast_signed()),
+        newest_event: (account != 1).then(|| Timestamp::from_millis(-5)),
+        paused: (account == 2).then(|| "auth".into()),
+        floor_epoch: 1,
+    }
+}
+
+pub(crate) fn position(account: usize, safe_seq: u64) -> Position {
+    Position {
+        source: "feed".into(),
+        partition: format!("account-{account:05}").into(),
+        epoch: u64::MAX,
+        safe_seq,
+        safe_cursor: (account != 0).then(|| Bytes::from_static(b"\xff\x00")),
+        ahead: (0..account % 5).map(|index| format!("opentrain:a:\"{index}\n").into()).collect(),
+    }
+}
+
+pub(crate) fn meta(id: &str) -> Meta {
+    Meta {
+        id: id.into(),
+        event_type: "payment.created".into(),
+        time: Timestamp::from_millis(1_781_258_404_120),
+        source: "feed".into(),
+        account: "account-00001".into(),
+        key: "k".into(),
+        received: Timestamp::from_millis(1_781_258_405_000),
+        lookups: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn letter(component: &str, id: &str, event: &'static [u8]) -> DeadLetter {
+    DeadLetter {
+        time: Timestamp::from_millis(1_781_258_406_000),
+        component: component.into(),
+        reason: Reason::Script,
+        error: DeadLetterError { line: Some(3), ..DeadLetterError::new("no such field") },
+        attempts: 2,
+        meta: meta(id),
+        event: Bytes::from_static(event),
+    }
+}
+
+/// A commit that touches every table.
+pub(crate) fn full_commit(accounts: usize, safe_seq: u64) -> Commit {
+    let positions = (0..accounts).map(|account| position(account, safe_seq)).collect();
+    Commit {
+        epoch: Some(7),
+        partitions: (0..accounts).map(|account| partition(account, safe_seq)).collect(),
+        sinks: vec![
+            ("archive".into(), SinkRecord { mark: Some(Bytes::from_static(b"{\"length\":5}")), positions }),
+            ("warehouse".into(), SinkRecord { mark: None, positions: vec![position(3, safe_seq)] }),
+        ],
+        dead_letters: vec![
+            letter("rule", &format!("opentrain:a:{safe_seq}"), br#"{"n": 1.10}"#),
+            letter("warehouse", &format!("opentrain:a:{safe_seq}"), b"not json"),
+        ],
+    }
+}
+
+/// Everything that a state holds, for comparing.
+pub(crate) fn contents(state: &State, letters: &[sluicebox_checkpoints::StoredDeadLetter]) -> String {
+    let letters: Vec<_> = letters.iter().map(|letter| serde_json::to_string(letter).unwrap()).collect();
+    format!("{state:?}\n{}", letters.join("\n"))
+}
