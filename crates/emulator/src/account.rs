@@ -56,7 +56,7 @@ impl Window {
             *self = Self { start: now, requests: 0 };
         }
         if self.requests >= limit {
-            return Err(self.start + MINUTE - now);
+            return Err((self.start + MINUTE).saturating_sub(now));
         }
         self.requests += 1;
         Ok(())

@@ -118,7 +118,7 @@ impl Answer {
         let length = self.body.bytes().len();
         let body = match self.body {
             Payload::Whole(body) => Body::from(body),
-            Payload::Cut { body, bytes } => Body::from_stream(cut(body, bytes)),
+            Payload::Cut { body, bytes } => Body::from_stream(cut(&body, bytes)),
             Payload::Trickle { body, rate } => {
                 Body::from_stream(trickle(body, rate).take_until(Box::pin(closing)))
             }
@@ -140,7 +140,7 @@ impl Answer {
 }
 
 /// The first bytes, a moment for them to leave, and then the error that makes the server drop the connection.
-fn cut(body: Bytes, bytes: usize) -> BoxStream<'static, io::Result<Bytes>> {
+fn cut(body: &Bytes, bytes: usize) -> BoxStream<'static, io::Result<Bytes>> {
     let first = body.slice(..bytes.min(body.len()));
     let end = async {
         tokio::time::sleep(Duration::from_millis(5)).await;

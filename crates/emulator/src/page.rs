@@ -88,7 +88,7 @@ fn bend(mut page: Page, kind: &FaultKind, history: &History) -> Page {
             page.more = true;
         }
         FaultKind::StuckCursor => {
-            page.next = page.sent.clone();
+            page.next.clone_from(&page.sent);
             page.more = true;
         }
         FaultKind::NullCursor => page.next = None,
@@ -96,7 +96,7 @@ fn bend(mut page: Page, kind: &FaultKind, history: &History) -> Page {
             page.more |= page.count > 0;
             page.items.clear();
             page.count = 0;
-            page.next = page.sent.clone();
+            page.next.clone_from(&page.sent);
         }
         FaultKind::HasMoreLie => page.more = true,
         FaultKind::HasMoreHidden => page.more = false,

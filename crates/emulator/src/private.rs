@@ -56,7 +56,9 @@ fn route(server: &Arc<Server>, path: &str, call: &Call) -> Result<Response, Stri
             let text = std::str::from_utf8(&call.body).map_err(|_| "a fault is text".to_owned())?;
             for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
                 let faults = Fault::parse_set(line).map_err(|error| error.to_string())?;
-                faults.into_iter().for_each(|fault| control.add_fault(fault));
+                for fault in faults {
+                    control.add_fault(fault);
+                }
             }
         }
         ("DELETE", "fault") => control.clear_faults(),

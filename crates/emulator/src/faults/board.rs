@@ -64,7 +64,9 @@ mod tests {
 
     fn strikes(faults: &[&str], requests: usize) -> Vec<String> {
         let mut board = FaultBoard::default();
-        faults.iter().for_each(|text| board.add(text.parse().unwrap()));
+        for text in faults {
+            board.add(text.parse().unwrap());
+        }
         (0..requests)
             .map(|_| board.strike(Target::Poll, Some(0)).map_or(String::new(), |kind| kind.to_string()))
             .collect()

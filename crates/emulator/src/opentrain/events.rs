@@ -90,7 +90,7 @@ impl Marketplace {
             Happening::Message(message) => {
                 // Every seventh conversation is not about a job, as far as the feed tells.
                 let conversation = self.messages[message].conversation;
-                let job = (conversation % 7 != 0).then(|| self.proposals[conversation].job);
+                let job = (!conversation.is_multiple_of(7)).then(|| self.proposals[conversation].job);
                 (Kind::Messages, "message.received", self.id("msg_", message), job)
             }
             Happening::ContractCreated(contract) => {

@@ -190,7 +190,7 @@ fn poll(server: &Server, call: &Call) -> Result<Answer, Answer> {
         Some(text) => bounded(&text, 1, MAXIMUM_LIMIT)
             .ok_or_else(|| bad_parameter(server, "limit", "limit must be between 1 and 200"))?,
     };
-    let page = read(server, account, shown, after, limit, cursor);
+    let page = read(server, account, shown, after, limit, cursor.as_ref());
     let mut history = account.history.lock();
     let (body, count) = page::render(page, &SHAPE, call.fault.as_ref(), &mut history);
     let mut answer = Answer::rendered(body);
@@ -224,7 +224,7 @@ fn read(
     shown: Shown,
     after: u64,
     limit: u64,
-    sent: Option<String>,
+    sent: Option<&String>,
 ) -> Page {
     let visible = account.feed.read().visible(server.clock.elapsed());
     // Ids have gaps, so an id tells only the furthest place that it can be at: that far the feed must be known.
@@ -234,7 +234,7 @@ fn read(
         let feed = account.feed_with(known);
         let start = feed.first_after(after);
         let mut page =
-            Page { items: Vec::new(), count: 0, sent: sent.clone(), next: sent.clone(), more: false };
+            Page { items: Vec::new(), count: 0, sent: sent.cloned(), next: sent.cloned(), more: false };
         let mut end = start;
         while end < known && page.count < limit {
             if shown.contains(&feed, end) {

@@ -120,7 +120,7 @@ impl TeamChat {
             Special::File { kind, name, .. } => json!([{
                 "id": message.attachment_id(), "type": kind, "name": name, "url": message.link(),
             }]),
-            Special::Audio { .. } => json!([{
+            Special::Audio(_) => json!([{
                 "id": message.attachment_id(), "type": "audio", "name": "note.mp3", "url": message.link(),
             }]),
             _ => json!([]),

@@ -19,19 +19,19 @@ pub(super) struct Message {
 /// What a message carries besides text.
 pub(super) enum Special {
     None,
-    File {
-        kind: &'static str,
-        name: &'static str,
-        bare: bool,
-    },
-    /// A recording: transcribing, transcribed, or impossible to transcribe.
-    Audio {
-        transcript: Option<Option<String>>,
-    },
+    File { kind: &'static str, name: &'static str, bare: bool },
+    Audio(Transcript),
     Location(usize),
     Task,
     Contact,
     Poll,
+}
+
+/// What is known of the words in a recording.
+pub(super) enum Transcript {
+    Pending,
+    Done(String),
+    Failed,
 }
 
 impl TeamChat {
@@ -80,7 +80,7 @@ impl TeamChat {
             0..=5 => "image",
             6..=10 => "file",
             11 => "video",
-            12..=17 => return Special::Audio { transcript: None },
+            12..=17 => return Special::Audio(Transcript::Pending),
             18 => return Special::Location(self.chance.index(PLACES.len())),
             19..=20 => return Special::Task,
             21 => return Special::Contact,
@@ -96,7 +96,7 @@ impl Message {
         match self.special {
             Special::None => "text",
             Special::File { kind, .. } => kind,
-            Special::Audio { .. } => "audio",
+            Special::Audio(_) => "audio",
             Special::Location(_) => "location",
             Special::Task => "task",
             Special::Contact => "contact",
@@ -154,12 +154,12 @@ impl Message {
             Special::File { kind, name, .. } => {
                 object.single("attachments", |file| self.write_file(file, kind, name));
             }
-            Special::Audio { transcript } => object.single("attachments", |file| {
+            Special::Audio(transcript) => object.single("attachments", |file| {
                 self.write_file(file, "audio", "note.mp3");
                 file.object("transcription", |transcription| match transcript {
-                    None => transcription.text("status", "Pending"),
-                    Some(None) => transcription.text("status", "Failed"),
-                    Some(Some(spoken)) => {
+                    Transcript::Pending => transcription.text("status", "Pending"),
+                    Transcript::Failed => transcription.text("status", "Failed"),
+                    Transcript::Done(spoken) => {
                         transcription.text("status", "Done");
                         transcription.text("text", spoken);
                     }

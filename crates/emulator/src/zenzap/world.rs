@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::messages::{Message, Special};
+use super::messages::{Message, Special, Transcript};
 use super::offset::Offsets;
 use crate::chance::Chance;
 use crate::credentials::bot_id;
@@ -109,16 +109,17 @@ impl TeamChat {
         }
         let (topic, message) = self.something();
         match self.chance.below(1000) {
-            0..=659 => None,
-            660..=719 => self.edit(topic, message?, object),
-            720..=749 => self.delete(topic, message?, object),
+            0..=659 => return None,
+            660..=719 => return self.edit(topic, message?, object),
+            720..=749 => return self.delete(topic, message?, object),
             750..=879 => self.react("reaction.added", topic, message?, object),
             880..=909 => self.react("reaction.removed", topic, message?, object),
-            910..=944 => self.change_members(topic, object),
+            910..=944 => return self.change_members(topic, object),
             945..=959 => self.rename(topic, object),
-            960..=989 => self.vote(topic, object),
+            960..=991 => return self.vote(topic, object),
             _ => self.unknown(topic, object),
         }
+        Some(())
     }
 
     fn post(&mut self, object: &mut Object<'_>) {
@@ -132,7 +133,7 @@ impl TeamChat {
             data.object("message", |inner| message.write(world, inner, &spelling, length));
             data.flag("truncated", truncated);
         });
-        if matches!(message.special, Special::Audio { .. }) {
+        if matches!(message.special, Special::Audio(_)) {
             let due = self.now + self.chance.between(5_000, 90_000);
             self.transcripts.push_back((due, topic, message.id.clone()));
         }
@@ -183,7 +184,7 @@ impl TeamChat {
         let spoken = self.sentence(topic);
         let place = self.topics[topic].messages.iter().position(|message| message.id == id)?;
         let message = &mut self.topics[topic].messages[place];
-        message.special = Special::Audio { transcript: Some((!failed).then_some(spoken)) };
+        message.special = Special::Audio(if failed { Transcript::Failed } else { Transcript::Done(spoken) });
         let sender = message.sender;
         let spelling = self.spelled(sender);
         self.open(object, "message.updated", |world, data| {
@@ -213,7 +214,7 @@ impl TeamChat {
         Some(())
     }
 
-    fn react(&mut self, kind: &str, topic: usize, place: usize, object: &mut Object<'_>) -> Option<()> {
+    fn react(&mut self, kind: &str, topic: usize, place: usize, object: &mut Object<'_>) {
         let person = self.someone(topic);
         let (user, reaction) = (self.spelled(person), self.chance.uuid());
         let emoji = self.chance.pick(&EMOJI);
@@ -233,7 +234,6 @@ impl TeamChat {
                 inner.text("emoji", emoji);
             });
         });
-        Some(())
     }
 
     fn change_members(&mut self, topic: usize, object: &mut Object<'_>) -> Option<()> {
@@ -273,7 +273,7 @@ impl TeamChat {
         Some(())
     }
 
-    fn rename(&mut self, number: usize, object: &mut Object<'_>) -> Option<()> {
+    fn rename(&mut self, number: usize, object: &mut Object<'_>) {
         let actor = self.someone(number);
         let actor = self.spelled(actor);
         let (by_name, index) = (self.chance.one_in(2), self.index);
@@ -294,7 +294,6 @@ impl TeamChat {
             data.text("actorId", &actor);
             data.object("changes", |changes| changes.text(field, value));
         });
-        Some(())
     }
 
     fn vote(&mut self, topic: usize, object: &mut Object<'_>) -> Option<()> {
@@ -319,7 +318,7 @@ impl TeamChat {
         Some(())
     }
 
-    fn unknown(&mut self, topic: usize, object: &mut Object<'_>) -> Option<()> {
+    fn unknown(&mut self, topic: usize, object: &mut Object<'_>) {
         let kind = self.chance.pick(&["call.ended", "topic.archived", "webhook.test"]);
         let duration = self.chance.between(20, 4000);
         self.open(object, kind, |world, data| {
@@ -329,7 +328,6 @@ impl TeamChat {
             data.integer("durationSeconds", duration);
             data.object("extra", |extra| extra.texts("tags", ["a", "ü"]));
         });
-        Some(())
     }
 }
 

@@ -1,8 +1,15 @@
 //! A client of a few lines over a plain TCP connection: it sees exactly the bytes that a server sends, so that a test
 //! can tell a cut body from a short one and a reset from a close.
 
-#![allow(dead_code, reason = "each test uses its own part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "test code, of which each test uses its own part"
+)]
 
+use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -61,9 +68,9 @@ pub(crate) async fn exchange(
     let mut stream = TcpStream::connect(address).await?;
     let mut request = format!("{method} {uri} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        write!(request, "{name}: {value}\r\n").unwrap();
     }
-    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;
@@ -81,43 +88,78 @@ fn parse(bytes: &[u8]) -> io::Result<Received> {
         .map(|line| line.split_once(": ").unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    let body = bytes[end + 4..].to_vec();
+    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let body = if chunked { join_chunks(&bytes[end + 4..]) } else { bytes[end + 4..].to_vec() };
     let promised =
         headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse().unwrap());
     let whole = promised.is_none_or(|length: usize| body.len() == length);
     Ok(Received { status, headers, body, whole })
 }
 
+fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = bytes.windows(2).position(|window| window == b"\r\n").unwrap();
+        let length = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&bytes[end + 2..][..length]);
+        bytes = &bytes[end + 2 + length + 2..];
+    }
+}
+
 pub(crate) fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
 pub(crate) fn sign(secret: &str, timestamp: i64, uri: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{timestamp}.{uri}").as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::new();
+    for byte in mac.finalize().into_bytes() {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
 }
 
-/// GETs with the current credentials of an account, signed if the API wants that.
-pub(crate) async fn get_as(emulator: &Emulator, account: u32, uri: &str) -> io::Result<Received> {
+/// A GET with its credentials, ready to be sent.
+pub(crate) struct Prepared {
+    address: SocketAddr,
+    uri: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Prepared {
+    pub(crate) async fn send(&self) -> io::Result<Received> {
+        let headers: Vec<(&str, &str)> =
+            self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        exchange(self.address, "GET", &self.uri, &headers, "").await
+    }
+}
+
+/// Prepares a GET with the current credentials of an account, signed if the API wants that.
+pub(crate) fn prepare(emulator: &Emulator, account: u32, uri: &str) -> Prepared {
+    let address = emulator.address();
     match emulator.credentials(account).unwrap() {
         Credentials::OpenTrain { token } => {
-            let uri = format!("/api/public/v1{uri}");
-            let bearer = format!("Bearer {token}");
-            exchange(emulator.address(), "GET", &uri, &[("Authorization", &bearer)], "").await
+            let headers = vec![("Authorization", format!("Bearer {token}"))];
+            Prepared { address, uri: format!("/api/public/v1{uri}"), headers }
         }
         Credentials::Zenzap { key, secret, .. } => {
             let timestamp = now();
-            let (bearer, signature) = (format!("Bearer {key}"), sign(&secret, timestamp, uri));
-            let timestamp = timestamp.to_string();
-            let headers = [
-                ("Authorization", bearer.as_str()),
-                ("X-Timestamp", &timestamp),
-                ("X-Signature", &signature),
+            let headers = vec![
+                ("Authorization", format!("Bearer {key}")),
+                ("X-Timestamp", timestamp.to_string()),
+                ("X-Signature", sign(&secret, timestamp, uri)),
             ];
-            exchange(emulator.address(), "GET", uri, &headers, "").await
+            Prepared { address, uri: uri.to_owned(), headers }
         }
     }
+}
+
+pub(crate) async fn get_as(emulator: &Emulator, account: u32, uri: &str) -> io::Result<Received> {
+    prepare(emulator, account, uri).send().await
 }
 
 pub(crate) async fn get(emulator: &Emulator, uri: &str) -> Received {
