@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Runs a plan: tasks, bounded edges, acknowledgements, the cursor frontier, retries, dead letters, the drain.
+//!
+//! Floor 2, and never meets a component: everything it runs comes through the traits of `sluicebox-core`. Invariants:
+//! only the engine spawns tasks, only the engine saves a cursor, and the order of delivery is never changed: sink
+//! durable, token resolved, frontier moved, checkpoint durable, upstream told.
+
+mod activity;
+mod build;
+mod checkpointer;
+mod edge;
+mod environment;
+mod flow;
+mod intake;
+mod member;
+mod metrics;
+mod open;
+mod options;
+mod partition;
+mod poller;
+mod running;
+mod sinks;
+mod start;
+mod status;
+mod topology;
+
+pub use environment::system;
+pub use metrics::Metrics;
+pub use options::{Caps, RunOptions};
+pub use running::{Running, Watch};
+pub use start::{Surroundings, start};
+pub use status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};

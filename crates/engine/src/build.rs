@@ -1,0 +1,185 @@
+//! From a plan to built components: sources per account, one instance of each transform, sinks opened.
+
+use std::sync::Arc;
+
+use sluicebox_config::{AccountPlan, Plan, SinkPlan, SourcePlan, TransformPlan};
+use sluicebox_core::{
+    BuiltSink, ComponentKind, Context, Delivery, Error, Located, RetryOptions, ScriptFiles, Shared, Source,
+    Transform,
+};
+use sluicebox_rules::{Condition, Expression};
+use smol_str::SmolStr;
+
+use crate::checkpointer::Checkpointer;
+use crate::member::{Member, SharedMember};
+use crate::metrics::{Labels, Metrics};
+use crate::options::RunOptions;
+use crate::status::Failure;
+
+/// A source with its accounts.
+pub(crate) struct BuiltSource {
+    pub(crate) member: SharedMember,
+    pub(crate) key: Option<Expression>,
+    pub(crate) confirms: bool,
+    pub(crate) accounts_listed: bool,
+    pub(crate) accounts: Vec<(SmolStr, Box<dyn Source>)>,
+}
+
+/// A transform, with what the flow needs of its plan.
+pub(crate) struct BuiltTransform {
+    pub(crate) member: SharedMember,
+    pub(crate) transform: Arc<dyn Transform>,
+    pub(crate) retry: RetryOptions,
+    pub(crate) inputs: Vec<sluicebox_config::Input>,
+}
+
+/// A sink before it is opened.
+pub(crate) struct UnopenedSink {
+    pub(crate) member: SharedMember,
+    pub(crate) sink: BuiltSink,
+    pub(crate) plan: SinkSettings,
+}
+
+/// What the engine keeps of a sink's plan.
+pub(crate) struct SinkSettings {
+    pub(crate) inputs: Vec<sluicebox_config::Input>,
+    pub(crate) batch: sluicebox_core::BatchOptions,
+    pub(crate) buffer: sluicebox_core::BufferOptions,
+    pub(crate) retry: RetryOptions,
+}
+
+/// Everything that a plan describes.
+pub(crate) struct Built {
+    pub(crate) sources: Vec<BuiltSource>,
+    pub(crate) transforms: Vec<BuiltTransform>,
+    pub(crate) sinks: Vec<UnopenedSink>,
+}
+
+/// Builds the components of one pipeline.
+pub(crate) struct Builder {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) folder: std::path::PathBuf,
+    pub(crate) files: Arc<dyn ScriptFiles>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) options: RunOptions,
+    pub(crate) shared: Shared,
+}
+
+impl Builder {
+    /// Sources first: transforms find what sources share.
+    ///
+    /// # Errors
+    /// The first component that cannot be built.
+    pub(crate) async fn build(&self, plan: Plan) -> Result<Built, Failure> {
+        let mut built = Built { sources: Vec::new(), transforms: Vec::new(), sinks: Vec::new() };
+        for source in plan.sources {
+            built.sources.push(self.source(source).await?);
+        }
+        for transform in plan.transforms {
+            built.transforms.push(self.transform(transform).await?);
+        }
+        for sink in plan.sinks {
+            built.sinks.push(self.sink(sink).await?);
+        }
+        Ok(built)
+    }
+
+    async fn source(&self, plan: SourcePlan) -> Result<BuiltSource, Failure> {
+        let member = self.member(
+            (&plan.name, ComponentKind::Source, plan.component_type),
+            plan.when.as_ref(),
+            true,
+            plan.dead_letter,
+        )?;
+        let key = plan.key.as_ref().map(Expression::compile).transpose();
+        let key = key.map_err(|problem| config(&plan.name, problem.message))?;
+        let mut accounts = Vec::with_capacity(plan.accounts.len());
+        for AccountPlan { id, config: spec } in plan.accounts {
+            let context = self.context(&plan.name, &id, &RetryOptions::default(), Delivery::AtLeastOnce);
+            let source = spec.build(&context).await.map_err(|error| failure(&plan.name, &error))?;
+            accounts.push((id, source));
+        }
+        let confirms = plan.class == sluicebox_core::SourceClass::ConfirmOnRead && !plan.prefetch;
+        Ok(BuiltSource { member, key, confirms, accounts_listed: plan.accounts_listed, accounts })
+    }
+
+    async fn transform(&self, plan: TransformPlan) -> Result<BuiltTransform, Failure> {
+        let member = self.member(
+            (&plan.name, ComponentKind::Transform, plan.component_type),
+            plan.when.as_ref(),
+            plan.when_discards,
+            plan.dead_letter,
+        )?;
+        let context = self.context(&plan.name, "", &plan.retry, Delivery::AtLeastOnce);
+        let transform = plan.config.build(&context, self.files.as_ref()).await;
+        let transform = Arc::from(transform.map_err(|error| failure(&plan.name, &error))?);
+        Ok(BuiltTransform { member, transform, retry: plan.retry, inputs: plan.inputs })
+    }
+
+    async fn sink(&self, plan: SinkPlan) -> Result<UnopenedSink, Failure> {
+        let member = self.member(
+            (&plan.name, ComponentKind::Sink, plan.component_type),
+            plan.when.as_ref(),
+            true,
+            plan.dead_letter,
+        )?;
+        let context = self.context(&plan.name, "", &plan.retry, plan.delivery);
+        let sink = plan.config.build(&context).await.map_err(|error| failure(&plan.name, &error))?;
+        let plan =
+            SinkSettings { inputs: plan.inputs, batch: plan.batch, buffer: plan.buffer, retry: plan.retry };
+        Ok(UnopenedSink { member, sink, plan })
+    }
+
+    fn member(
+        &self,
+        (name, kind, component_type): (&SmolStr, ComponentKind, &'static str),
+        when: Option<&Located>,
+        when_discards: bool,
+        policy: sluicebox_config::DeadLetterPolicy,
+    ) -> Result<SharedMember, Failure> {
+        let when =
+            when.map(Condition::compile).transpose().map_err(|problem| config(name, problem.message))?;
+        let labels = Labels {
+            pipeline: &self.pipeline,
+            component: name,
+            kind: kind.as_str(),
+            component_type,
+            account: "",
+        };
+        Ok(Arc::new(Member {
+            name: name.clone(),
+            kind,
+            component_type,
+            when,
+            when_discards,
+            policy,
+            metrics: self.metrics.component(&labels),
+            checkpointer: self.checkpointer.clone(),
+            environment: self.options.environment.clone(),
+            paused: parking_lot::Mutex::default(),
+        }))
+    }
+
+    fn context(&self, component: &str, account: &str, retry: &RetryOptions, delivery: Delivery) -> Context {
+        Context {
+            pipeline: Arc::clone(&self.pipeline),
+            component: component.into(),
+            account: account.into(),
+            folder: self.folder.clone(),
+            delivery,
+            retry: retry.clone(),
+            environment: self.options.environment.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+fn config(component: &SmolStr, message: String) -> Failure {
+    Failure::Config { component: component.clone(), message }
+}
+
+fn failure(component: &SmolStr, error: &Error) -> Failure {
+    let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+    config(component, format!("{}{help}", error.chain()))
+}

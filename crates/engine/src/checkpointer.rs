@@ -1,0 +1,209 @@
+//! The only writer of the checkpoint: gathers what became safe and commits it in groups.
+//!
+//! Invariant: a dead letter's token is resolved, a resumable sink's window acknowledged and a partition told "durable"
+//! only after the commit that holds them returned.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sluicebox_core::{
+    CheckpointStore, Commit, DeadLetter, Environment, ErrorClass, PartitionRecord, Position, RetryOptions,
+    SinkRecord, Token, Verdict,
+};
+use smol_str::SmolStr;
+use tokio::sync::{Notify, oneshot};
+use tracing::{error, warn};
+
+use crate::partition::Partition;
+use crate::status::Failure;
+
+/// A handle to the group commit; cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Checkpointer {
+    queue: Arc<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    dirty: BTreeSet<usize>,
+    dead_letters: Vec<(DeadLetter, Option<Token>)>,
+    sinks: Vec<(SmolStr, SinkRecord)>,
+    replies: Vec<oneshot::Sender<()>>,
+    closed: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.dirty.is_empty()
+            && self.dead_letters.is_empty()
+            && self.sinks.is_empty()
+            && self.replies.is_empty()
+    }
+}
+
+impl Checkpointer {
+    /// The safe position (or pause) of a partition changed.
+    pub(crate) fn touch(&self, partition: usize) {
+        self.queue.waiting.lock().dirty.insert(partition);
+        self.queue.wake.notify_one();
+    }
+
+    /// Stores a dead letter and resolves its token once it is durable.
+    pub(crate) fn dead_letter(&self, letter: DeadLetter, token: Token) {
+        self.queue.waiting.lock().dead_letters.push((letter, Some(token)));
+        self.queue.wake.notify_one();
+    }
+
+    /// Stores dead letters and waits until they are durable. `false` if the pipeline stopped first.
+    pub(crate) async fn store_dead_letters(&self, letters: Vec<DeadLetter>) -> bool {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut waiting = self.queue.waiting.lock();
+            waiting.dead_letters.extend(letters.into_iter().map(|letter| (letter, None)));
+            waiting.replies.push(sender);
+        }
+        self.queue.wake.notify_one();
+        receiver.await.is_ok()
+    }
+
+    /// Remembers what a transactional sink has committed, with the next group.
+    pub(crate) fn remember_sink(&self, sink: &SmolStr, positions: Vec<Position>) {
+        let record = SinkRecord { mark: None, positions };
+        self.queue.waiting.lock().sinks.push((sink.clone(), record));
+        self.queue.wake.notify_one();
+    }
+
+    /// Commits a resumable sink's mark and positions and waits until they are durable. `false` if the pipeline
+    /// stopped first.
+    pub(crate) async fn commit_sink(&self, sink: &SmolStr, record: SinkRecord) -> bool {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut waiting = self.queue.waiting.lock();
+            waiting.sinks.push((sink.clone(), record));
+            waiting.replies.push(sender);
+        }
+        self.queue.wake.notify_one();
+        receiver.await.is_ok()
+    }
+
+    /// No more work will come: the task ends once everything is durable.
+    pub(crate) fn close(&self) {
+        self.queue.waiting.lock().closed = true;
+        self.queue.wake.notify_one();
+    }
+
+    async fn take(&self) -> Option<Waiting> {
+        loop {
+            let mut wake = std::pin::pin!(self.queue.wake.notified());
+            wake.as_mut().enable();
+            {
+                let mut waiting = self.queue.waiting.lock();
+                if !waiting.is_empty() {
+                    let closed = waiting.closed;
+                    let work = std::mem::take(&mut *waiting);
+                    waiting.closed = closed;
+                    return Some(work);
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            wake.await;
+        }
+    }
+}
+
+/// The group commit task.
+pub(crate) struct CommitTask {
+    pub(crate) handle: Checkpointer,
+    pub(crate) store: Arc<dyn CheckpointStore>,
+    pub(crate) partitions: Arc<Vec<Arc<Partition>>>,
+    pub(crate) epoch: u64,
+    pub(crate) environment: Environment,
+    pub(crate) pipeline: Arc<str>,
+}
+
+impl CommitTask {
+    /// Runs until closed.
+    ///
+    /// # Errors
+    /// The state is not ours any more, or unreadable.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        while let Some(work) = self.handle.take().await {
+            let (commit, slots) = self.commit_for(&work);
+            self.write(commit).await?;
+            let now = self.environment.clock.now();
+            for (partition, slot) in slots {
+                self.partitions[partition].made_durable(slot, now);
+            }
+            for (_, token) in work.dead_letters {
+                if let Some(token) = token {
+                    token.resolve(Verdict::DeadLettered);
+                }
+            }
+            for reply in work.replies {
+                let _ = reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_for(&self, work: &Waiting) -> (Commit, Vec<(usize, u64)>) {
+        let mut commit = Commit {
+            epoch: None,
+            partitions: Vec::with_capacity(work.dirty.len()),
+            sinks: work.sinks.clone(),
+            dead_letters: work.dead_letters.iter().map(|(letter, _)| letter.clone()).collect(),
+        };
+        let now = self.environment.clock.now();
+        let mut slots = Vec::with_capacity(work.dirty.len());
+        for index in &work.dirty {
+            let partition = &self.partitions[*index];
+            let (safe, newest_event) = partition.safe();
+            slots.push((*index, safe.slot));
+            commit.partitions.push(PartitionRecord {
+                source: partition.source.clone(),
+                partition: partition.account.clone(),
+                epoch: self.epoch,
+                safe_seq: safe.seq,
+                cursor: safe.cursor.map(|cursor| bytes::Bytes::copy_from_slice(cursor.as_bytes())),
+                committed_at: now,
+                newest_event,
+                paused: partition.paused().map(|pause| SmolStr::new_static(pause.reason)),
+                floor_epoch: partition.floor_epoch,
+            });
+        }
+        (commit, slots)
+    }
+
+    /// Writes until it holds: a full disk blocks the pipeline, it loses nothing.
+    async fn write(&self, commit: Commit) -> Result<(), Failure> {
+        let mut backoff = RetryOptions::default().backoff();
+        loop {
+            let error = match self.store.commit(commit.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.class() == ErrorClass::Fenced {
+                return Err(Failure::Fenced(error.chain()));
+            }
+            if !error.class().is_retryable() {
+                error!(pipeline = %self.pipeline, event = "state", "the state cannot be written: {}", error.chain());
+                return Err(Failure::State(error.chain()));
+            }
+            let wait = backoff.next(error.retry_after(), self.environment.chance.as_ref());
+            warn!(
+                pipeline = %self.pipeline, event = "retry",
+                "the checkpoint could not be written, trying again in {:.1} s: {}", wait.as_secs_f64(), error.chain()
+            );
+            self.environment.clock.sleep(wait).await;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The way of one source's events: its transforms in topological order, then the edges of its sinks.
+//!
+//! All transforms of a source are fused into one task per partition; a page runs through the whole graph at once, so
+//! that order is kept and no channel stands between transforms. Invariant: every token that enters leaves in a
+//! shipment or is settled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluicebox_core::{
+    DiscardReason, Environment, ErrorClass, Event, Outputs, Reason, RetryOptions, Token, Transform,
+    TransformOutcome,
+};
+use smol_str::SmolStr;
+use tokio::sync::mpsc;
+
+use crate::activity::Busy;
+use crate::edge::{EdgeSender, Tracked};
+use crate::member::{Admission, Cause, SharedMember};
+use crate::partition::Partition;
+use crate::status::Failure;
+
+/// Who reads an output: an index into the flow's stages or outlets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reader {
+    Stage(usize),
+    Outlet(usize),
+}
+
+/// One transform in the flow.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) member: SharedMember,
+    pub(crate) transform: Arc<dyn Transform>,
+    pub(crate) retry: RetryOptions,
+    /// Readers of the main output.
+    pub(crate) main: Vec<Reader>,
+    /// Readers of named outputs.
+    pub(crate) named: BTreeMap<SmolStr, Vec<Reader>>,
+}
+
+/// One sink at the end of the flow.
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    pub(crate) member: SharedMember,
+    pub(crate) edge: EdgeSender,
+}
+
+/// The compiled graph below one source.
+#[derive(Clone)]
+pub(crate) struct Flow {
+    pub(crate) readers: Vec<Reader>,
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) outlets: Vec<Outlet>,
+    pub(crate) environment: Environment,
+}
+
+/// A page on its way from the poller to the sinks.
+pub(crate) struct Arrival {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) events: Vec<Tracked>,
+    pub(crate) received: Duration,
+    pub(crate) busy: Busy,
+}
+
+/// Events waiting in front of each stage and outlet.
+struct Boxes {
+    stages: Vec<Vec<Tracked>>,
+    outlets: Vec<Vec<Tracked>>,
+}
+
+impl Boxes {
+    /// Gives an event to every reader: the last one gets the original, the others a second token each.
+    fn deliver(&mut self, tracked: Tracked, readers: &[Reader]) -> Option<Tracked> {
+        let Some((last, others)) = readers.split_last() else { return Some(tracked) };
+        for reader in others {
+            let twin = Tracked { event: tracked.event.clone(), token: tracked.token.split() };
+            self.slot(*reader).push(twin);
+        }
+        self.slot(*last).push(tracked);
+        None
+    }
+
+    fn slot(&mut self, reader: Reader) -> &mut Vec<Tracked> {
+        match reader {
+            Reader::Stage(index) => &mut self.stages[index],
+            Reader::Outlet(index) => &mut self.outlets[index],
+        }
+    }
+}
+
+impl Flow {
+    /// Takes pages of one partition until its poller is gone.
+    ///
+    /// # Errors
+    /// A transform failed in a way that no retry mends.
+    pub(crate) async fn run(self, mut pages: mpsc::Receiver<Arrival>) -> Result<(), Failure> {
+        while let Some(arrival) = pages.recv().await {
+            let mut boxes = Boxes {
+                stages: self.stages.iter().map(|_| Vec::new()).collect(),
+                outlets: self.outlets.iter().map(|_| Vec::new()).collect(),
+            };
+            for tracked in arrival.events {
+                boxes.deliver(tracked, &self.readers);
+            }
+            for index in 0..self.stages.len() {
+                let inbox = std::mem::take(&mut boxes.stages[index]);
+                if !inbox.is_empty() {
+                    self.pass(index, inbox, &mut boxes).await?;
+                }
+            }
+            for (outlet, inbox) in self.outlets.iter().zip(boxes.outlets) {
+                let admitted = admitted(outlet, inbox);
+                if !admitted.is_empty() {
+                    outlet.edge.send(&arrival.partition, admitted, arrival.received).await;
+                }
+            }
+            drop(arrival.busy);
+        }
+        Ok(())
+    }
+
+    /// Runs one transform over what waits in front of it.
+    async fn pass(&self, index: usize, inbox: Vec<Tracked>, boxes: &mut Boxes) -> Result<(), Failure> {
+        let stage = &self.stages[index];
+        let mut inside = Vec::with_capacity(inbox.len());
+        for tracked in inbox {
+            match stage.member.admit(tracked) {
+                Admission::In(tracked) => inside.push(tracked),
+                // What goes around keeps its place: whatever came before it goes through first.
+                Admission::Around(tracked) => {
+                    self.transform(stage, std::mem::take(&mut inside), boxes).await?;
+                    boxes.deliver(tracked, &stage.main);
+                }
+                Admission::Settled => {}
+            }
+        }
+        self.transform(stage, inside, boxes).await
+    }
+
+    async fn transform(&self, stage: &Stage, inside: Vec<Tracked>, boxes: &mut Boxes) -> Result<(), Failure> {
+        if inside.is_empty() {
+            return Ok(());
+        }
+        let (events, tokens): (Vec<Event>, Vec<_>) =
+            inside.into_iter().map(|item| (item.event, item.token)).unzip();
+        let outcomes = self.apply(stage, events).await?;
+        let mut left = vec![0_usize; tokens.len()];
+        for (index, _) in &outcomes {
+            if let Some(count) = left.get_mut(*index) {
+                *count += 1;
+            }
+        }
+        let mut tokens: Vec<_> = tokens.into_iter().map(Some).collect();
+        for (token, count) in tokens.iter_mut().zip(&left) {
+            if *count == 0
+                && let Some(token) = token.take()
+            {
+                stage.member.discard(token, DiscardReason::Filtered);
+            }
+        }
+        for (index, outcome) in outcomes {
+            let Some(count) = left.get_mut(index) else { continue };
+            *count -= 1;
+            let token =
+                if *count == 0 { tokens[index].take() } else { tokens[index].as_ref().map(Token::split) };
+            let Some(token) = token else { continue };
+            settle(stage, outcome, token, boxes);
+        }
+        Ok(())
+    }
+
+    /// Calls the transform until it answers; a failure that waiting does not mend stops the pipeline.
+    async fn apply(
+        &self,
+        stage: &Stage,
+        events: Vec<Event>,
+    ) -> Result<Vec<(usize, TransformOutcome)>, Failure> {
+        let mut backoff = stage.retry.backoff();
+        let clock = &self.environment.clock;
+        loop {
+            let mut out = Outputs::new();
+            let before = clock.elapsed();
+            let result = stage.transform.apply(events.clone(), &mut out).await;
+            stage.member.metrics.script_seconds.observe(clock.elapsed().saturating_sub(before).as_secs_f64());
+            let Err(error) = result else { return Ok(out.into_outcomes()) };
+            stage.member.metrics.error(error.class());
+            if !error.class().is_retryable() {
+                return Err(Failure::Component {
+                    component: stage.member.name.clone(),
+                    message: error.chain(),
+                });
+            }
+            let wait = backoff.next(error.retry_after(), self.environment.chance.as_ref());
+            stage.member.metrics.retries.inc();
+            tracing::warn!(
+                component = %stage.member.name, event = "retry",
+                "{}, trying again in {:.1} s", error.chain(), wait.as_secs_f64()
+            );
+            clock.sleep(wait).await;
+        }
+    }
+}
+
+/// What a sink's `when:` lets through.
+fn admitted(outlet: &Outlet, inbox: Vec<Tracked>) -> Vec<Tracked> {
+    let mut admitted = Vec::with_capacity(inbox.len());
+    for tracked in inbox {
+        if let Admission::In(tracked) = outlet.member.admit(tracked) {
+            admitted.push(tracked);
+        }
+    }
+    admitted
+}
+
+/// What a transform made of one event.
+fn settle(stage: &Stage, outcome: TransformOutcome, token: Token, boxes: &mut Boxes) {
+    match outcome {
+        TransformOutcome::Emit(output, event) => {
+            let readers = match &output {
+                None => Some(&stage.main),
+                Some(name) => stage.named.get(name),
+            };
+            stage.member.metrics.sent.inc();
+            stage.member.metrics.sent_bytes.inc_by(event.size() as u64);
+            let unread = boxes.deliver(Tracked { event, token }, readers.map_or(&[], Vec::as_slice));
+            if let Some(tracked) = unread {
+                stage.member.discard(tracked.token, DiscardReason::Unrouted);
+            }
+        }
+        TransformOutcome::Discard(reason) => stage.member.discard(token, reason),
+        TransformOutcome::DeadLetter(event, reason, error) => {
+            if reason == Reason::Script {
+                stage.member.metrics.error(ErrorClass::Script);
+            }
+            stage.member.give_up(&event, token, Cause::new(reason, error));
+        }
+    }
+}

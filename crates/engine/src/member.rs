@@ -1,0 +1,117 @@
+//! A component as the engine sees it: its name, its condition, its counters, and what becomes of events it ends.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sluicebox_config::DeadLetterPolicy;
+use sluicebox_core::{
+    ComponentKind, DeadLetter, DeadLetterError, DiscardReason, Environment, Error, ErrorClass, Event, Reason,
+    Token, Verdict,
+};
+use sluicebox_rules::Condition;
+use smol_str::SmolStr;
+
+use crate::checkpointer::Checkpointer;
+use crate::edge::Tracked;
+use crate::metrics::ComponentMetrics;
+use crate::partition::Pause;
+
+/// What source, transform and sink have in common at run time.
+pub(crate) struct Member {
+    pub(crate) name: SmolStr,
+    pub(crate) kind: ComponentKind,
+    pub(crate) component_type: &'static str,
+    pub(crate) when: Option<Condition>,
+    /// Whether what does not match `when:` is discarded (sources, sinks, `filter`) or goes around the component.
+    pub(crate) when_discards: bool,
+    pub(crate) policy: DeadLetterPolicy,
+    pub(crate) metrics: ComponentMetrics,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) environment: Environment,
+    pub(crate) paused: Mutex<Option<Pause>>,
+}
+
+/// What a component's condition says of an event.
+pub(crate) enum Admission {
+    /// It matches (or there is no condition).
+    In(Tracked),
+    /// It does not match and goes on unchanged.
+    Around(Tracked),
+    /// It is settled: filtered, or a dead letter.
+    Settled,
+}
+
+/// Why an event is given up.
+pub(crate) struct Cause {
+    pub(crate) reason: Reason,
+    pub(crate) error: DeadLetterError,
+    pub(crate) attempts: u32,
+}
+
+impl Cause {
+    /// Given up at the first attempt.
+    pub(crate) fn new(reason: Reason, error: DeadLetterError) -> Self {
+        Self { reason, error, attempts: 1 }
+    }
+
+    /// A destination refused it.
+    pub(crate) fn refused(error: &Error, attempts: u32) -> Self {
+        Self { reason: DeadLetter::reason_of(error), error: DeadLetterError::from(error), attempts }
+    }
+}
+
+impl Member {
+    /// Asks the condition.
+    pub(crate) fn admit(&self, tracked: Tracked) -> Admission {
+        self.metrics.received.inc();
+        let Some(when) = &self.when else { return Admission::In(tracked) };
+        match when.matches(&tracked.event) {
+            Ok(true) => Admission::In(tracked),
+            Ok(false) if self.when_discards => {
+                self.discard(tracked.token, DiscardReason::Filtered);
+                Admission::Settled
+            }
+            Ok(false) => Admission::Around(tracked),
+            Err(error) => {
+                self.metrics.error(ErrorClass::Script);
+                self.give_up(&tracked.event, tracked.token, Cause::new(Reason::Script, error.into()));
+                Admission::Settled
+            }
+        }
+    }
+
+    /// Drops an event on purpose.
+    pub(crate) fn discard(&self, token: Token, reason: DiscardReason) {
+        self.metrics.discarded(reason);
+        token.resolve(Verdict::Filtered);
+    }
+
+    /// Makes an event a dead letter; its token is resolved once that is durable.
+    pub(crate) fn give_up(&self, event: &Event, token: Token, cause: Cause) {
+        match self.letter(event, cause) {
+            Some(letter) => self.checkpointer.dead_letter(letter, token),
+            None => token.resolve(Verdict::Filtered),
+        }
+    }
+
+    /// The dead letter for an event, counted and logged; `None` where the pipeline says `dead_letter: drop`.
+    pub(crate) fn letter(&self, event: &Event, cause: Cause) -> Option<DeadLetter> {
+        let Cause { reason, error, attempts } = cause;
+        self.metrics.dead_letter(reason);
+        tracing::warn!(
+            component = %self.name, account = %event.meta().account, event = "dead_letter",
+            reason = reason.as_str(), id = %event.meta().id,
+            "event {} became a dead letter: {}", event.meta().id, error.message
+        );
+        let letter = DeadLetter::new(&self.name, event, reason, error, self.environment.clock.now());
+        matches!(self.policy, DeadLetterPolicy::Store).then_some(DeadLetter { attempts, ..letter })
+    }
+
+    /// Stops this component for a reason that waiting does not mend.
+    pub(crate) fn pause(&self, pause: Pause) {
+        *self.paused.lock() = Some(pause);
+    }
+}
+
+/// A shared component.
+pub(crate) type SharedMember = Arc<Member>;

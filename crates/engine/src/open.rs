@@ -1,0 +1,234 @@
+//! Taking ownership at start: opens the sinks, raises the epoch, and chooses where each partition stands.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use sluicebox_core::{
+    BuiltSink, Cursor, Error, ErrorClass, Opened, PartitionRecord, Position, Shard, Sink, State,
+    TransactionalSink, Window,
+};
+use smol_str::SmolStr;
+use tokio_util::sync::CancellationToken;
+
+use crate::build::{SinkSettings, UnopenedSink};
+use crate::checkpointer::Checkpointer;
+use crate::member::SharedMember;
+use crate::options::RunOptions;
+use crate::sinks::CheckpointedSink;
+use crate::status::Failure;
+
+/// A sink ready to be fed.
+pub(crate) struct OpenedSink {
+    pub(crate) member: SharedMember,
+    pub(crate) plan: SinkSettings,
+    pub(crate) writer: Writer,
+}
+
+/// The two kinds of sink tasks.
+pub(crate) enum Writer {
+    Plain(Box<dyn Sink>),
+    Transactional {
+        sink: Box<dyn TransactionalSink>,
+        opened: Opened,
+        /// Whether the destination (not the checkpoint) holds the positions.
+        own_positions: bool,
+    },
+}
+
+/// Source and account.
+pub(crate) type PartitionName = (SmolStr, SmolStr);
+
+/// Opens every sink, waiting for destinations that are away.
+///
+/// # Errors
+/// A destination cannot be used, or was put back behind what we remember of it; or the drain began.
+pub(crate) async fn sinks(
+    pipeline: &str,
+    unopened: Vec<UnopenedSink>,
+    state: &State,
+    checkpointer: &Checkpointer,
+    (options, drain): (&RunOptions, &CancellationToken),
+) -> Result<Vec<OpenedSink>, Failure> {
+    let mut sinks = Vec::with_capacity(unopened.len());
+    for UnopenedSink { member, sink, plan } in unopened {
+        let record = state.sinks.get(&member.name).cloned().unwrap_or_default();
+        let (mut sink, own_positions): (Box<dyn TransactionalSink>, bool) = match sink {
+            BuiltSink::Plain(sink) => {
+                sinks.push(OpenedSink { member, plan, writer: Writer::Plain(sink) });
+                continue;
+            }
+            BuiltSink::Resumable(sink) => {
+                (Box::new(CheckpointedSink::new(sink, checkpointer.clone(), record.clone())), false)
+            }
+            BuiltSink::Transactional(sink) => (sink, true),
+        };
+        let shard = Shard { pipeline: pipeline.into(), sink: member.name.clone(), epoch: state.epoch + 1 };
+        let opened = open(sink.as_mut(), &shard, &member, (options, drain)).await?;
+        if own_positions {
+            refuse_restored_backup(&member.name, &record.positions, &opened.positions, state)?;
+        }
+        sinks.push(OpenedSink {
+            member,
+            plan,
+            writer: Writer::Transactional { sink, opened, own_positions },
+        });
+    }
+    Ok(sinks)
+}
+
+async fn open(
+    sink: &mut dyn TransactionalSink,
+    shard: &Shard,
+    member: &SharedMember,
+    (options, drain): (&RunOptions, &CancellationToken),
+) -> Result<Opened, Failure> {
+    let mut backoff = sluicebox_core::RetryOptions::default().backoff();
+    loop {
+        let error = match sink.open(shard).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => error,
+        };
+        if !error.class().is_retryable() {
+            return Err(refused(&shard.sink, &error));
+        }
+        member.metrics.error(error.class());
+        let wait = backoff.next(error.retry_after(), options.environment.chance.as_ref());
+        tracing::warn!(
+            pipeline = %shard.pipeline, component = %shard.sink, event = "retry",
+            "the destination cannot be opened, trying again in {:.1} s: {}", wait.as_secs_f64(), error.chain()
+        );
+        tokio::select! {
+            () = options.environment.clock.sleep(wait) => {}
+            () = drain.cancelled() => return Err(Failure::Stopped),
+        }
+    }
+}
+
+fn refused(component: &SmolStr, error: &Error) -> Failure {
+    let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+    let message = format!("{}{help}", error.chain());
+    match error.class() {
+        ErrorClass::Fenced => Failure::Fenced(message),
+        ErrorClass::State => Failure::State(format!("{component}: {message}")),
+        _ => Failure::Config { component: component.clone(), message },
+    }
+}
+
+/// A destination that is behind what the checkpoint remembers of it was restored from a backup: going on would leave
+/// a hole in it, so a person has to choose.
+fn refuse_restored_backup(
+    sink: &SmolStr,
+    remembered: &[Position],
+    found: &[Position],
+    state: &State,
+) -> Result<(), Failure> {
+    for before in remembered {
+        let floor = floor_epoch(state, &before.source, &before.partition);
+        let now = found.iter().find(|now| now.source == before.source && now.partition == before.partition);
+        let seq = now.map_or(0, |now| now.safe_seq);
+        if before.epoch < floor || seq >= before.safe_seq {
+            continue;
+        }
+        let cursor = now.and_then(|now| now.safe_cursor.as_ref());
+        let cursor = cursor.map_or_else(|| "its beginning".to_owned(), text);
+        return Err(Failure::State(format!(
+            "{sink} holds {}/{} up to position {seq}, but had committed up to {}: it was restored from a backup or \
+             replaced. Either put the newer data back, or replay what it lacks into every sink: \
+             `sluicebox cursor set` {}/{} to {cursor} (`cursor reset` for the beginning), then start again",
+            before.source, before.partition, before.safe_seq, before.source, before.partition
+        )));
+    }
+    Ok(())
+}
+
+fn text(cursor: &Bytes) -> String {
+    Cursor::new(cursor.clone()).to_text()
+}
+
+fn floor_epoch(state: &State, source: &str, partition: &str) -> u64 {
+    let record =
+        state.partitions.iter().find(|record| record.source == source && record.partition == partition);
+    record.map_or(0, |record| record.floor_epoch)
+}
+
+/// Where a partition starts: the highest safe position found, in the checkpoint or in a destination. Positions from
+/// before a person moved the cursor no longer count.
+pub(crate) fn position(name: &PartitionName, state: &State, sinks: &[OpenedSink]) -> PartitionRecord {
+    let stored =
+        state.partitions.iter().find(|record| (&record.source, &record.partition) == (&name.0, &name.1));
+    let mut best = stored.cloned().unwrap_or_else(|| PartitionRecord {
+        source: name.0.clone(),
+        partition: name.1.clone(),
+        epoch: 0,
+        safe_seq: 0,
+        cursor: None,
+        committed_at: sluicebox_core::Timestamp::default(),
+        newest_event: None,
+        paused: None,
+        floor_epoch: 0,
+    });
+    for position in positions(name, best.floor_epoch, sinks).values() {
+        if position.safe_seq > best.safe_seq {
+            best.safe_seq = position.safe_seq;
+            best.cursor.clone_from(&position.safe_cursor);
+        }
+    }
+    best
+}
+
+/// What each sink holds of a partition, by the sink's index.
+pub(crate) fn positions(
+    name: &PartitionName,
+    floor_epoch: u64,
+    sinks: &[OpenedSink],
+) -> HashMap<usize, Position> {
+    let mut found = HashMap::new();
+    for (index, sink) in sinks.iter().enumerate() {
+        let Writer::Transactional { opened, .. } = &sink.writer else { continue };
+        let own = opened
+            .positions
+            .iter()
+            .find(|position| (&position.source, &position.partition) == (&name.0, &name.1));
+        if let Some(position) = own.filter(|position| position.epoch >= floor_epoch) {
+            found.insert(index, position.clone());
+        }
+    }
+    found
+}
+
+/// Writes the position of every partition that a sink does not hold yet, so that a sink that is new to an old
+/// pipeline starts at the safe cursor and a later loss of the destination is noticed.
+///
+/// # Errors
+/// The destination refuses.
+pub(crate) async fn write_missing_positions(
+    sink: &mut OpenedSink,
+    index: usize,
+    starts: &[PartitionRecord],
+    sinks_hold: &[HashMap<usize, Position>],
+) -> Result<Vec<Position>, Failure> {
+    let Writer::Transactional { sink: writer, opened, own_positions: true } = &mut sink.writer else {
+        return Ok(Vec::new());
+    };
+    let missing: Vec<Position> = starts
+        .iter()
+        .zip(sinks_hold)
+        .filter(|(start, held)| start.safe_seq > 0 && !held.contains_key(&index))
+        .map(|(start, _)| Position {
+            source: start.source.clone(),
+            partition: start.partition.clone(),
+            epoch: opened.epoch,
+            safe_seq: start.safe_seq,
+            safe_cursor: start.cursor.clone(),
+            ahead: Vec::new(),
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let window = Window { events: &[], dead_letters: &[], positions: &missing };
+    match writer.commit(&window).await {
+        Ok(_) => Ok(missing),
+        Err(error) => Err(refused(&sink.member.name, &error)),
+    }
+}

@@ -1,0 +1,317 @@
+//! One partition (source × account): its frontier, what it has in flight, and why it is paused.
+//!
+//! Invariant: the safe cursor that leaves this file is never ahead of an unsettled event.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sluicebox_core::{Clock, Cursor, Frontier, Safe, SlotListener, Timestamp, Token};
+use smol_str::SmolStr;
+use tokio::sync::Notify;
+
+use crate::checkpointer::Checkpointer;
+use crate::metrics::PartitionMetrics;
+use crate::options::Caps;
+
+/// How many of the newest ids are remembered to drop a repeated page.
+const REMEMBERED_IDS: usize = 1000;
+
+/// What is known of a page while it is in flight.
+struct Flight {
+    events: usize,
+    bytes: usize,
+    newest: Option<Timestamp>,
+    since: Duration,
+}
+
+struct Inner {
+    frontier: Frontier,
+    flights: HashMap<u64, Flight>,
+    newest: Option<Timestamp>,
+    /// Events settled since the start of this run.
+    settled: usize,
+    last_cursor: Option<Cursor>,
+    seen: VecDeque<SmolStr>,
+    seen_set: HashSet<SmolStr>,
+}
+
+/// Bytes in flight over all partitions of a pipeline.
+#[derive(Default)]
+pub(crate) struct Budget {
+    bytes: AtomicUsize,
+    freed: Notify,
+}
+
+/// The state that poller, worker, sinks and checkpointer share.
+pub(crate) struct Partition {
+    pub(crate) index: usize,
+    pub(crate) source: SmolStr,
+    pub(crate) account: SmolStr,
+    pub(crate) floor_epoch: u64,
+    caps: Caps,
+    budget: Arc<Budget>,
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+    changed: Notify,
+    durable_slot: AtomicU64,
+    lost: AtomicBool,
+    committed_at: Mutex<Option<Timestamp>>,
+    pub(crate) metrics: PartitionMetrics,
+    paused: Mutex<Option<Pause>>,
+    checkpointer: Checkpointer,
+}
+
+/// Why a partition does not poll.
+#[derive(Clone, Debug)]
+pub(crate) struct Pause {
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+/// Where a partition starts.
+pub(crate) struct Start {
+    pub(crate) safe_seq: u64,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) newest: Option<Timestamp>,
+    pub(crate) floor_epoch: u64,
+    pub(crate) committed_at: Option<Timestamp>,
+    pub(crate) metrics: PartitionMetrics,
+}
+
+/// What a partition has between poll and acknowledgement.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InFlight {
+    pub(crate) pages: usize,
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+    /// Age of the oldest page that is not settled.
+    pub(crate) oldest: Duration,
+}
+
+impl Partition {
+    pub(crate) fn new(
+        (index, source, account): (usize, SmolStr, SmolStr),
+        start: Start,
+        caps: Caps,
+        (budget, clock): (Arc<Budget>, Arc<dyn Clock>),
+        checkpointer: Checkpointer,
+    ) -> Self {
+        let inner = Inner {
+            last_cursor: start.cursor.clone(),
+            frontier: Frontier::new(start.safe_seq, start.cursor),
+            flights: HashMap::new(),
+            newest: start.newest,
+            settled: 0,
+            seen: VecDeque::new(),
+            seen_set: HashSet::new(),
+        };
+        Self {
+            index,
+            source,
+            account,
+            floor_epoch: start.floor_epoch,
+            caps,
+            budget,
+            clock,
+            inner: Mutex::new(inner),
+            changed: Notify::new(),
+            durable_slot: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+            committed_at: Mutex::new(start.committed_at),
+            metrics: start.metrics,
+            paused: Mutex::new(None),
+            checkpointer,
+        }
+    }
+
+    /// Opens a slot for a page and hands out its tokens. A page that brings nothing and moves nothing opens none.
+    pub(crate) fn open(self: &Arc<Self>, page: Page) -> Vec<Token> {
+        let (slot, count) = {
+            let mut inner = self.inner.lock();
+            if page.events == 0 && page.cursor == inner.last_cursor {
+                return Vec::new();
+            }
+            inner.last_cursor.clone_from(&page.cursor);
+            let slot = inner.frontier.open(page.cursor);
+            let flight = Flight {
+                events: page.events,
+                bytes: page.bytes,
+                newest: page.newest,
+                since: self.clock.elapsed(),
+            };
+            inner.flights.insert(slot, flight);
+            self.budget.bytes.fetch_add(page.bytes, Ordering::AcqRel);
+            (slot, u32::try_from(page.events).unwrap_or(u32::MAX))
+        };
+        Token::for_page(slot, count, Arc::clone(self) as Arc<dyn SlotListener>)
+    }
+
+    /// Whether this id is new among the newest ones; remembers it.
+    pub(crate) fn is_new(&self, id: &SmolStr) -> bool {
+        let mut inner = self.inner.lock();
+        if !inner.seen_set.insert(id.clone()) {
+            return false;
+        }
+        inner.seen.push_back(id.clone());
+        if inner.seen.len() > REMEMBERED_IDS
+            && let Some(oldest) = inner.seen.pop_front()
+        {
+            inner.seen_set.remove(&oldest);
+        }
+        true
+    }
+
+    /// Where the safe cursor would stand if these slots were closed too.
+    pub(crate) fn preview(&self, closes: impl Fn(u64) -> bool) -> Safe {
+        self.inner.lock().frontier.preview(closes)
+    }
+
+    /// The safe position and the newest event time that it covers.
+    pub(crate) fn safe(&self) -> (Safe, Option<Timestamp>) {
+        let inner = self.inner.lock();
+        (inner.frontier.safe().clone(), inner.newest)
+    }
+
+    /// What is in flight.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        let inner = self.inner.lock();
+        let mut total = InFlight { pages: inner.frontier.in_flight(), ..InFlight::default() };
+        let now = self.clock.elapsed();
+        for flight in inner.flights.values() {
+            total.events += flight.events;
+            total.bytes += flight.bytes;
+            total.oldest = total.oldest.max(now.saturating_sub(flight.since));
+        }
+        total
+    }
+
+    /// Waits until the caps leave room for another page. Cancel-safe.
+    pub(crate) async fn wait_for_room(&self) {
+        self.wait_until(|flight| {
+            let caps = &self.caps;
+            let own = flight.pages < caps.partition_pages
+                && flight.events < caps.partition_events
+                && flight.bytes < caps.partition_bytes;
+            own && (flight.pages == 0 || self.budget.bytes.load(Ordering::Acquire) < caps.pipeline_bytes)
+        })
+        .await;
+    }
+
+    /// Waits until everything polled so far is settled and its cursor is durable. Cancel-safe.
+    pub(crate) async fn wait_until_durable(&self) {
+        self.wait_until(|flight| {
+            let last_closed = self.inner.lock().frontier.safe().slot;
+            flight.pages == 0 && self.durable_slot.load(Ordering::Acquire) >= last_closed
+        })
+        .await;
+    }
+
+    async fn wait_until(&self, done: impl Fn(&InFlight) -> bool) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            let mut freed = std::pin::pin!(self.budget.freed.notified());
+            changed.as_mut().enable();
+            freed.as_mut().enable();
+            if self.is_lost() || done(&self.in_flight()) {
+                return;
+            }
+            tokio::select! { () = changed => {}, () = freed => {} }
+        }
+    }
+
+    /// Waits until a token was lost. Cancel-safe.
+    pub(crate) async fn wait_until_lost(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.is_lost() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// When its checkpoint was last written.
+    pub(crate) fn committed_at(&self) -> Option<Timestamp> {
+        *self.committed_at.lock()
+    }
+
+    /// The checkpointer made everything up to `slot` durable.
+    pub(crate) fn made_durable(&self, slot: u64, now: Timestamp) {
+        *self.committed_at.lock() = Some(now);
+        self.metrics.commits.inc();
+        self.durable_slot.fetch_max(slot, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether a token was dropped without a verdict.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Forgets what is in flight and stands at the safe cursor again; returns that cursor.
+    pub(crate) fn rewind(&self) -> Option<Cursor> {
+        let mut inner = self.inner.lock();
+        let freed: usize = inner.flights.drain().map(|(_, flight)| flight.bytes).sum();
+        self.budget.bytes.fetch_sub(freed, Ordering::AcqRel);
+        inner.seen.clear();
+        inner.seen_set.clear();
+        let cursor = inner.frontier.rewind().cursor.clone();
+        inner.last_cursor.clone_from(&cursor);
+        self.lost.store(false, Ordering::Release);
+        cursor
+    }
+
+    /// Whether more events have been settled than can have been in flight when the last run ended: whatever a sink
+    /// had committed ahead of the saved cursor has come again by now.
+    pub(crate) fn replay_is_over(&self) -> bool {
+        self.inner.lock().settled > self.caps.partition_events.saturating_mul(2)
+    }
+
+    /// Stops polling for a reason that waiting does not mend; the cursor is kept.
+    pub(crate) fn pause(&self, pause: Pause) {
+        *self.paused.lock() = Some(pause);
+        self.checkpointer.touch(self.index);
+    }
+
+    /// Why it is paused, if it is.
+    pub(crate) fn paused(&self) -> Option<Pause> {
+        self.paused.lock().clone()
+    }
+
+    fn settle(&self, slot: u64) -> bool {
+        let mut inner = self.inner.lock();
+        if let Some(flight) = inner.flights.remove(&slot) {
+            self.budget.bytes.fetch_sub(flight.bytes, Ordering::AcqRel);
+            inner.newest = inner.newest.max(flight.newest);
+            inner.settled += flight.events;
+        }
+        inner.frontier.close(slot).is_some()
+    }
+}
+
+/// A page about to be put in flight.
+pub(crate) struct Page {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+    pub(crate) newest: Option<Timestamp>,
+    pub(crate) cursor: Option<Cursor>,
+}
+
+impl SlotListener for Partition {
+    fn closed(&self, slot: u64) {
+        if self.settle(slot) {
+            self.checkpointer.touch(self.index);
+        }
+        self.changed.notify_waiters();
+        self.budget.freed.notify_waiters();
+    }
+
+    fn lost(&self, _slot: u64) {
+        self.lost.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+}

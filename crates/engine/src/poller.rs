@@ -1,0 +1,222 @@
+//! Polls one partition: waits for room, asks, retries, pauses. Two polls of one cursor never overlap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluicebox_core::{Backoff, Batch, Error, ErrorClass, Pace, Source};
+use sluicebox_rules::Expression;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::activity::{Activity, Busy};
+use crate::flow::Arrival;
+use crate::intake;
+use crate::member::SharedMember;
+use crate::metrics::PollOutcome;
+use crate::options::RunOptions;
+use crate::partition::{Partition, Pause};
+
+/// Retries of a source start at a second and stay at a minute.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// Everything that polling one partition needs.
+pub(crate) struct Poller {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) member: SharedMember,
+    pub(crate) source: Box<dyn Source>,
+    /// The next poll waits until this page is durable in every sink.
+    pub(crate) confirms: bool,
+    pub(crate) key: Option<Expression>,
+    pub(crate) pages: mpsc::Sender<Arrival>,
+    pub(crate) sinks: Vec<Arc<Activity>>,
+    pub(crate) drain: CancellationToken,
+    pub(crate) options: RunOptions,
+    /// Whether retries are under way, so that the recovery is told.
+    pub(crate) failing: bool,
+    /// Whether "caught up" has been told since the last page that was not.
+    pub(crate) caught_up: bool,
+}
+
+/// What to do after a poll.
+enum Next {
+    Wait(Duration),
+    Poll,
+    End,
+}
+
+impl Poller {
+    /// Polls until drained, caught up (`--once`), at the end of the source, or paused.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        if !self.open().await {
+            return;
+        }
+        loop {
+            let next = match self.poll().await {
+                None => return,
+                Some((Ok(Some(batch)), busy)) => {
+                    backoff.reset();
+                    self.page(batch, busy).await
+                }
+                Some((Ok(None), _)) => Next::End,
+                Some((Err(error), busy)) => {
+                    drop(busy);
+                    self.failed(&error, &mut backoff)
+                }
+            };
+            match next {
+                Next::End => return,
+                Next::Poll => {}
+                Next::Wait(wait) => {
+                    let clock = Arc::clone(&self.options.environment.clock);
+                    tokio::select! {
+                        () = clock.sleep(wait) => {}
+                        () = self.partition.wait_until_lost() => {}
+                        () = self.drain.cancelled() => return,
+                    }
+                }
+            }
+            if self.partition.is_lost() && !self.restart().await {
+                return;
+            }
+        }
+    }
+
+    async fn open(&mut self) -> bool {
+        let cursor = self.partition.safe().0.cursor;
+        self.stand_at(cursor).await
+    }
+
+    /// A token was lost: everything in flight is polled again from the safe cursor.
+    async fn restart(&mut self) -> bool {
+        error!(
+            pipeline = %self.pipeline, component = %self.partition.source, account = %self.partition.account,
+            event = "restarted", "an event was lost between poll and sink; starting again from the saved cursor"
+        );
+        let cursor = self.partition.rewind();
+        self.stand_at(cursor).await
+    }
+
+    async fn stand_at(&mut self, cursor: Option<sluicebox_core::Cursor>) -> bool {
+        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
+        loop {
+            let opened = tokio::select! {
+                opened = self.source.open(cursor.as_ref()) => opened,
+                () = self.drain.cancelled() => return false,
+            };
+            let Err(error) = opened else { return true };
+            let Next::Wait(wait) = self.failed(&error, &mut backoff) else { return false };
+            tokio::select! {
+                () = self.options.environment.clock.sleep(wait) => {}
+                () = self.drain.cancelled() => return false,
+            }
+        }
+    }
+
+    /// One poll, once there is room for its page; `None` when drained.
+    async fn poll(&mut self) -> Option<(Result<Option<Batch>, Error>, Busy)> {
+        let room = async {
+            self.partition.wait_for_room().await;
+            if self.confirms {
+                self.partition.wait_until_durable().await;
+            }
+        };
+        tokio::select! {
+            () = room => {}
+            () = self.drain.cancelled() => return None,
+        }
+        if self.partition.is_lost() {
+            return Some((Ok(Some(Batch::empty(self.partition.safe().0.cursor))), Busy::new(&[])));
+        }
+        let clock = &self.options.environment.clock;
+        let before = clock.elapsed();
+        // With confirm on read nothing is in flight now, so no sink has a reason to wait for this poll.
+        let busy = Busy::new(if self.confirms { &[] } else { &self.sinks });
+        let result = tokio::select! {
+            result = self.source.next() => result,
+            () = self.drain.cancelled() => {
+                self.partition.metrics.poll(PollOutcome::Cancelled, clock.elapsed().saturating_sub(before));
+                return None;
+            }
+        };
+        self.partition.metrics.poll(outcome(&result), clock.elapsed().saturating_sub(before));
+        Some((result, busy))
+    }
+
+    /// Puts a page in flight.
+    async fn page(&mut self, batch: Batch, busy: Busy) -> Next {
+        let (pace, caught_up) = (batch.pace, batch.caught_up);
+        self.tell(&batch);
+        let received = self.options.environment.clock.elapsed();
+        let busy = if self.confirms { Busy::new(&self.sinks) } else { busy };
+        let events = intake::admit(&self.partition, &self.member, self.key.as_ref(), batch);
+        if !events.is_empty() {
+            let arrival = Arrival { partition: Arc::clone(&self.partition), events, received, busy };
+            if self.pages.send(arrival).await.is_err() {
+                return Next::End;
+            }
+        }
+        match pace {
+            _ if caught_up && self.options.once => Next::End,
+            Pace::Immediately => Next::Poll,
+            Pace::After(wait) => Next::Wait(wait),
+        }
+    }
+
+    fn tell(&mut self, batch: &Batch) {
+        let (component, account) = (&self.partition.source, &self.partition.account);
+        if std::mem::take(&mut self.failing) {
+            info!(pipeline = %self.pipeline, %component, %account, event = "resumed", "polling works again");
+        }
+        if let Some(gap) = &batch.gap {
+            self.partition.metrics.gaps.inc();
+            error!(pipeline = %self.pipeline, %component, %account, event = "gap", "{}", gap.message);
+        }
+        if batch.caught_up && !self.caught_up {
+            info!(pipeline = %self.pipeline, %component, %account, event = "caught_up", "caught up with the feed");
+        }
+        self.caught_up = batch.caught_up;
+    }
+
+    /// Retries what waiting can mend; pauses for everything else, with the cursor kept.
+    fn failed(&mut self, error: &Error, backoff: &mut Backoff) -> Next {
+        let (component, account) = (&self.partition.source, &self.partition.account);
+        self.member.metrics.error(error.class());
+        let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+        if !error.class().is_retryable() {
+            error!(
+                pipeline = %self.pipeline, %component, %account, event = "paused", reason = error.reason(),
+                "paused, the cursor is kept: {}{help}", error.chain()
+            );
+            self.partition.metrics.paused(error.reason());
+            let message = format!("{}{help}", error.chain());
+            self.partition.pause(Pause { reason: error.reason(), message });
+            return Next::End;
+        }
+        let wait = backoff.next(error.retry_after(), self.options.environment.chance.as_ref());
+        self.failing = true;
+        self.member.metrics.retries.inc();
+        if error.class() == ErrorClass::RateLimited {
+            self.member.metrics.rate_limited.inc_by(wait.as_secs_f64());
+        }
+        warn!(
+            pipeline = %self.pipeline, %component, %account, event = "retry",
+            "{}{help}, trying again in {:.1} s", error.chain(), wait.as_secs_f64()
+        );
+        Next::Wait(wait)
+    }
+}
+
+fn outcome(result: &Result<Option<Batch>, Error>) -> PollOutcome {
+    match result {
+        Ok(Some(batch)) if batch.gap.is_some() => PollOutcome::Expired,
+        Ok(Some(batch)) if batch.events.is_empty() && batch.rejects.is_empty() => PollOutcome::Empty,
+        Ok(Some(_)) => PollOutcome::Items,
+        Ok(None) => PollOutcome::Empty,
+        Err(error) if error.class() == ErrorClass::RateLimited => PollOutcome::RateLimited,
+        Err(_) => PollOutcome::Error,
+    }
+}

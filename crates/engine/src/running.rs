@@ -1,0 +1,203 @@
+//! A running pipeline: supervises its tasks and drains them.
+//!
+//! A drain is a cascade of closing channels: pollers stop, workers run dry, sinks write what they hold, the
+//! checkpointer commits the rest. A panic or failure in any task stops this pipeline and no other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluicebox_core::{ComponentKind, Environment};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpointer::Checkpointer;
+use crate::member::SharedMember;
+use crate::partition::{Partition, Pause};
+use crate::start::{Surroundings, Tasks};
+use crate::status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};
+
+/// A pipeline that runs.
+pub struct Running {
+    watch: Watch,
+    checkpointer: Checkpointer,
+    tasks: Tasks,
+    commits: Tasks,
+    around: Surroundings,
+}
+
+/// A cloneable view of a running pipeline.
+#[derive(Clone)]
+pub struct Watch {
+    pipeline: Arc<str>,
+    members: Vec<SharedMember>,
+    partitions: Arc<Vec<Arc<Partition>>>,
+    drain: CancellationToken,
+    environment: Environment,
+}
+
+impl Running {
+    pub(crate) fn new(
+        pipeline: Arc<str>,
+        (members, partitions): (Vec<SharedMember>, Arc<Vec<Arc<Partition>>>),
+        checkpointer: Checkpointer,
+        (tasks, commits): (Tasks, Tasks),
+        around: Surroundings,
+    ) -> Self {
+        let environment = around.options.environment.clone();
+        let watch = Watch { pipeline, members, partitions, drain: around.drain.clone(), environment };
+        Self { watch, checkpointer, tasks, commits, around }
+    }
+
+    /// A view for the admin server and for progress.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Waits until the pipeline ends: by itself (`--once`, sources that end), drained, or broken.
+    ///
+    /// Nothing of it runs any more when this returns.
+    pub async fn wait(mut self) -> Outcome {
+        let ended = tokio::select! {
+            ended = supervise(&mut self.tasks, &self.around.drain) => ended,
+            () = self.watch.idle_until_drained() => self.drain_rest().await,
+        };
+        let ended = match ended {
+            Some(Ok(())) => self.flush().await,
+            other => other,
+        };
+        self.tasks.shutdown().await;
+        self.commits.shutdown().await;
+        self.outcome(ended)
+    }
+
+    /// The drain has begun: the rest may take as long as the limit says.
+    async fn drain_rest(&mut self) -> Option<Result<(), Failure>> {
+        tracing::info!(pipeline = %self.watch.pipeline, "draining: no more polls, everything in flight is written");
+        let clock = Arc::clone(&self.around.options.environment.clock);
+        let limit = self.around.options.drain_limit;
+        tokio::select! {
+            ended = supervise(&mut self.tasks, &self.around.drain) => ended,
+            () = clock.sleep(limit) => None,
+        }
+    }
+
+    /// Everything is settled: the last positions are committed.
+    async fn flush(&mut self) -> Option<Result<(), Failure>> {
+        self.checkpointer.close();
+        let clock = Arc::clone(&self.around.options.environment.clock);
+        let limit =
+            if self.around.drain.is_cancelled() { self.around.options.drain_limit } else { Duration::MAX };
+        tokio::select! {
+            ended = supervise(&mut self.commits, &self.around.drain) => ended,
+            () = clock.sleep(limit) => None,
+        }
+    }
+
+    fn outcome(&self, ended: Option<Result<(), Failure>>) -> Outcome {
+        let draining = self.around.drain.is_cancelled();
+        match ended {
+            None => Outcome::DrainTimeout,
+            Some(Err(Failure::Stopped)) if draining => Outcome::Drained,
+            Some(Err(failure)) => Outcome::Failed(failure),
+            Some(Ok(())) if draining => {
+                tracing::info!(pipeline = %self.watch.pipeline, event = "drained", "drained: everything is saved");
+                Outcome::Drained
+            }
+            Some(Ok(())) => {
+                let paused = self.watch.partitions.iter().filter_map(|partition| {
+                    let pause = partition.paused()?;
+                    Some(format!("{}/{}: {}", partition.source, partition.account, pause.message))
+                });
+                let paused: Vec<String> = paused.collect();
+                if paused.is_empty() { Outcome::Finished } else { Outcome::Paused(paused) }
+            }
+        }
+    }
+}
+
+/// Waits for every task; the first failure or panic ends the wait. A sink that was paused lets the others drain.
+async fn supervise(tasks: &mut Tasks, drain: &CancellationToken) -> Option<Result<(), Failure>> {
+    while let Some(joined) = tasks.join_next().await {
+        match joined {
+            Ok(Ok(())) => {}
+            Ok(Err(Failure::Paused { .. })) if drain.is_cancelled() => {}
+            Ok(Err(failure)) => return Some(Err(failure)),
+            Err(error) => return Some(Err(panicked(error))),
+        }
+    }
+    Some(Ok(()))
+}
+
+fn panicked(error: JoinError) -> Failure {
+    let Ok(payload) = error.try_into_panic() else { return Failure::Stopped };
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    Failure::Panicked(text.unwrap_or_else(|| "no message".to_owned()))
+}
+
+impl Watch {
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// What it looks like now.
+    pub fn status(&self) -> PipelineStatus {
+        let components: Vec<_> = self.members.iter().map(component).collect();
+        let partitions: Vec<_> = self.partitions.iter().map(partition).collect();
+        let paused = components.iter().any(|it| it.paused.is_some())
+            || partitions.iter().any(|it| it.paused.is_some());
+        let state = match (self.drain.is_cancelled(), paused) {
+            (true, _) => "draining",
+            (false, true) => "paused",
+            (false, false) => "running",
+        };
+        PipelineStatus { name: self.pipeline.to_string(), state, components, partitions }
+    }
+
+    /// Brings the gauges that age up to date; called before metrics are read.
+    pub fn refresh_metrics(&self) {
+        for partition in self.partitions.iter() {
+            partition.metrics.refresh(partition, self.environment.clock.as_ref());
+        }
+    }
+
+    async fn idle_until_drained(&self) {
+        self.drain.cancelled().await;
+    }
+}
+
+fn component(member: &SharedMember) -> ComponentStatus {
+    let metrics = &member.metrics;
+    ComponentStatus {
+        name: member.name.to_string(),
+        kind: member.kind.as_str(),
+        component_type: member.component_type,
+        received: metrics.received.get(),
+        sent: metrics.sent.get(),
+        discarded: metrics.discarded_total(),
+        dead_letters: metrics.dead_letters_total(),
+        errors: metrics.errors_total(),
+        paused: member.paused.lock().as_ref().filter(|_| member.kind == ComponentKind::Sink).map(pause),
+    }
+}
+
+fn partition(partition: &Arc<Partition>) -> PartitionStatus {
+    let (safe, newest_event) = partition.safe();
+    let flight = partition.in_flight();
+    PartitionStatus {
+        source: partition.source.to_string(),
+        account: partition.account.to_string(),
+        cursor: safe.cursor.map(|cursor| cursor.to_text()),
+        safe_seq: safe.seq,
+        committed_at: partition.committed_at(),
+        newest_event,
+        inflight_events: flight.events,
+        inflight_bytes: flight.bytes,
+        paused: partition.paused().as_ref().map(pause),
+    }
+}
+
+fn pause(pause: &Pause) -> PauseStatus {
+    PauseStatus { reason: pause.reason, message: pause.message.clone() }
+}

@@ -1,0 +1,101 @@
+//! The tasks in front of sinks: gather windows, write, retry, settle.
+
+mod inbox;
+mod lanes;
+mod plain;
+mod resumable;
+mod transactional;
+
+pub(crate) use inbox::Inbox;
+pub(crate) use plain::PlainTask;
+pub(crate) use resumable::CheckpointedSink;
+pub(crate) use transactional::{Ahead, TransactionalTask};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluicebox_core::{Backoff, Environment, Error, ErrorClass, Event, RetryOptions, Token, Verdict};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::member::SharedMember;
+use crate::partition::{Partition, Pause};
+use crate::status::Failure;
+
+/// The other half of a tracked event while the events themselves lie side by side for the sink.
+pub(crate) struct Duty {
+    pub(crate) token: Token,
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) received: Duration,
+}
+
+/// What every sink task needs.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) member: SharedMember,
+    pub(crate) retry: RetryOptions,
+    pub(crate) environment: Environment,
+    pub(crate) drain: CancellationToken,
+    pub(crate) once: bool,
+}
+
+impl Desk {
+    pub(crate) fn backoff(&self) -> Backoff {
+        self.retry.backoff()
+    }
+
+    /// Counts events as durable and resolves their tokens.
+    pub(crate) fn delivered(&self, events: &[Event], duties: Vec<Duty>) {
+        let now = self.environment.clock.elapsed();
+        let metrics = &self.member.metrics;
+        metrics.sent.inc_by(events.len() as u64);
+        metrics.sent_bytes.inc_by(events.iter().map(Event::size).sum::<usize>() as u64);
+        for duty in duties {
+            metrics.latency.observe(now.saturating_sub(duty.received).as_secs_f64());
+            duty.token.resolve(Verdict::Delivered);
+        }
+    }
+
+    /// Waits before another attempt; tells why.
+    pub(crate) async fn wait(&self, error: &Error, backoff: &mut Backoff) {
+        let wait = backoff.next(error.retry_after(), self.environment.chance.as_ref());
+        self.member.metrics.error(error.class());
+        self.member.metrics.retries.inc();
+        if error.class() == ErrorClass::RateLimited {
+            self.member.metrics.rate_limited.inc_by(wait.as_secs_f64());
+        }
+        warn!(
+            pipeline = %self.pipeline, component = %self.member.name, event = "retry",
+            "{}, trying again in {:.1} s", error.chain(), wait.as_secs_f64()
+        );
+        self.environment.clock.sleep(wait).await;
+    }
+
+    /// Success after failures is told once.
+    pub(crate) fn works_again(&self, backoff: &mut Backoff) {
+        if backoff.attempts() > 0 {
+            info!(pipeline = %self.pipeline, component = %self.member.name, event = "resumed", "writing works again");
+            backoff.reset();
+        }
+    }
+
+    /// A failure that no retry mends: fenced ends the run; anything else pauses this sink until the pipeline stops.
+    pub(crate) async fn stop(&self, error: &Error) -> Failure {
+        self.member.metrics.error(error.class());
+        let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+        let message = format!("{}{help}", error.chain());
+        if error.class() == ErrorClass::Fenced {
+            return Failure::Fenced(message);
+        }
+        error!(
+            pipeline = %self.pipeline, component = %self.member.name, event = "paused", reason = error.reason(),
+            "paused, every cursor is kept: {message}"
+        );
+        self.member.pause(Pause { reason: error.reason(), message: message.clone() });
+        if !self.once {
+            self.drain.cancelled().await;
+        }
+        Failure::Paused { component: self.member.name.clone(), message }
+    }
+}
