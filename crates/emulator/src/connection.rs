@@ -1,7 +1,8 @@
 //! Connections that can be dropped or reset from within a request.
 //!
 //! A server speaks HTTP as long as nothing goes wrong; to play a peer that vanishes, something below HTTP must cut the
-//! line. [`Gate`] accepts the connections and [`Line`] carries them; both share a [`Connection`], the switch.
+//! line. [`Gate`] accepts the connections and [`Line`] carries them; both share a [`Connection`], the switch. When the
+//! emulator stops, every line ends, whatever it was doing: nobody waits for a client that does not read its answer.
 
 use std::io;
 use std::pin::Pin;
@@ -12,8 +13,11 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 const OPEN: u8 = 0;
 const CLOSE: u8 = 1;
@@ -44,6 +48,8 @@ impl Connected<IncomingStream<'_, Gate>> for Connection {
 /// The listening socket.
 pub(crate) struct Gate {
     pub(crate) listener: TcpListener,
+    /// Becomes true when the emulator stops.
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 impl Listener for Gate {
@@ -57,7 +63,8 @@ impl Listener for Gate {
                 // Small answers must not wait for the acknowledgement of the one before.
                 let _ = stream.set_nodelay(true);
                 let connection = Connection::default();
-                return (Line { stream, connection: connection.clone() }, connection);
+                let closing = wait_for_close(&self.closing).boxed();
+                return (Line { stream, connection: connection.clone(), closing, closed: false }, connection);
             }
             // Out of descriptors, most likely: give others time to close some.
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -69,14 +76,30 @@ impl Listener for Gate {
     }
 }
 
+/// Ends when the emulator stops.
+pub(crate) fn wait_for_close(closing: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut closing = closing.subscribe();
+    async move {
+        // An error means that the server is gone, which is the same news.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}
+
 /// An accepted connection.
 pub(crate) struct Line {
     stream: TcpStream,
     connection: Connection,
+    closing: BoxFuture<'static, ()>,
+    closed: bool,
 }
 
 impl Line {
-    fn check(&self) -> io::Result<()> {
+    /// Fails if the line has to end, and sees to it that whoever waits on the line learns of it.
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.closed = self.closed || self.closing.poll_unpin(cx).is_ready();
+        if self.closed {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         match self.connection.0.load(Ordering::Acquire) {
             OPEN => Ok(()),
             RESET => {
@@ -95,7 +118,7 @@ impl AsyncRead for Line {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let line = self.get_mut();
-        line.check()?;
+        line.check(cx)?;
         Pin::new(&mut line.stream).poll_read(cx, buffer)
     }
 }
@@ -103,7 +126,7 @@ impl AsyncRead for Line {
 impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
-        line.check()?;
+        line.check(cx)?;
         Pin::new(&mut line.stream).poll_write(cx, bytes)
     }
 
@@ -121,7 +144,7 @@ impl AsyncWrite for Line {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
-        line.check()?;
+        line.check(cx)?;
         Pin::new(&mut line.stream).poll_write_vectored(cx, slices)
     }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::EmulatorError;
-use crate::connection::{Connection, Gate};
+use crate::connection::{Connection, Gate, wait_for_close};
 use crate::control::Control;
 use crate::credentials::Credentials;
 use crate::options::{Api, Options};
@@ -27,12 +27,8 @@ pub async fn start(options: Options) -> Result<Emulator, EmulatorError> {
     let address = listener.local_addr().map_err(failed)?;
     let server = build(options).await?;
     let app = Router::new().fallback(serve).with_state(server.clone());
-    let mut closing = server.closing.subscribe();
-    let closed = async move {
-        // An error means that the server is gone, which is the same news.
-        let _ = closing.wait_for(|closing| *closing).await;
-    };
-    let gate = Gate { listener };
+    let closed = wait_for_close(&server.closing);
+    let gate = Gate { listener, closing: server.closing.clone() };
     let service = app.into_make_service_with_connect_info::<Connection>();
     let task = tokio::spawn(async move {
         // Serving ends when it is told to, never by an error: the gate tries again for ever.

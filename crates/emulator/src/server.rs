@@ -12,7 +12,7 @@ use crate::account::Account;
 use crate::answer::{Answer, Reply};
 use crate::call::Call;
 use crate::clock::Clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, wait_for_close};
 use crate::faults::{FaultBoard, FaultKind, Target};
 use crate::log::{Credential, Finish, RequestLog, RequestRecord};
 use crate::options::{Api, Options};
@@ -90,15 +90,6 @@ impl Server {
         admitted.map_err(|left| left.as_secs() + 1)
     }
 
-    /// Ends when the emulator stops.
-    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut closing = self.closing.subscribe();
-        async move {
-            // An error means that the server is gone, which is the same news.
-            let _ = closing.wait_for(|closing| *closing).await;
-        }
-    }
-
     fn target(&self, call: &Call) -> Target {
         match (self.options.api, call.path.as_str()) {
             (Api::OpenTrain, opentrain::POLL) | (Api::Zenzap, zenzap::POLL) => Target::Poll,
@@ -153,7 +144,9 @@ impl Server {
     /// Turns a reply into a response, or the switch of the connection.
     fn send(&self, reply: Reply, connection: &Connection, skew: i64) -> Response {
         match reply {
-            Reply::Answer(answer) => answer.into_response(self.clock.now(skew), self.closed()),
+            Reply::Answer(answer) => {
+                answer.into_response(self.clock.now(skew), wait_for_close(&self.closing))
+            }
             Reply::Close => {
                 connection.close();
                 Response::default()
@@ -191,7 +184,7 @@ pub(crate) async fn serve(
     let number = server.receive(&mut call);
     let reply = tokio::select! {
         reply = server.answer(&call) => reply,
-        () = server.closed() => Reply::Close,
+        () = wait_for_close(&server.closing) => Reply::Close,
     };
     let (status, retry_after, events) = match &reply {
         Reply::Answer(answer) => (Some(answer.status), answer.retry_after, answer.events),

@@ -72,6 +72,24 @@ async fn a_stop_drops_held_polls_and_frees_the_port() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_no_client_that_does_not_read() {
+    let faults = vec!["oversized=64MiB".parse().unwrap()];
+    let emulator = start(Options { faults, ..Options::new(Api::OpenTrain) }).await.unwrap();
+    let control = emulator.control();
+    let mut stalled = TcpStream::connect(emulator.address()).await.unwrap();
+    let token = serde_json::to_value(emulator.credentials(0)).unwrap()["token"].as_str().unwrap().to_owned();
+    let head =
+        format!("GET /api/public/v1/updates HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stalled.write_all(head.as_bytes()).await.unwrap();
+    while control.log().first().and_then(|record| record.status).is_none() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    stalled.readable().await.unwrap();
+    // Without the end of the connection, this would wait for ever.
+    emulator.stop().await;
+}
+
+#[tokio::test]
 async fn dropping_is_stopping() {
     let emulator = start(Options::new(Api::OpenTrain)).await.unwrap();
     let address = emulator.address();

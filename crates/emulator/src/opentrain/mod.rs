@@ -190,12 +190,20 @@ fn poll(server: &Server, call: &Call) -> Result<Answer, Answer> {
         Some(text) => bounded(&text, 1, MAXIMUM_LIMIT)
             .ok_or_else(|| bad_parameter(server, "limit", "limit must be between 1 and 200"))?,
     };
-    let page = read(server, account, shown, after, limit, cursor.as_ref());
+    let page = read(server, account, shown, &Request { after, limit, sent: cursor });
     let mut history = account.history.lock();
     let (body, count) = page::render(page, &SHAPE, call.fault.as_ref(), &mut history);
     let mut answer = Answer::rendered(body);
     answer.events = count;
     Ok(answer)
+}
+
+/// What a poll asks for, checked.
+struct Request {
+    after: u64,
+    limit: u64,
+    /// The cursor as it was sent.
+    sent: Option<String>,
 }
 
 /// The events that a token shows, by the discriminant of their [`Kind`].
@@ -217,15 +225,8 @@ impl Shown {
 }
 
 /// Collects the page after an event id. Hidden events are passed over in silence; they move no cursor by themselves.
-#[expect(clippy::too_many_arguments, reason = "the parameters of the request, already checked")]
-fn read(
-    server: &Server,
-    account: &Account,
-    shown: Shown,
-    after: u64,
-    limit: u64,
-    sent: Option<&String>,
-) -> Page {
+fn read(server: &Server, account: &Account, shown: Shown, request: &Request) -> Page {
+    let Request { after, limit, ref sent } = *request;
     let visible = account.feed.read().visible(server.clock.elapsed());
     // Ids have gaps, so an id tells only the furthest place that it can be at: that far the feed must be known.
     let reach = after.saturating_sub(1000).saturating_add(limit + 1).min(visible);
@@ -234,7 +235,7 @@ fn read(
         let feed = account.feed_with(known);
         let start = feed.first_after(after);
         let mut page =
-            Page { items: Vec::new(), count: 0, sent: sent.cloned(), next: sent.cloned(), more: false };
+            Page { items: Vec::new(), count: 0, sent: sent.clone(), next: sent.clone(), more: false };
         let mut end = start;
         while end < known && page.count < limit {
             if shown.contains(&feed, end) {
