@@ -125,8 +125,8 @@ impl Marketplace {
 
     fn happen(&mut self) -> Happening {
         let happened = match self.chance.below(1000) {
-            0..=199 => None,
-            200..=379 => self.move_proposal(),
+            0..=119 => None,
+            120..=379 => self.move_proposal(),
             380..=639 => self.receive_message(),
             640..=709 => self.create_contract(),
             710..=839 => self.move_milestone(),
@@ -167,13 +167,16 @@ impl Marketplace {
     }
 
     fn move_proposal(&mut self) -> Option<Happening> {
-        let number = self.recent(self.proposals.len())?;
+        // Most of the recent ones are decided already: look a few times for one that is not.
+        let picks: [Option<usize>; 8] = std::array::from_fn(|_| self.recent(self.proposals.len()));
+        let open =
+            |number: &usize| !["HIRED", "DECLINED", "NOT_A_FIT"].contains(&self.proposals[*number].status);
+        let number = picks.into_iter().flatten().find(open)?;
         let next = match self.proposals[number].status {
             "UNREVIEWED" => ["SHORTLISTED", "MAYBE", "SHORTLISTED", "DECLINED"][self.chance.index(4)],
             "MAYBE" => ["SHORTLISTED", "NOT_A_FIT"][self.chance.index(2)],
             "SHORTLISTED" => ["HIRED", "RESUME_SENT", "HIRED", "DECLINED"][self.chance.index(4)],
-            "RESUME_SENT" => "HIRED",
-            _ => return None,
+            _ => "HIRED",
         };
         if next == "HIRED" {
             self.hired.push(number);
