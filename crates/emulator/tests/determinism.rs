@@ -41,7 +41,7 @@ fn the_bytes_of_a_seed_never_change() {
     };
     assert_eq!(
         (digest(Api::OpenTrain), digest(Api::Zenzap)),
-        (6_161_901_917_829_216_656, 13_535_298_152_236_322_293)
+        (14_908_940_890_616_561_155, 13_535_298_152_236_322_293)
     );
 }
 

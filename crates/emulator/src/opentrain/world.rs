@@ -142,7 +142,7 @@ impl Marketplace {
         let job = match self.recent(self.jobs.len().min(12)) {
             Some(back) if !self.chance.one_in(9) => {
                 let job = self.jobs.len() - 1 - back;
-                if self.jobs[job].closed.is_none() && self.jobs[job].proposals > 25 {
+                if self.jobs[job].closed.is_none() && self.jobs[job].proposals > 12 {
                     self.jobs[job].closed = Some(self.now);
                 }
                 if self.jobs[job].closed.is_some() { self.post_job() } else { job }
