@@ -47,7 +47,7 @@ pub(crate) fn collect<T>(evaluate: impl FnOnce() -> T) -> (T, Effects) {
 pub(crate) fn emit(map: Map) -> Result<(), Box<EvalAltResult>> {
     EFFECTS.with_borrow_mut(|effects| {
         if effects.emitted.len() >= limits::EMITTED {
-            return Err(too_large("number of emitted events"));
+            return Err(too_large("number of emitted events").into());
         }
         effects.emitted.push(map);
         Ok(())
@@ -75,13 +75,13 @@ pub(crate) fn dead_letter(reason: &str) -> Result<(), Box<EvalAltResult>> {
 pub(crate) fn log(line: &str) -> Result<(), Box<EvalAltResult>> {
     EFFECTS.with_borrow_mut(|effects| {
         if effects.log.len() >= limits::LOG_LINES {
-            return Err(too_large("number of log lines"));
+            return Err(too_large("number of log lines").into());
         }
         effects.log.push(line.to_owned());
         Ok(())
     })
 }
 
-fn too_large(what: &str) -> Box<EvalAltResult> {
-    EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE).into()
+fn too_large(what: &str) -> EvalAltResult {
+    EvalAltResult::ErrorDataTooLarge(what.to_owned(), Position::NONE)
 }

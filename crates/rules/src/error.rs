@@ -4,6 +4,7 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 use sluicebox_core::{DeadLetterError, Located, Problem, Reason};
 
 use crate::program::at;
+use crate::semicolons::Places;
 use crate::{budget, limits};
 
 /// A rule failed on one event. Becomes a dead letter ([`RuleError::reason`], [`DeadLetterError::from`]).
@@ -21,10 +22,10 @@ impl RuleError {
         Self(DeadLetterError::new(format!("the event cannot be read: {error}")), Reason::Parse)
     }
 
-    pub(crate) fn evaluation(error: &EvalAltResult, place: &Located) -> Self {
+    pub(crate) fn evaluation(error: &EvalAltResult, place: &Located, places: &Places) -> Self {
         let (inner, position) = innermost(error);
         let (message, help) = describe(inner);
-        let mut rule_error = Self::new(message).at(place, position);
+        let mut rule_error = Self::new(message).at(place, places.original(position));
         rule_error.0.help = help.map(str::to_owned);
         rule_error
     }
@@ -97,6 +98,10 @@ fn describe(error: &EvalAltResult) -> (String, Option<&'static str>) {
         E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_TIME) => {
             (format!("the rule was stopped after {} s of CPU time", limits::CPU.as_secs()), None)
         }
+        E::ErrorVariableNotFound(name, _) => (
+            format!("`{name}` is not known here"),
+            Some("a function sees its parameters only: pass it what it needs"),
+        ),
         E::ErrorStackOverflow(_) => {
             (format!("functions call each other deeper than {} levels", limits::CALL_LEVELS), None)
         }
@@ -156,16 +161,15 @@ fn lower_first(message: &str) -> String {
     characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// The problem of a text that does not compile.
-pub(crate) fn problem(error: &ParseError, text: &str) -> Problem {
-    let position = error.position();
+/// The problem of a text that does not compile; `position` is where the user wrote it.
+pub(crate) fn problem(error: &ParseError, text: &str, position: Position) -> Problem {
     let mut problem = Problem::new("", lower_first(&without_place(&error.err_type().to_string())));
     match error.err_type() {
-        ParseErrorType::Reserved(word) if follows_dot(text, position) => {
+        ParseErrorType::Reserved(word) if follows_dot(text, error.position()) => {
             problem.message = format!("`{word}` is a reserved word and cannot follow a dot");
             problem = problem.with_help(format!("write `[\"{word}\"]` instead of `.{word}`"));
         }
-        ParseErrorType::PropertyExpected if follows_dot(text, position) => {
+        ParseErrorType::PropertyExpected if follows_dot(text, error.position()) => {
             problem = problem.with_help("a field whose name is a reserved word is written `event[\"name\"]`");
         }
         ParseErrorType::Reserved(word) if word == "print" || word == "debug" => {

@@ -15,8 +15,8 @@ pub(crate) fn register(engine: &mut Engine) {
 
 /// A missing field is `()` at any depth, and nothing compares with it.
 fn missing(engine: &mut Engine) {
-    engine.register_indexer_get(|_: &mut (), _: ImmutableString| ());
-    engine.register_indexer_get(|_: &mut (), _: i64| ());
+    engine.register_indexer_get(|(): &mut (), _: ImmutableString| ());
+    engine.register_indexer_get(|(): &mut (), _: i64| ());
     engine.register_fn("==", |(): (), (): ()| false);
     engine.register_fn("!=", |(): (), (): ()| true);
     engine.register_fn("<=", |(): (), (): ()| false);

@@ -12,10 +12,10 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
-use crate::{budget, functions, limits};
+use crate::{budget, depth, functions, limits};
 
-/// Words that no rule may use.
-const DISABLED: [&str; 5] = ["eval", "import", "export", "print", "debug"];
+/// Words that no rule may use. `this` and `curry` would let a value grow where `depth` cannot see it.
+const DISABLED: [&str; 7] = ["eval", "import", "export", "print", "debug", "this", "curry"];
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(build);
 
@@ -58,6 +58,8 @@ fn set_limits(engine: &mut Engine) {
     engine.set_max_variables(limits::VARIABLES);
     engine.set_max_functions(limits::FUNCTIONS);
     engine.set_max_modules(0);
+    #[allow(deprecated, reason = "not deprecated but volatile, says Rhai; its version is pinned")]
+    engine.on_var(|_, _, context| depth::watch(context.scope()).map(|()| None));
     engine.on_progress(|operations| {
         budget::is_exhausted(operations).then(|| Dynamic::from(budget::OUT_OF_TIME))
     });

@@ -10,6 +10,7 @@
 mod budget;
 mod compare;
 mod condition;
+mod depth;
 mod effects;
 mod error;
 mod escape;
@@ -20,6 +21,7 @@ mod limits;
 mod outcome;
 mod program;
 mod script;
+mod semicolons;
 mod template;
 mod tree;
 mod view;

@@ -4,8 +4,9 @@ use rhai::{AST, ASTNode, Dynamic, Engine, Expr, OptimizationLevel, ParseError, P
 use sluicebox_core::{Located, Problem};
 
 use crate::error::{RuleError, problem};
+use crate::semicolons::Places;
 use crate::view::{EVENT, META, Needs};
-use crate::{budget, effects, language, view};
+use crate::{budget, effects, language, semicolons, view};
 
 /// A compiled text.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Program {
     needs: Needs,
     /// Where it begins, without the text.
     place: Located,
+    /// From places in what was compiled to places in what the user wrote.
+    places: Places,
 }
 
 impl Program {
@@ -25,8 +28,9 @@ impl Program {
         if located.text.trim().is_empty() {
             return Err(Problem::new("", "expected an expression, found nothing"));
         }
-        let program =
-            Self::compile(located, |engine, scope, text| engine.compile_expression_with_scope(scope, text))?;
+        let program = Self::compile(located, Places::default(), |engine, scope, text| {
+            engine.compile_expression_with_scope(scope, text)
+        })?;
         match program.effect() {
             Some((name, position)) => {
                 Err(at(Problem::new("", format!("`{name}` can be used in a `rhai` script only")), position))
@@ -40,16 +44,26 @@ impl Program {
     /// # Errors
     /// What is wrong, with the place inside the text.
     pub(crate) fn script(located: &Located) -> Result<Self, Problem> {
-        Self::compile(located, |engine, scope, text| engine.compile_with_scope(scope, text))
+        let (text, places) = semicolons::close(&located.text).into_parts();
+        let closed = Located { text, ..located.clone() };
+        let program =
+            Self::compile(&closed, places, |engine, scope, text| engine.compile_with_scope(scope, text))?;
+        match program.assignment_to_meta() {
+            Some(position) => Err(at(Problem::new("", "`meta` is read-only"), position)),
+            None => Ok(program),
+        }
     }
 
     fn compile(
         located: &Located,
+        places: Places,
         parse: impl FnOnce(&Engine, &Scope<'_>, &str) -> Result<AST, ParseError>,
     ) -> Result<Self, Problem> {
         let engine = language::engine();
-        let ast =
-            parse(engine, &view::names(), &located.text).map_err(|error| problem(&error, &located.text))?;
+        let ast = parse(engine, &view::names(), &located.text).map_err(|error| {
+            let position = places.original(error.position());
+            problem(&error, &located.text, position)
+        })?;
         // Optimised apart from parsing, with no scope: else `meta`, a constant, would be folded in as it is now.
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         let mut needs = Needs::default();
@@ -61,7 +75,7 @@ impl Program {
             true
         });
         let place = Located { text: String::new(), ..located.clone() };
-        Ok(Self { ast, needs, place })
+        Ok(Self { ast, needs, place, places })
     }
 
     /// Which variables it mentions.
@@ -84,10 +98,24 @@ impl Program {
                 ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)),
             ) = path.last()
             {
-                on_call(&call.name, &call.args, *position);
+                on_call(&call.name, &call.args, self.places.original(*position));
             }
             true
         });
+    }
+
+    /// Where something inside `meta` is assigned to; Rhai would change its copy and say nothing.
+    fn assignment_to_meta(&self) -> Option<Position> {
+        let mut found = None;
+        self.ast.walk(&mut |path: &[ASTNode<'_>]| {
+            if let Some(ASTNode::Stmt(Stmt::Assignment(assignment))) = path.last()
+                && let Some(position) = position_in_meta(&assignment.1.lhs)
+            {
+                found = found.or(Some(self.places.original(position)));
+            }
+            true
+        });
+        found
     }
 
     fn effect(&self) -> Option<(String, Position)> {
@@ -110,13 +138,22 @@ impl Program {
         let engine = language::engine();
         budget::within(|| engine.eval_ast_with_scope::<Dynamic>(variables, &self.ast))
             .map(Dynamic::flatten)
-            .map_err(|error| RuleError::evaluation(&error, &self.place))
+            .map_err(|error| RuleError::evaluation(&error, &self.place, &self.places))
     }
 
     /// An error about the result as a whole.
     pub(crate) fn error(&self, message: impl Into<String>) -> RuleError {
         let position = self.ast.statements().last().map_or(Position::NONE, Stmt::position);
-        RuleError::new(message).at(&self.place, position)
+        RuleError::new(message).at(&self.place, self.places.original(position))
+    }
+}
+
+/// The place of `meta` if the path begins there.
+fn position_in_meta(path: &Expr) -> Option<Position> {
+    match path {
+        Expr::Dot(step, ..) | Expr::Index(step, ..) => position_in_meta(&step.lhs),
+        Expr::Variable(variable, _, position) if variable.1 == META => Some(*position),
+        _ => None,
     }
 }
 

@@ -87,7 +87,7 @@ impl Run<'_> {
             return Err(self.script.program.error(error));
         }
         let event = effects.replacement.map_or(event, Dynamic::from_map);
-        let own = self.own(value, event)?;
+        let own = self.own(value, &event)?;
         if !effects.dropped {
             emitted.extend(own.into_iter().map(|event| Emission { output: output.clone(), event }));
         }
@@ -95,14 +95,14 @@ impl Run<'_> {
     }
 
     /// What the last value makes of the event.
-    fn own(&self, value: Dynamic, event: Dynamic) -> Result<Vec<Emitted>, RuleError> {
+    fn own(&self, value: Dynamic, event: &Dynamic) -> Result<Vec<Emitted>, RuleError> {
         match value.as_bool() {
-            Ok(true) => return Ok(vec![self.kept(&event)?]),
+            Ok(true) => return Ok(vec![self.kept(event)?]),
             Ok(false) => return Ok(Vec::new()),
             Err(_) => {}
         }
         if value.is_unit() {
-            return Ok(vec![self.kept(&event)?]);
+            return Ok(vec![self.kept(event)?]);
         }
         if value.is_map() && value.tag() != tree::NESTED_TAG {
             return Ok(vec![self.changed(&value)?]);

@@ -26,6 +26,7 @@ pub struct Template {
     kind: TemplateKind,
     parts: Vec<Part>,
     needs: Needs,
+    fixed: bool,
     prefix: String,
     place: Located,
 }
@@ -47,6 +48,7 @@ impl Template {
         let mut template = Self {
             kind,
             needs: Needs::default(),
+            fixed: !parts.iter().any(|part| matches!(part, Part::Value(_))),
             prefix: String::new(),
             place: Located { text: String::new(), ..text.clone() },
             parts,
@@ -97,8 +99,7 @@ impl Template {
 
     /// Whether it is the same for every event.
     pub fn is_fixed(&self) -> bool {
-        let has_values = self.parts.iter().any(|part| matches!(part, Part::Value(_)));
-        !has_values && !(self.kind == TemplateKind::Path && self.prefix.contains('%'))
+        self.fixed
     }
 
     /// The text before the first part that depends on the event; no result can leave it.
@@ -150,8 +151,9 @@ impl Template {
                 })?;
             }
         }
-        if let Some(at) = self.prefix.find('%').filter(|_| !self.is_fixed()) {
+        if let Some(at) = self.prefix.find('%') {
             self.prefix.truncate(at);
+            self.fixed = false;
         }
         Ok(())
     }
@@ -223,12 +225,11 @@ fn expression_length(text: &str) -> Option<usize> {
             (Some(_), _) if escaped => escaped = false,
             (Some(open), '\\') if open != '`' => escaped = true,
             (Some(open), _) if character == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'' | '`') => quote = Some(character),
             (None, '{') => depth += 1,
             (None, '}') if depth > 0 => depth -= 1,
             (None, '}') if text[at..].starts_with("}}") => return Some(at),
-            (None, _) => {}
+            _ => {}
         }
     }
     None
