@@ -123,9 +123,15 @@ impl Client {
         Ok(Answer { clock_skew_seconds, ..last })
     }
 
-    /// The beginning of an answer's body for a message: one line, with every secret of this client blotted out.
+    /// The beginning of an answer's body for a message, made fit by [`Client::quote`].
     pub fn excerpt(&self, answer: &Answer) -> String {
-        let mut text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(4096)]).into_owned();
+        self.quote(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(4096)]))
+    }
+
+    /// Text from the other side for a message: the beginning, in one line, with every secret of this client blotted
+    /// out.
+    pub fn quote(&self, text: &str) -> String {
+        let mut text = text.to_owned();
         for secret in self.credentials.secrets().iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(&**secret, "…");
         }

@@ -156,7 +156,7 @@ impl OAuthTokens {
         life.saturating_sub(self.longest_request.max(LEAST_MARGIN)).max(life / 2)
     }
 
-    async fn ask(&self, secret: &str, exchange: &Exchange) -> Result<Answer> {
+    fn form(&self, secret: &str) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
         form.append_pair("client_id", &self.client_id);
@@ -164,10 +164,14 @@ impl OAuthTokens {
         if let Some(scope) = &self.scope {
             form.append_pair("scope", scope);
         }
+        form.finish()
+    }
+
+    async fn ask(&self, secret: &str, exchange: &Exchange) -> Result<Answer> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let body = form.finish().into();
+        let body = self.form(secret).into();
         let request = Request { method: Method::POST, url: self.endpoint.clone(), headers, body };
         exchange.send(request, &Limits { body_bytes: 1 << 20, ..Limits::default() }).await
     }

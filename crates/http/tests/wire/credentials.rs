@@ -168,3 +168,12 @@ async fn a_published_client_is_found_by_source_and_account() {
     assert!(Client::published(&cx.shared, "chat", "elsewhere").is_some());
     assert!(Client::published(&cx.shared, "feed", "chat").is_none());
 }
+
+#[tokio::test]
+async fn a_call_can_move_between_threads() {
+    let server = RawServer::start(|_, _| reply("200 OK", "", "{}")).await;
+    let cx = context(NOW);
+    let client = client(&server.url, None, &cx);
+    let answer = tokio::spawn(async move { client.get("/v2/updates").await }).await.unwrap();
+    assert_eq!(answer.unwrap().status, StatusCode::OK);
+}

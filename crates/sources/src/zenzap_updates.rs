@@ -1,0 +1,171 @@
+//! The `zenzap_updates` source: its options, which are its reference page.
+//!
+//! Source: the Zenzap contract. Invariant: what the API would refuse or misread (ranges, a path in the base URL, which
+//! would be signed wrongly) is refused when the file is checked.
+
+mod conflict;
+mod decode;
+mod feed;
+mod own;
+mod quiet;
+mod status;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sluicebox_core::{
+    ByteSize, CheckContext, Context, Error, Period, Problem, Result, Source, SourceClass, SourceSpec,
+};
+use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
+
+use crate::Start;
+use feed::ZenzapFeed;
+
+/// Long-polls the updates of a Zenzap bot: messages, reactions, members, topics, polls.
+///
+/// Reads `GET /v2/updates`. Every item of `updates[]` becomes one event, byte for byte; `meta.id` is
+/// `zenzap:<account>:<updateId>`, `meta.type` its `eventType`, `meta.time` its `createdAt`, `meta.key` the topic
+/// (`data.topicId` or `data.message.topicId`), else the account. Event types that are not documented pass like all
+/// others.
+///
+/// The bot must be set to *polling* in the Zenzap console; in webhook mode the source pauses. Only one poller may read
+/// a bot: two would each see part of the updates. With `oauth`, the bot needs the scope `updates:read`; with
+/// `drop_own`, `member:read` too.
+///
+/// How long Zenzap keeps updates is not documented, so the next page is asked for only when this one is durable in
+/// every sink. An offset that is no longer available is a gap: it is logged as an error, counted in
+/// `sluicebox_source_gap_total`, and `on_offset_expired` decides what follows. Links to attachments expire after an hour.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ZenzapUpdates {
+    /// Where the API lives, without a path: `https://api.zenzap.co`, or `https://api.us.zenzap.co` for the US region.
+    #[serde(default = "default_base_url")]
+    #[schemars(example = "https://api.us.zenzap.co")]
+    pub base_url: String,
+    /// The bot's credentials: `api_key: { key, secret }`, or `oauth: { client_id, client_secret, scope }`.
+    pub auth: Auth,
+    /// Updates per page.
+    #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 100))]
+    pub limit: u32,
+    /// How long the server may hold a poll while there is nothing new: whole seconds, 0s to 30s.
+    #[serde(default = "default_timeout")]
+    pub timeout: Period,
+    /// Longest pause between polls that come back empty too early (or at all, with `timeout: 0s`); at least 1s.
+    #[serde(default = "default_interval")]
+    pub interval: Period,
+    /// Where the very first poll begins: `beginning` (all that Zenzap offers), `now`, or `{ cursor: "…" }`.
+    #[serde(default)]
+    pub start: Start,
+    /// What to do when the saved offset is no longer available.
+    #[serde(default)]
+    pub on_offset_expired: OnOffsetExpired,
+    /// Whether to leave out messages that the bot itself wrote, so that a pipeline that answers does not hear itself.
+    #[serde(default)]
+    pub drop_own: bool,
+    /// Requests per minute with a burst as large, or `unlimited`; look-ups with `same_as` count.
+    #[serde(default = "default_rate")]
+    pub rate: Rate,
+    /// Most bytes of one answer, decompressed.
+    #[serde(default = "default_max_body")]
+    pub max_body: ByteSize,
+}
+
+/// What follows an offset that is no longer available.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOffsetExpired {
+    /// Go on with what Zenzap still has; the gap is logged and counted.
+    #[default]
+    Reset,
+    /// Pause until a person decides.
+    Stop,
+}
+
+fn default_base_url() -> String {
+    "https://api.zenzap.co".to_owned()
+}
+
+fn default_limit() -> u32 {
+    50
+}
+
+fn default_timeout() -> Period {
+    Period::from_secs(20)
+}
+
+fn default_interval() -> Period {
+    Period::from_secs(15)
+}
+
+fn default_rate() -> Rate {
+    Rate::per_minute(900)
+}
+
+fn default_max_body() -> ByteSize {
+    ByteSize(16 << 20)
+}
+
+impl ZenzapUpdates {
+    /// A held poll is silent for up to `timeout`; the margin keeps us from giving up on healthy ones.
+    fn limits(&self) -> Limits {
+        let read = self.timeout.0 + Duration::from_secs(15);
+        Limits { read, total: read + Duration::from_secs(45), body_bytes: self.max_body.as_usize() }
+    }
+
+    fn check_address(&self) -> Option<Problem> {
+        match BaseUrl::parse(&self.base_url) {
+            Err(message) => Some(Problem::new("base_url", message)),
+            Ok(url) if url.has_path() => {
+                let problem = Problem::new("base_url", "expected an address without a path");
+                Some(problem.with_help(
+                    "Zenzap checks the signature against its own paths: use `https://api.zenzap.co`",
+                ))
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
+#[async_trait]
+impl SourceSpec for ZenzapUpdates {
+    const TYPE: &'static str = "zenzap_updates";
+
+    fn class(&self) -> SourceClass {
+        SourceClass::ConfirmOnRead
+    }
+
+    fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.check_address().into_iter().collect();
+        if matches!(self.auth, Auth::SameAs(_)) {
+            let message = "a source needs credentials of its own: two pollers of one bot would each see part of its updates";
+            problems.push(Problem::new("auth.same_as", message));
+        }
+        if !(1..=100).contains(&self.limit) {
+            problems.push(Problem::new("limit", format!("expected 1 to 100, found {}", self.limit)));
+        }
+        let timeout = self.timeout.0;
+        if timeout > Duration::from_secs(30) || timeout.subsec_nanos() != 0 {
+            let message = format!("expected whole seconds, 0s to 30s, found {}", self.timeout);
+            problems.push(Problem::new("timeout", message));
+        }
+        if self.interval.0 < Duration::from_secs(1) {
+            problems.push(Problem::new("interval", format!("expected at least 1s, found {}", self.interval)));
+        }
+        problems
+    }
+
+    async fn build(self, cx: &Context) -> Result<Box<dyn Source>> {
+        if let Some(problem) = self.check_address() {
+            return Err(Error::config(problem.message));
+        }
+        let base_url = BaseUrl::parse(&self.base_url).map_err(Error::config)?;
+        let options =
+            ClientOptions { base_url, auth: Some(self.auth.clone()), rate: self.rate, limits: self.limits() };
+        let client = Client::new(options, cx)?;
+        client.publish(cx);
+        Ok(Box::new(ZenzapFeed::new(&self, client, cx)))
+    }
+}

@@ -1,0 +1,74 @@
+//! What `check` finds in the options of the sources.
+
+use serde_json::{Value, json};
+
+use crate::support::{parse_error, problems};
+
+fn paths(source_type: &str, options: Value) -> Vec<String> {
+    problems(source_type, options).into_iter().map(|problem| problem.path).collect()
+}
+
+fn with(base: &Value, more: &Value) -> Value {
+    let mut options = base.clone();
+    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    options
+}
+
+#[test]
+fn good_options_have_no_problems() {
+    let oauth = json!({ "oauth": { "client_id": "b@1", "client_secret": "s" } });
+    for (source_type, options) in [
+        ("opentrain_updates", json!({ "token": "t" })),
+        (
+            "opentrain_updates",
+            json!({ "auth": { "bearer": "t" }, "base_url": "http://127.0.0.1:1/api/public/v1" }),
+        ),
+        (
+            "opentrain_updates",
+            json!({ "token": "t", "start": { "cursor": "1041" }, "rate": "unlimited", "limit": 200 }),
+        ),
+        (
+            "zenzap_updates",
+            json!({ "auth": oauth, "timeout": "0s", "limit": 100, "base_url": "http://localhost:1/" }),
+        ),
+        ("generate", json!({ "count": 3, "fields": { "a": 1 } })),
+    ] {
+        assert_eq!(paths(source_type, options.clone()), Vec::<String>::new(), "{options}");
+    }
+}
+
+#[test]
+fn every_fault_is_found_at_its_place() {
+    let token = json!({ "token": "t" });
+    let key = json!({ "auth": { "api_key": { "key": "k", "secret": "s" } } });
+    for (source_type, base, more, path) in [
+        ("opentrain_updates", &json!({}), json!({}), ""),
+        ("opentrain_updates", &token, json!({ "auth": { "bearer": "t" } }), "auth"),
+        ("opentrain_updates", &json!({}), key.clone(), "auth"),
+        ("opentrain_updates", &token, json!({ "limit": 0 }), "limit"),
+        ("opentrain_updates", &token, json!({ "limit": 201 }), "limit"),
+        ("opentrain_updates", &token, json!({ "interval": "500ms" }), "interval"),
+        ("opentrain_updates", &token, json!({ "start": { "cursor": "x" } }), "start.cursor"),
+        ("opentrain_updates", &token, json!({ "base_url": "http://app.opentrain.ai" }), "base_url"),
+        ("zenzap_updates", &key, json!({ "base_url": "https://proxy.example/zenzap" }), "base_url"),
+        ("zenzap_updates", &key, json!({ "limit": 101 }), "limit"),
+        ("zenzap_updates", &key, json!({ "timeout": "31s" }), "timeout"),
+        ("zenzap_updates", &key, json!({ "timeout": "1500ms" }), "timeout"),
+        ("zenzap_updates", &key, json!({ "auth": { "same_as": "other" } }), "auth.same_as"),
+        ("generate", &json!({}), json!({ "rate": 0 }), "rate"),
+        ("generate", &json!({}), json!({ "fields": { "type": "x" } }), "fields.type"),
+    ] {
+        assert_eq!(paths(source_type, with(base, &more)), [path], "{source_type} {more}");
+    }
+}
+
+#[test]
+fn unknown_options_are_refused() {
+    assert!(
+        parse_error("opentrain_updates", json!({ "token": "t", "timeout": "5s" }))
+            .unwrap()
+            .contains("timeout")
+    );
+    assert!(parse_error("zenzap_updates", json!({ "token": "t" })).is_some());
+    assert!(parse_error("generate", json!({ "counts": 1 })).is_some());
+}
