@@ -3,11 +3,36 @@
 //! Floor 1 of the house. Only this crate knows YAML. It reads no environment and no disk of its own: variables come
 //! through [`Variables`], scripts through [`sluicebox_core::ScriptFiles`]. It prints nothing; every fault is data with
 //! its place in the text, all of them are collected, and `cli` alone renders them.
+//!
+//! The way of a file: `yaml` makes a tree that keeps source text and places; `shape` walks it along the declaration of
+//! each component, filling in references (`interpolate`) and typing every value (`form`); `component` and `source`
+//! split off the options of its kind (`common`) and let it check itself; `graph` resolves inputs; `routes` works out
+//! what is promised; `load` holds it together.
 
+mod common;
+mod component;
+mod faults;
+mod form;
+mod graph;
+mod interpolate;
+mod load;
+mod node;
 mod plan;
 mod report;
+mod routes;
+mod schema;
+mod shape;
+mod source;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
 mod variables;
+mod yaml;
 
+pub use load::load;
 pub use plan::{AccountPlan, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan, TransformPlan};
 pub use report::{LocatedProblem, Report};
+pub use schema::schema;
 pub use variables::{Inputs, Variables};

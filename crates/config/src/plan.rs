@@ -118,7 +118,8 @@ pub struct Input {
 }
 
 /// What becomes of events that cannot be processed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeadLetterPolicy {
     /// Kept in the pipeline's state until someone looks.
     #[default]

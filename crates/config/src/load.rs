@@ -1,0 +1,339 @@
+//! From the text of a pipeline file to a plan, or to everything that is wrong with it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use sluicebox_core::{ComponentKind, Registry, RetryOptions, SinkType, TransformType};
+use smol_str::SmolStr;
+
+use crate::common::{SinkOptions, TransformOptions};
+use crate::component::{Checker, Header, Typed};
+use crate::faults::{Fault, Faults, nearest};
+use crate::form::found;
+use crate::graph::{Graph, Vertex};
+use crate::node::{Kind, Node, join};
+use crate::routes::{Asked, check_sink, routes};
+use crate::text::SourceText;
+use crate::{Inputs, Plan, Report, SinkPlan, SourcePlan, TransformPlan, yaml};
+
+/// The keys of the file itself.
+const TOP: [&str; 5] = ["name", "sources", "transforms", "sinks", "tests"];
+
+/// Parses, fills in, checks and plans one pipeline file.
+///
+/// `file` is the path as the user typed it (messages show it); `text` its content. Nothing is connected to.
+///
+/// # Errors
+/// Everything that is wrong with the file, at once.
+pub fn load(file: &Path, text: &str, registry: &Registry, inputs: &Inputs<'_>) -> Result<Plan, Report> {
+    let mut faults = Faults::new(SourceText::new(file.display().to_string(), text));
+    let plan = yaml::parse(&mut faults).and_then(|root| plan(file, &root, registry, inputs, &mut faults));
+    if plan.is_none() && !faults.any() {
+        let message = "this pipeline cannot be checked without the variables and files that are missing";
+        faults.add(Fault::new(0..0, "", message));
+    }
+    let failed = faults.any();
+    let (problems, warnings) = faults.finish();
+    match plan {
+        Some(plan) if !failed => Ok(Plan { warnings, ..plan }),
+        _ => Err(Report { problems }),
+    }
+}
+
+/// The components of a file as far as they are right.
+#[derive(Default)]
+struct Drafts {
+    sources: Vec<SourcePlan>,
+    transforms: Vec<TransformPlan>,
+    sinks: Vec<(SinkPlan, Asked)>,
+}
+
+fn plan(
+    file: &Path,
+    root: &Node,
+    registry: &Registry,
+    inputs: &Inputs<'_>,
+    faults: &mut Faults,
+) -> Option<Plan> {
+    let name = top(file, root, faults);
+    let headers = headers(root, faults);
+    let neighbours: Vec<(String, String)> = headers
+        .iter()
+        .map(|header| (header.name.to_string(), header.type_name.unwrap_or_default().to_owned()))
+        .collect();
+    let folder = file.parent().map(PathBuf::from).unwrap_or_default();
+    let mut checker = Checker { registry, inputs: *inputs, folder: &folder, neighbours: &neighbours, faults };
+    let mut drafts = Drafts::default();
+    let mut vertices = Vec::with_capacity(headers.len());
+    for header in &headers {
+        let outputs = checker.component(header, &mut drafts);
+        vertices.push(Vertex {
+            kind: header.kind,
+            name: header.name.clone(),
+            path: header.path(),
+            label: header.node.label.clone(),
+            inputs: header.node.get("inputs").filter(|_| header.kind != ComponentKind::Source),
+            outputs,
+        });
+    }
+    let graph = Graph::resolve(&vertices, faults);
+    let whole = drafts.sources.len() + drafts.transforms.len() + drafts.sinks.len() == headers.len();
+    if !whole || faults.any() {
+        return None;
+    }
+    let routes = routes(&graph, &vertices, &drafts.sources, &drafts.sinks, faults);
+    let mut reads: HashMap<SmolStr, _> =
+        vertices.iter().map(|vertex| vertex.name.clone()).zip(graph.inputs).collect();
+    let mut inputs_of = |name: &SmolStr| reads.remove(name).unwrap_or_default();
+    for transform in &mut drafts.transforms {
+        transform.inputs = inputs_of(&transform.name);
+    }
+    for (sink, _) in &mut drafts.sinks {
+        sink.inputs = inputs_of(&sink.name);
+    }
+    let rank = |name: &SmolStr| graph.order.iter().position(|index| vertices[*index].name == *name);
+    drafts.transforms.sort_by_key(|transform| rank(&transform.name));
+    Some(Plan {
+        name: name?,
+        file: file.to_owned(),
+        folder,
+        sources: drafts.sources,
+        transforms: drafts.transforms,
+        sinks: drafts.sinks.into_iter().map(|(sink, _)| sink).collect(),
+        routes,
+        warnings: Vec::new(),
+    })
+}
+
+/// Checks the file's own keys; the pipeline's name.
+fn top(file: &Path, root: &Node, faults: &mut Faults) -> Option<SmolStr> {
+    if let Kind::Scalar(_) | Kind::List(_) | Kind::Null = root.kind {
+        let message =
+            format!("a pipeline is a map with `sources`, `transforms` and `sinks`, found {}", found(root));
+        faults.add(Fault::new(root.label.clone(), "", message));
+        return None;
+    }
+    for entry in root.entries().iter().filter(|entry| !TOP.contains(&entry.key.as_str())) {
+        let message = format!("unknown key `{}`", entry.key);
+        let fault = Fault::new(entry.key_range.clone(), entry.key.clone(), message);
+        faults.add(match nearest(&entry.key, TOP) {
+            Some(name) => fault.help(format!("did you mean `{name}`?")),
+            None => fault.help("known here: `name`, `sources`, `transforms`, `sinks`, `tests`"),
+        });
+    }
+    let allowed = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
+    let valid = |name: &str| !name.is_empty() && name.chars().all(allowed);
+    if let Some(node) = root.get("name") {
+        let name = node.text().filter(|name| valid(name));
+        if name.is_none() {
+            let message = format!("expected a name of `a-z`, `0-9` and `-`, found {}", found(node));
+            faults.add(Fault::new(faults.focus(node), "name", message));
+        }
+        return name.map(SmolStr::new);
+    }
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if !valid(&stem) {
+        let lower = stem.to_lowercase();
+        let better: String = lower.chars().map(|sign| if allowed(sign) { sign } else { '-' }).collect();
+        let message =
+            format!("the pipeline has no `name`, and `{stem}` cannot be one: only `a-z`, `0-9` and `-` can");
+        faults.add(Fault::new(root.label.clone(), "name", message).help(format!("add `name: {better}`")));
+        return None;
+    }
+    Some(SmolStr::new(stem))
+}
+
+/// Every component by section, in the order of the file; names are checked.
+fn headers<'n>(root: &'n Node, faults: &mut Faults) -> Vec<Header<'n>> {
+    let mut headers: Vec<Header<'n>> = Vec::new();
+    if !matches!(root.kind, Kind::Map(_)) {
+        return headers;
+    }
+    for kind in [ComponentKind::Source, ComponentKind::Transform, ComponentKind::Sink] {
+        let section = format!("{}s", kind.as_str());
+        let node = root.get(&section);
+        if let Some(node) = node.filter(|node| matches!(node.kind, Kind::Scalar(_) | Kind::List(_))) {
+            let message = format!("expected a map of {section} by name, found {}", found(node));
+            faults.add(Fault::new(node.label.clone(), section.clone(), message));
+            continue;
+        }
+        let entries = node.map(Node::entries).unwrap_or_default();
+        if entries.is_empty()
+            && kind != ComponentKind::Transform
+            && !node.is_some_and(|node| matches!(node.kind, Kind::Broken))
+        {
+            let range = node.map_or(root.label.clone(), |node| node.label.clone());
+            faults.add(Fault::new(
+                range,
+                section.clone(),
+                format!("a pipeline needs at least one {}", kind.as_str()),
+            ));
+        }
+        for entry in entries {
+            let path = join(&section, &entry.key);
+            let allowed =
+                |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || "-_".contains(sign);
+            if entry.key.is_empty() || !entry.key.chars().all(allowed) {
+                let message = format!(
+                    "`{}` cannot be a component's name: only `a-z`, `0-9`, `-` and `_` can",
+                    entry.key
+                );
+                faults.add(Fault::new(entry.key_range.clone(), path.clone(), message));
+            }
+            if let Some(first) = headers.iter().find(|header| header.name == entry.key) {
+                let message = format!("the name `{}` is taken", entry.key);
+                let help = format!("it is a {} already; names are unique in a pipeline", first.kind.as_str());
+                faults.add(Fault::new(entry.key_range.clone(), path, message).help(help));
+                continue;
+            }
+            let type_name = entry.value.get("type").and_then(Node::text);
+            headers.push(Header { kind, name: SmolStr::new(&entry.key), node: &entry.value, type_name });
+        }
+    }
+    headers
+}
+
+impl Checker<'_> {
+    /// Checks one component and drafts it; its named outputs, `None` if they cannot be known.
+    fn component(&mut self, header: &Header<'_>, drafts: &mut Drafts) -> Option<Vec<SmolStr>> {
+        if !matches!(header.node.kind, Kind::Map(_)) {
+            if !matches!(header.node.kind, Kind::Broken) {
+                let message = format!("expected a map with a `type`, found {}", found(header.node));
+                self.faults.add(Fault::new(header.node.label.clone(), header.path(), message));
+            }
+            return None;
+        }
+        let registry = self.registry;
+        let name = header.type_name.unwrap_or_default();
+        match header.kind {
+            ComponentKind::Source => match registry.sources().get(name) {
+                Some(component) => {
+                    drafts.sources.extend(self.source(component, header));
+                    return Some(Vec::new());
+                }
+                None => self.unknown_type(header),
+            },
+            ComponentKind::Transform => match registry.transforms().get(name) {
+                Some(component) => {
+                    let draft = self.transform(component, header)?;
+                    let outputs = draft.outputs.clone();
+                    drafts.transforms.push(draft);
+                    return Some(outputs);
+                }
+                None => self.unknown_type(header),
+            },
+            ComponentKind::Sink => match registry.sinks().get(name) {
+                Some(component) => drafts.sinks.extend(self.sink(component, header)),
+                None => self.unknown_type(header),
+            },
+        }
+        None
+    }
+
+    fn unknown_type(&mut self, header: &Header<'_>) {
+        let kind = header.kind.as_str();
+        let path = join(&header.path(), "type");
+        let registry = self.registry;
+        let (sources, transforms, sinks) = (
+            registry.sources().keys().copied().collect::<Vec<_>>(),
+            registry.transforms().keys().copied().collect::<Vec<_>>(),
+            registry.sinks().keys().copied().collect::<Vec<_>>(),
+        );
+        let names = match header.kind {
+            ComponentKind::Source => &sources,
+            ComponentKind::Transform => &transforms,
+            ComponentKind::Sink => &sinks,
+        };
+        let listed = || format!("there are: {}", names.join(", "));
+        let Some(node) = header.node.get("type") else {
+            let message = format!("the {kind} `{}` has no `type`", header.name);
+            self.faults.add(Fault::new(header.node.label.clone(), path, message).help(listed()));
+            return;
+        };
+        let Some(name) = header.type_name else {
+            if !matches!(node.kind, Kind::Broken) {
+                let message = format!("expected the name of a {kind} type, found {}", found(node));
+                self.faults.add(Fault::new(self.faults.focus(node), path, message).help(listed()));
+            }
+            return;
+        };
+        let elsewhere = [("source", &sources), ("transform", &transforms), ("sink", &sinks)];
+        let other = elsewhere.iter().find(|(other, names)| *other != kind && names.contains(&name));
+        let fault = Fault::new(self.faults.focus(node), path, format!("unknown {kind} type `{name}`"));
+        self.faults.add(match (nearest(name, names.iter().copied()), other) {
+            (_, Some((other, _))) => fault.help(format!("`{name}` is a {other} type")),
+            (Some(near), None) => fault.help(format!("did you mean `{near}`?")),
+            (None, None) => fault.help(listed()),
+        });
+    }
+
+    fn transform(&mut self, component: &TransformType, header: &Header<'_>) -> Option<TransformPlan> {
+        let typed: Typed<_, TransformOptions> =
+            self.typed(&component.component, header, header.node, self.scope());
+        let mut outputs = Vec::new();
+        if let Some(config) = &typed.config {
+            let problems = config.check(&self.context());
+            self.report(problems, &typed, header, header.node);
+            outputs = config.outputs(&self.context()).into_iter().map(SmolStr::from).collect();
+        }
+        if let Some(options) = &typed.options {
+            self.condition(options.when.as_ref(), "when", header);
+            self.retry(&options.retry, header);
+        }
+        if component.when_discards && header.node.get("when").is_none() {
+            let message = format!("`when` is missing: it is the condition of `{}`", component.component.name);
+            self.faults.add(Fault::new(header.node.label.clone(), header.path(), message));
+        }
+        let (options, config) = (typed.options?, typed.config?);
+        Some(TransformPlan {
+            name: header.name.clone(),
+            component_type: component.component.name,
+            inputs: Vec::new(),
+            when: options.when,
+            when_discards: component.when_discards,
+            outputs,
+            retry: options.retry,
+            dead_letter: options.dead_letter,
+            config,
+        })
+    }
+
+    fn sink(&mut self, component: &SinkType, header: &Header<'_>) -> Option<(SinkPlan, Asked)> {
+        let typed: Typed<_, SinkOptions> = self.typed(component, header, header.node, self.scope());
+        if let Some(config) = &typed.config {
+            let problems = config.check(&self.context());
+            self.report(problems, &typed, header, header.node);
+        }
+        if let Some(options) = &typed.options {
+            self.condition(options.when.as_ref(), "when", header);
+            self.retry(&options.retry, header);
+        }
+        let (options, config) = (typed.options?, typed.config?);
+        let place = header.node.get("delivery").map(|node| self.faults.focus(node));
+        let asked = options.delivery.zip(place);
+        check_sink(&asked, config.delivery(), &header.path(), self.faults);
+        let plan = SinkPlan {
+            name: header.name.clone(),
+            component_type: component.name,
+            inputs: Vec::new(),
+            when: options.when,
+            batch: options.batch,
+            buffer: options.buffer,
+            retry: options.retry,
+            delivery: options.delivery.unwrap_or(config.delivery().default),
+            dead_letter: options.dead_letter,
+            config,
+        };
+        Some((plan, asked))
+    }
+
+    fn retry(&mut self, retry: &RetryOptions, header: &Header<'_>) {
+        if let Some(node) = header.node.get("retry").filter(|_| retry.initial > retry.max) {
+            let message = format!(
+                "the first wait (`initial: {}`) is longer than the longest (`max: {}`)",
+                retry.initial, retry.max
+            );
+            self.faults.add(Fault::new(self.faults.focus(node), join(&header.path(), "retry"), message));
+        }
+    }
+}

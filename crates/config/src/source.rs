@@ -1,0 +1,175 @@
+//! Sources: their accounts, one configuration each.
+
+use std::collections::HashSet;
+
+use sluicebox_core::{AnySource, ComponentType, SourceClass};
+use smol_str::SmolStr;
+
+use crate::common::SourceOptions;
+use crate::component::{Checker, Header, Typed};
+use crate::faults::Fault;
+use crate::interpolate::{Field, Fields, Scope};
+use crate::node::{Kind, Node, join};
+use crate::shape::Walk;
+use crate::{AccountPlan, SourcePlan};
+
+impl Checker<'_> {
+    /// Checks a source; `None` if something is wrong with it.
+    pub(crate) fn source(
+        &mut self,
+        component: &ComponentType<dyn AnySource>,
+        header: &Header<'_>,
+    ) -> Option<SourcePlan> {
+        let listed = header.node.get("accounts");
+        let (accounts, options) = if let Some(list) = listed {
+            self.listed(component, header, list)?
+        } else {
+            self.single(component, header)?
+        };
+        self.condition(options.when.as_ref(), "when", header);
+        self.condition(options.key.as_ref(), "key", header);
+        let class = accounts.first()?.config.class();
+        let prefetch = options.prefetch.unwrap_or(class != SourceClass::ConfirmOnRead);
+        if prefetch && class == SourceClass::ConfirmOnRead {
+            let range =
+                header.node.get("prefetch").map_or(header.node.label.clone(), |node| node.label.clone());
+            let message = "asking for the next page may discard this one: with `prefetch`, a crash loses what is \
+                           in flight";
+            self.faults.warn(Fault::new(range, join(&header.path(), "prefetch"), message));
+        }
+        Some(SourcePlan {
+            name: header.name.clone(),
+            component_type: component.name,
+            class,
+            accounts,
+            accounts_listed: listed.is_some(),
+            when: options.when,
+            key: options.key,
+            prefetch,
+            dead_letter: options.dead_letter,
+        })
+    }
+
+    /// The one account of a source that lists none.
+    fn single(
+        &mut self,
+        component: &ComponentType<dyn AnySource>,
+        header: &Header<'_>,
+    ) -> Option<(Vec<AccountPlan>, SourceOptions)> {
+        let typed = self.account(component, header, header.node, None);
+        let options = typed.options?;
+        let id = options.account.as_deref().map_or_else(|| header.name.clone(), SmolStr::new);
+        let account = typed.config.map(|config| AccountPlan { id, config });
+        Some((account.into_iter().collect(), options))
+    }
+
+    /// Types and checks the options of one account.
+    fn account(
+        &mut self,
+        component: &ComponentType<dyn AnySource>,
+        header: &Header<'_>,
+        node: &Node,
+        fields: Option<&Fields>,
+    ) -> Typed<dyn AnySource, SourceOptions> {
+        let scope = Scope { inputs: self.inputs, account: fields };
+        let typed: Typed<dyn AnySource, SourceOptions> = self.typed(component, header, node, scope);
+        if let Some(config) = &typed.config {
+            let problems = config.check(&self.context());
+            self.report(problems, &typed, header, node);
+        }
+        typed
+    }
+
+    /// Every account of `accounts:`; what they share is checked for each, and each fault reported once.
+    fn listed(
+        &mut self,
+        component: &ComponentType<dyn AnySource>,
+        header: &Header<'_>,
+        list: &Node,
+    ) -> Option<(Vec<AccountPlan>, SourceOptions)> {
+        let path = join(&header.path(), "accounts");
+        if let Some(account) = header.node.get("account") {
+            let message = "`account` and `accounts` exclude each other";
+            self.faults.add(Fault::new(account.label.clone(), join(&header.path(), "account"), message));
+        }
+        let items = match &list.kind {
+            Kind::List(items) if !items.is_empty() => items,
+            Kind::Map(entries)
+                if entries.iter().any(|entry| matches!(entry.key.as_str(), "file" | "sql")) =>
+            {
+                let message = "accounts from a file or a database are not supported yet";
+                self.faults.add(
+                    Fault::new(list.label.clone(), path, message).help("list them here, each with an `id`"),
+                );
+                return None;
+            }
+            _ => {
+                let message = "expected a list of maps, each with an `id`";
+                self.faults.add(Fault::new(self.faults.focus(list), path, message));
+                return None;
+            }
+        };
+        let shared = without_accounts(header.node);
+        let (mut seen, mut accounts, mut options) = (HashSet::new(), Vec::new(), None);
+        for (index, item) in items.iter().enumerate() {
+            let fields = self.fields(item, &format!("{path}[{index}]"));
+            let id = fields.as_ref().and_then(|fields| self.id(fields, item, &path, &mut seen));
+            let (Some(fields), Some(id)) = (fields, id) else { continue };
+            let typed = self.account(component, header, &shared, Some(&fields));
+            options = options.or(typed.options);
+            accounts.extend(typed.config.map(|config| AccountPlan { id, config }));
+        }
+        // An account that is wrong is missing here, and has been reported.
+        options.map(|options| (accounts, options))
+    }
+
+    /// The fields of one account, filled in.
+    fn fields(&mut self, item: &Node, path: &str) -> Option<Fields> {
+        let Kind::Map(entries) = &item.kind else {
+            if !matches!(item.kind, Kind::Broken) {
+                let fault = Fault::new(self.faults.focus(item), path, "expected a map with an `id`");
+                self.faults.add(fault);
+            }
+            return None;
+        };
+        let nothing = serde_json::Value::Null;
+        let scope = self.scope();
+        let mut fields = Some(Fields::new());
+        for entry in entries {
+            let mut walk = Walk { root: &nothing, scope, faults: self.faults };
+            let filled = walk.text(&entry.value, &join(path, &entry.key));
+            match (filled, &mut fields) {
+                (Some(filled), Some(fields)) => {
+                    fields.insert(entry.key.clone(), Field { filled, range: entry.value.range.clone() });
+                }
+                _ => fields = None,
+            }
+        }
+        fields
+    }
+
+    fn id(
+        &mut self,
+        fields: &Fields,
+        item: &Node,
+        path: &str,
+        seen: &mut HashSet<String>,
+    ) -> Option<SmolStr> {
+        let Some(field) = fields.get("id").filter(|field| !field.filled.text.is_empty()) else {
+            let range = item.get("id").map_or(item.label.clone(), |id| self.faults.focus(id));
+            self.faults.add(Fault::new(range, path, "an account needs an `id`"));
+            return None;
+        };
+        if !seen.insert(field.filled.text.clone()) {
+            let message = format!("two accounts have the id `{}`", field.filled.text);
+            self.faults.add(Fault::new(field.range.clone(), path, message));
+        }
+        Some(SmolStr::new(&field.filled.text))
+    }
+}
+
+/// The component's map without `accounts`, which is not the source's to see.
+fn without_accounts(node: &Node) -> Node {
+    let entries = node.entries().iter().filter(|entry| entry.key != "accounts").cloned().collect();
+    Node { kind: Kind::Map(entries), ..node.clone() }
+}
