@@ -5,15 +5,15 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use sluicebox_core::{CheckContext, ComponentKind, ComponentType, Located, Problem, Registry};
+use sluicebox_core::{CheckContext, ComponentKind, ComponentType, Located, Problem, Registry, RetryOptions};
 use smol_str::SmolStr;
 
 use crate::Inputs;
 use crate::common::{declared, whole};
-use crate::faults::{Fault, Faults};
-use crate::form::Form;
+use crate::faults::{Fault, Faults, nearest};
+use crate::form::{Form, found};
 use crate::interpolate::Scope;
-use crate::node::{Node, index, join, step};
+use crate::node::{Kind, Node, index, join, step};
 use crate::shape::Walk;
 
 /// A component as the file names it.
@@ -191,6 +191,55 @@ impl<'a> Checker<'a> {
         let mut fault = Fault::new(range, join(&header.path(), key), problem.message);
         fault.help = problem.help;
         self.faults.add(fault);
+    }
+
+    /// Compares the waits of `retry:`.
+    pub(crate) fn retry(&mut self, retry: &RetryOptions, header: &Header<'_>) {
+        if let Some(node) = header.node.get("retry").filter(|_| retry.initial > retry.max) {
+            let message = format!(
+                "the first wait (`initial: {}`) is longer than the longest (`max: {}`)",
+                retry.initial, retry.max
+            );
+            self.faults.add(Fault::new(self.faults.focus(node), join(&header.path(), "retry"), message));
+        }
+    }
+
+    /// Reports a `type` that is missing, of another kind, or unknown.
+    pub(crate) fn unknown_type(&mut self, header: &Header<'_>) {
+        let kind = header.kind.as_str();
+        let path = join(&header.path(), "type");
+        let registry = self.registry;
+        let (sources, transforms, sinks) = (
+            registry.sources().keys().copied().collect::<Vec<_>>(),
+            registry.transforms().keys().copied().collect::<Vec<_>>(),
+            registry.sinks().keys().copied().collect::<Vec<_>>(),
+        );
+        let names = match header.kind {
+            ComponentKind::Source => &sources,
+            ComponentKind::Transform => &transforms,
+            ComponentKind::Sink => &sinks,
+        };
+        let listed = || format!("there are: {}", names.join(", "));
+        let Some(node) = header.node.get("type") else {
+            let message = format!("the {kind} `{}` has no `type`", header.name);
+            self.faults.add(Fault::new(header.node.label.clone(), path, message).help(listed()));
+            return;
+        };
+        let Some(name) = header.type_name else {
+            if !matches!(node.kind, Kind::Broken) {
+                let message = format!("expected the name of a {kind} type, found {}", found(node));
+                self.faults.add(Fault::new(self.faults.focus(node), path, message).help(listed()));
+            }
+            return;
+        };
+        let elsewhere = [("source", &sources), ("transform", &transforms), ("sink", &sinks)];
+        let other = elsewhere.iter().find(|(other, names)| *other != kind && names.contains(&name));
+        let fault = Fault::new(self.faults.focus(node), path, format!("unknown {kind} type `{name}`"));
+        self.faults.add(match (nearest(name, names.iter().copied()), other) {
+            (_, Some((other, _))) => fault.help(format!("`{name}` is a {other} type")),
+            (Some(near), None) => fault.help(format!("did you mean `{near}`?")),
+            (None, None) => fault.help(listed()),
+        });
     }
 }
 

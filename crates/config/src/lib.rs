@@ -5,9 +5,9 @@
 //! its place in the text, all of them are collected, and `cli` alone renders them.
 //!
 //! The way of a file: `yaml` makes a tree that keeps source text and places; `shape` walks it along the declaration of
-//! each component, filling in references (`interpolate`) and typing every value (`form`); `component` and `source`
-//! split off the options of its kind (`common`) and let it check itself; `graph` resolves inputs; `routes` works out
-//! what is promised; `load` holds it together.
+//! each component, filling in references (`interpolate`) and typing every value (`form`); `component`, with `source`,
+//! `transform` and `sink`, splits off the options of its kind (`common`) and lets it check itself; `graph` resolves
+//! inputs; `routes` works out what is promised; `load` holds it together.
 
 mod common;
 mod component;
@@ -16,18 +16,21 @@ mod form;
 mod graph;
 mod interpolate;
 mod load;
+mod misfit;
 mod node;
 mod plan;
 mod report;
 mod routes;
 mod schema;
 mod shape;
+mod sink;
 mod source;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transform;
 mod variables;
 mod yaml;
 

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use sluicebox_core::{ComponentKind, Registry, RetryOptions, SinkType, TransformType};
+use sluicebox_core::{ComponentKind, Registry};
 use smol_str::SmolStr;
 
-use crate::common::{SinkOptions, TransformOptions};
-use crate::component::{Checker, Header, Typed};
+use crate::component::{Checker, Header};
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::found;
 use crate::graph::{Graph, Vertex};
 use crate::node::{Kind, Node, join};
-use crate::routes::{Asked, check_sink, routes};
+use crate::routes::{Asked, routes};
 use crate::text::SourceText;
 use crate::{Inputs, Plan, Report, SinkPlan, SourcePlan, TransformPlan, yaml};
 
@@ -228,112 +227,5 @@ impl Checker<'_> {
             },
         }
         None
-    }
-
-    fn unknown_type(&mut self, header: &Header<'_>) {
-        let kind = header.kind.as_str();
-        let path = join(&header.path(), "type");
-        let registry = self.registry;
-        let (sources, transforms, sinks) = (
-            registry.sources().keys().copied().collect::<Vec<_>>(),
-            registry.transforms().keys().copied().collect::<Vec<_>>(),
-            registry.sinks().keys().copied().collect::<Vec<_>>(),
-        );
-        let names = match header.kind {
-            ComponentKind::Source => &sources,
-            ComponentKind::Transform => &transforms,
-            ComponentKind::Sink => &sinks,
-        };
-        let listed = || format!("there are: {}", names.join(", "));
-        let Some(node) = header.node.get("type") else {
-            let message = format!("the {kind} `{}` has no `type`", header.name);
-            self.faults.add(Fault::new(header.node.label.clone(), path, message).help(listed()));
-            return;
-        };
-        let Some(name) = header.type_name else {
-            if !matches!(node.kind, Kind::Broken) {
-                let message = format!("expected the name of a {kind} type, found {}", found(node));
-                self.faults.add(Fault::new(self.faults.focus(node), path, message).help(listed()));
-            }
-            return;
-        };
-        let elsewhere = [("source", &sources), ("transform", &transforms), ("sink", &sinks)];
-        let other = elsewhere.iter().find(|(other, names)| *other != kind && names.contains(&name));
-        let fault = Fault::new(self.faults.focus(node), path, format!("unknown {kind} type `{name}`"));
-        self.faults.add(match (nearest(name, names.iter().copied()), other) {
-            (_, Some((other, _))) => fault.help(format!("`{name}` is a {other} type")),
-            (Some(near), None) => fault.help(format!("did you mean `{near}`?")),
-            (None, None) => fault.help(listed()),
-        });
-    }
-
-    fn transform(&mut self, component: &TransformType, header: &Header<'_>) -> Option<TransformPlan> {
-        let typed: Typed<_, TransformOptions> =
-            self.typed(&component.component, header, header.node, self.scope());
-        let mut outputs = Vec::new();
-        if let Some(config) = &typed.config {
-            let problems = config.check(&self.context());
-            self.report(problems, &typed, header, header.node);
-            outputs = config.outputs(&self.context()).into_iter().map(SmolStr::from).collect();
-        }
-        if let Some(options) = &typed.options {
-            self.condition(options.when.as_ref(), "when", header);
-            self.retry(&options.retry, header);
-        }
-        if component.when_discards && header.node.get("when").is_none() {
-            let message = format!("`when` is missing: it is the condition of `{}`", component.component.name);
-            self.faults.add(Fault::new(header.node.label.clone(), header.path(), message));
-        }
-        let (options, config) = (typed.options?, typed.config?);
-        Some(TransformPlan {
-            name: header.name.clone(),
-            component_type: component.component.name,
-            inputs: Vec::new(),
-            when: options.when,
-            when_discards: component.when_discards,
-            outputs,
-            retry: options.retry,
-            dead_letter: options.dead_letter,
-            config,
-        })
-    }
-
-    fn sink(&mut self, component: &SinkType, header: &Header<'_>) -> Option<(SinkPlan, Asked)> {
-        let typed: Typed<_, SinkOptions> = self.typed(component, header, header.node, self.scope());
-        if let Some(config) = &typed.config {
-            let problems = config.check(&self.context());
-            self.report(problems, &typed, header, header.node);
-        }
-        if let Some(options) = &typed.options {
-            self.condition(options.when.as_ref(), "when", header);
-            self.retry(&options.retry, header);
-        }
-        let (options, config) = (typed.options?, typed.config?);
-        let place = header.node.get("delivery").map(|node| self.faults.focus(node));
-        let asked = options.delivery.zip(place);
-        check_sink(&asked, config.delivery(), &header.path(), self.faults);
-        let plan = SinkPlan {
-            name: header.name.clone(),
-            component_type: component.name,
-            inputs: Vec::new(),
-            when: options.when,
-            batch: options.batch,
-            buffer: options.buffer,
-            retry: options.retry,
-            delivery: options.delivery.unwrap_or(config.delivery().default),
-            dead_letter: options.dead_letter,
-            config,
-        };
-        Some((plan, asked))
-    }
-
-    fn retry(&mut self, retry: &RetryOptions, header: &Header<'_>) {
-        if let Some(node) = header.node.get("retry").filter(|_| retry.initial > retry.max) {
-            let message = format!(
-                "the first wait (`initial: {}`) is longer than the longest (`max: {}`)",
-                retry.initial, retry.max
-            );
-            self.faults.add(Fault::new(self.faults.focus(node), join(&header.path(), "retry"), message));
-        }
     }
 }

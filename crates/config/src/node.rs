@@ -30,6 +30,8 @@ pub(crate) enum Kind {
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) style: Style,
+    /// The bytes of the text where it is written, which an alias only points to.
+    pub(crate) written: Range<usize>,
     /// The byte of the first character of the content.
     pub(crate) content: usize,
     /// Empty lines of a block above that character: part of the text.

@@ -8,9 +8,10 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 use sluicebox_core::{Located, Secret};
 
-use crate::faults::{Fault, Faults, nearest};
+use crate::faults::{Fault, Faults};
 use crate::form::{Form, forms, found, one_of, read_untyped};
 use crate::interpolate::{Filled, Scope};
+use crate::misfit::holds_secret;
 use crate::node::{Entry, Kind, Node, Scalar, Style, join};
 
 /// Walks one component's tree.
@@ -58,7 +59,7 @@ impl Walk<'_> {
         let interpolated = forms.iter().all(|form| form.is_interpolated());
         let filled = self.fill(scalar, node, path, interpolated)?;
         if let Some(form) = forms.iter().find(|form| form.is("string") && form.format() == Some("secret")) {
-            return self.secret(*form, &filled, node, path);
+            return self.secret(*form, &filled, (scalar, node), path);
         }
         if let Some(form) = forms.iter().find(|form| form.is("string") && form.format() == Some("located")) {
             let fits = filled.stand_in || form.read(&filled.text).is_some();
@@ -114,8 +115,14 @@ impl Walk<'_> {
         }
     }
 
-    fn secret(&mut self, form: Form<'_>, filled: &Filled, node: &Node, path: &str) -> Option<Value> {
-        self.mask(filled, node);
+    fn secret(
+        &mut self,
+        form: Form<'_>,
+        filled: &Filled,
+        (scalar, node): (&Scalar, &Node),
+        path: &str,
+    ) -> Option<Value> {
+        self.mask(filled, scalar);
         if filled.text.is_empty() {
             self.faults.add(Fault::new(self.faults.focus(node), path, "this secret is empty"));
             return None;
@@ -130,30 +137,6 @@ impl Walk<'_> {
             Some(file) => json!({ Secret::VALUE_KEY: filled.text, Secret::FILE_KEY: file }),
             None => Value::from(filled.text.as_str()),
         })
-    }
-
-    /// Hides a secret that the file itself holds, here or in a field of an account.
-    fn mask(&mut self, filled: &Filled, node: &Node) {
-        if filled.values.is_empty() && !filled.stand_in {
-            self.faults.literal_secret(node.range.clone(), &filled.text);
-        }
-        for (reference, value) in &filled.values {
-            let name = reference.strip_prefix("${account.").and_then(|name| name.strip_suffix('}'));
-            let field = name.and_then(|name| self.scope.account?.get(name));
-            if let Some(field) = field.filter(|field| field.filled.values.is_empty()) {
-                self.faults.literal_secret(field.range.clone(), value);
-            }
-        }
-    }
-
-    /// Hides every text in a value that is not walked.
-    fn mask_all(&mut self, node: &Node) {
-        match &node.kind {
-            Kind::Scalar(scalar) => self.faults.literal_secret(node.range.clone(), &scalar.text),
-            Kind::List(items) => items.iter().for_each(|item| self.mask_all(item)),
-            Kind::Map(entries) => entries.iter().for_each(|entry| self.mask_all(&entry.value)),
-            Kind::Null | Kind::Broken => {}
-        }
     }
 
     /// A text with its place.
@@ -282,29 +265,6 @@ impl Walk<'_> {
         result
     }
 
-    /// Reports a key with the nearest name, which it returns, else with all of them.
-    fn unknown_key(
-        &mut self,
-        key: &str,
-        value: &Node,
-        fault: Fault,
-        known: &Map<String, Value>,
-    ) -> Option<String> {
-        let near = nearest(key, known.keys().map(String::as_str));
-        if near.and_then(|near| known.get(near)).is_some_and(holds_secret) {
-            self.mask_all(value);
-        }
-        let help = near.map_or_else(
-            || {
-                let names: Vec<String> = known.keys().map(|name| format!("`{name}`")).collect();
-                format!("known here: {}", names.join(", "))
-            },
-            |name| format!("did you mean `{name}`?"),
-        );
-        self.faults.add(fault.help(help));
-        near.map(str::to_owned)
-    }
-
     /// A text that no schema describes: a field of an account.
     pub(crate) fn text(&mut self, node: &Node, path: &str) -> Option<Filled> {
         if let Kind::Scalar(scalar) = &node.kind {
@@ -341,48 +301,5 @@ impl Walk<'_> {
                 pairs.map(Value::Object)
             }
         }
-    }
-
-    /// Reports that a value fits none of the forms.
-    fn misfit(&mut self, forms: &[Form<'_>], node: &Node, path: &str) -> Option<Value> {
-        let mut expected: Vec<String> = Vec::new();
-        for form in forms.iter().filter(|form| form.types() != ["null"]) {
-            let expectation = form.expectation();
-            if !expected.contains(&expectation) {
-                expected.push(expectation);
-            }
-        }
-        // Where a secret belongs, what stands there is probably one, one level too far in or out.
-        let secret = forms.iter().any(|form| holds_secret(form.0));
-        let found = if secret && node.text().is_some() { "a text".to_owned() } else { found(node) };
-        if secret {
-            self.mask_all(node);
-        }
-        let message = format!("expected {}, found {found}", one_of(expected));
-        let fault = Fault::new(self.faults.focus(node), path, message);
-        let words: Vec<&str> = forms.iter().flat_map(|form| form.words()).collect();
-        let variants: Vec<&str> = forms.iter().filter_map(|form| form.variant()).collect();
-        let fault = match (&node.kind, node.text()) {
-            (Kind::Null, _) => fault.help("leave the key out to get the default, or give it a value"),
-            (_, Some(text)) if variants.contains(&text) => {
-                fault.help(format!("`{text}` needs a value: `{{{text}: …}}`"))
-            }
-            (_, Some(text)) => fault.nearest(text, words),
-            _ => fault,
-        };
-        self.faults.add(fault);
-        None
-    }
-}
-
-/// Whether a secret may stand anywhere in what a schema describes.
-fn holds_secret(schema: &Value) -> bool {
-    match schema {
-        Value::Object(object) => {
-            object.get("format").and_then(Value::as_str) == Some("secret")
-                || object.values().any(holds_secret)
-        }
-        Value::Array(items) => items.iter().any(holds_secret),
-        _ => false,
     }
 }

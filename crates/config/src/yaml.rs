@@ -277,7 +277,7 @@ fn scalar(text: &str, style: ScalarStyle, range: Range<usize>, as_text: bool) ->
     // An empty plain scalar is written by the parser as `~`.
     let text = if plain && range.is_empty() { String::new() } else { text.to_owned() };
     let content = range.start + skipped;
-    let kind = Kind::Scalar(Scalar { text, style, content, lines_above });
+    let kind = Kind::Scalar(Scalar { text, style, written: range.clone(), content, lines_above });
     Node { label: range.clone(), range, kind }
 }
 

@@ -77,6 +77,8 @@ fn no_value_of_a_secret_is_ever_shown() {
         let all = everything(&outside, &with_source(lines));
         assert!(!all.contains("pl4nted"), "{lines}:\n{all}");
     }
+    let aliased = with_source("organisation: &o pl4nted\nauth: {bearer: *o}\nlimit: 0");
+    assert!(!everything(&outside, &aliased).contains("pl4nted"));
     let text = with_transform("type: lookup\nurl: \"https://BAD/${NUMBER}\"");
     let all = everything(&outside, &text);
     assert!(!all.contains("pl4nted"), "{all}");

@@ -94,3 +94,22 @@ fn lines_that_end_as_on_windows_keep_their_places() {
     let text = with_source("limit: 0").replace('\n', "\r\n");
     assert_problems(&text, &["5:12 sources.a.limit: expected an integer from 1 to 200, found `0`"]);
 }
+
+#[test]
+fn no_broken_file_breaks_the_reader() {
+    let whole = "sources:\n  a: &x {type: feed, token: \"${T}é\", tags: [{{ y }}]}\ntransforms:\n  t:\n    type: script\n    \
+                 inputs: [a]\n    source: |\n      é BAD\nsinks:\n  z: {<<: *x, type: exact, columns: {k: 'v'}}\n";
+    let outside = Outside::default();
+    for (offset, sign) in whole.char_indices() {
+        let rest = &whole[offset + sign.len_utf8()..];
+        for put in ["", "é", "\n", "{", "\"", ": ", "|", "~"] {
+            for text in [format!("{}{put}{rest}", &whole[..offset]), format!("{}{put}", &whole[..offset])] {
+                let problems = outside.load(&text).err().unwrap_or_default();
+                for problem in problems {
+                    assert!(problem.source.get(problem.range.clone()).is_some(), "{text}: {problem:?}");
+                    assert!(problem.line > 0 && problem.column > 0);
+                }
+            }
+        }
+    }
+}
