@@ -1,4 +1,4 @@
-//! The tasks of a contributor: `cargo xtask test | ci | gen | tidy`.
+//! The tasks of a contributor: `cargo xtask test | ci | gen | kill-loop | storm | tidy`.
 //!
 //! CI runs exactly these and nothing else, so whatever is red there can be repeated here. Invariant: this program
 //! imports no crate of the house, so that it can judge a house that does not compile.
@@ -9,6 +9,7 @@ mod ci;
 mod reference;
 mod test;
 mod tidy;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ Usage: cargo xtask TASK
                     run every test of the workspace; ARGS go to cargo test
   ci                everything that .ci/run runs: lints first, tests last; goes on after a failed step
   gen [--check]     write docs/reference from the declarations of the components, or compare it with them
+  kill-loop [N]     kill -9 the program N times (50) while events flow, and compare what arrived
+  storm [N]         N events (20000) of each API with every passing fault switched on
   tidy [--tree]     check the rules of the house, or print the house by floors
 ";
 
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         ["gen", "--check"] => reference::check(&root),
         ["tidy"] => tidy::check(&root),
         ["tidy", "--tree"] => tidy::print_tree(&root),
+        [name] if trial::is_one(name) => trial::run(&root, name, None),
+        [name, amount] if trial::is_one(name) => trial::run(&root, name, Some(amount)),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(true)
