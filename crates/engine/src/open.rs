@@ -151,6 +151,15 @@ fn floor_epoch(state: &State, source: &str, partition: &str) -> u64 {
     record.map_or(0, |record| record.floor_epoch)
 }
 
+/// An epoch above every one that was ever used, here or in a destination.
+pub(crate) fn epoch(state: &State, sinks: &[OpenedSink]) -> u64 {
+    let opened = sinks.iter().filter_map(|sink| match &sink.writer {
+        Writer::Transactional { opened, .. } => Some(opened.epoch),
+        Writer::Plain(_) => None,
+    });
+    opened.max().unwrap_or(0).max(state.epoch + 1)
+}
+
 /// Where a partition starts: the highest safe position found, in the checkpoint or in a destination. Positions from
 /// before a person moved the cursor no longer count.
 pub(crate) fn position(name: &PartitionName, state: &State, sinks: &[OpenedSink]) -> PartitionRecord {

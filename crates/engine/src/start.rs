@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sluicebox_config::Plan;
-use sluicebox_core::{
-    CheckpointStore, Commit, Cursor, PartitionRecord, Position, ScriptFiles, Shared, State,
-};
+use sluicebox_core::{CheckpointStore, Commit, Cursor, PartitionRecord, Position, ScriptFiles, Shared};
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -98,7 +96,8 @@ impl Starter {
         let Built { sources, transforms, sinks } = builder.build(plan).await?;
         let watching = (&around.options, &around.drain);
         let mut sinks = open::sinks(&self.pipeline, sinks, &state, &self.checkpointer, watching).await?;
-        let epoch = self.take_epoch(&state, &sinks).await?;
+        let epoch = open::epoch(&state, &sinks);
+        self.take_epoch(epoch).await?;
         let names = sources.iter().flat_map(|source| {
             source.accounts.iter().map(|(account, _)| (source.member.name.clone(), account.clone()))
         });
@@ -118,18 +117,10 @@ impl Starter {
         Ok(Ready { sources, transforms, sinks, starts, held, epoch })
     }
 
-    /// An epoch above every one that was ever used, here or in a destination, durable before anything is written.
-    async fn take_epoch(&self, state: &State, sinks: &[OpenedSink]) -> Result<u64, Failure> {
-        let opened = sinks.iter().filter_map(|sink| match &sink.writer {
-            Writer::Transactional { opened, .. } => Some(opened.epoch),
-            Writer::Plain(_) => None,
-        });
-        let epoch = opened.max().unwrap_or(0).max(state.epoch + 1);
+    /// Makes an epoch durable before anything is written under it.
+    async fn take_epoch(&self, epoch: u64) -> Result<(), Failure> {
         let commit = Commit { epoch: Some(epoch), ..Commit::default() };
-        match self.around.store.commit(commit).await {
-            Ok(()) => Ok(epoch),
-            Err(error) => Err(Failure::State(error.chain())),
-        }
+        self.around.store.commit(commit).await.map_err(|error| Failure::State(error.chain()))
     }
 
     fn launch(self, ready: Ready) -> Running {
