@@ -1,5 +1,12 @@
 //! The promise: nothing lost, nothing doubled where position and data are one, order per key.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so"
+)]
+
 mod support;
 
 use std::sync::Arc;
@@ -7,7 +14,7 @@ use std::sync::Arc;
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_core::{DeadLetterError, DiscardReason, Error, Reason, SourceClass};
 use sluicebox_engine::Outcome;
-use support::{Destination, Feed, Piped, Step, Verdict, until};
+use support::{Destination, Feed, Piped, Step, Verdict, pause, until};
 
 fn cursor(store: &MemoryStore, source: &str) -> Option<String> {
     let state = store.state();
@@ -175,7 +182,7 @@ async fn confirm_on_read_polls_again_only_after_the_page_is_durable() {
     let (running, _drain) =
         Piped::new().source(feed).sink("sink", &["feed"], &sink, true).start(&store, false).await;
     until("the write", || sink.writes.load(std::sync::atomic::Ordering::SeqCst) == 1).await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    pause(100).await;
     assert_eq!(
         polls.load(std::sync::atomic::Ordering::SeqCst),
         1,

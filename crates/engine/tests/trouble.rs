@@ -1,15 +1,21 @@
 //! Trouble: errors, pauses, panics, fences, stalls, drains.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so"
+)]
+
 mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_core::{Error, Position};
 use sluicebox_engine::{Failure, Outcome};
-use support::{Destination, Feed, Piped, Verdict, until};
+use support::{Destination, Feed, Piped, Verdict, pause, until};
 
 #[tokio::test]
 async fn a_failing_poll_is_tried_again_from_the_same_cursor() {
@@ -89,9 +95,9 @@ async fn a_stalled_sink_stops_the_polling_at_the_caps() {
     let polls = Arc::clone(&feed.polls);
     let (running, _drain) =
         Piped::new().source(feed).sink("sink", &["feed"], &sink, false).start(&store, false).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    pause(300).await;
     let reached = polls.load(Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    pause(300).await;
     assert_eq!(polls.load(Ordering::SeqCst), reached, "polling stopped");
     let status = running.watch().status();
     assert!(status.partitions[0].inflight_events <= 8192 + 200, "{status:?}");

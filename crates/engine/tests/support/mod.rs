@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of the harness")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -393,7 +393,12 @@ pub(crate) async fn until(what: &str, done: impl Fn() -> bool) {
         if done() {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pause(5).await;
     }
     panic!("waited ten seconds for {what}");
+}
+
+/// Waits so many milliseconds.
+pub(crate) async fn pause(milliseconds: u64) {
+    system().clock.sleep(Duration::from_millis(milliseconds)).await;
 }
