@@ -193,11 +193,9 @@ async fn confirm_on_read_polls_again_only_after_the_page_is_durable() {
 
 #[test]
 fn a_pipeline_can_be_started_and_awaited_on_any_thread() {
-    fn sendable<F: Future + Send>(
-        _: impl FnOnce(sluicebox_config::Plan, sluicebox_engine::Surroundings) -> F,
-    ) {
+    fn starts<F: Future + Send>(_: impl FnOnce(sluicebox_config::Plan, sluicebox_engine::Surroundings) -> F) {
     }
-    sendable(sluicebox_engine::start);
     fn waits<F: Future + Send>(_: impl FnOnce(sluicebox_engine::Running) -> F) {}
+    starts(sluicebox_engine::start);
     waits(sluicebox_engine::Running::wait);
 }
