@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What the tests of the workspace share: a folder in which the command runs, its processes, and waiting for states.
+//!
+//! Beside the floors, a dev-dependency only. Invariant: nothing here waits for a while; it waits for a state, and says
+//! which one did not come. Everything started in a sandbox ends with it.
+#![allow(clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
+
+mod http;
+mod process;
+mod sandbox;
+mod wait;
+
+pub use http::{Answer, get, request};
+pub use process::{Finished, Process};
+pub use sandbox::{Emulated, Sandbox};
+pub use wait::{PATIENCE, wait_for};
