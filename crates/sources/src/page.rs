@@ -21,7 +21,9 @@ pub(crate) fn split<'a, const N: usize>(
     items: &'static str,
     fields: [&'static str; N],
 ) -> serde_json::Result<Page<'a, N>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // The whole page is checked at once: values that are skipped would not be looked at.
+    let text = std::str::from_utf8(body).map_err(serde_json::Error::custom)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let page = deserializer.deserialize_map(PageVisitor { items, fields })?;
     deserializer.end()?;
     Ok(page)
@@ -170,6 +172,7 @@ mod tests {
             assert!(split(body.as_bytes(), "items", []).is_err(), "{body}");
         }
         assert!(split(b"{\"items\":[\"\xff\"]}", "items", []).is_err());
+        assert!(split(b"{\"items\":[],\"x\":\"\xff\"}", "items", []).is_err());
     }
 
     #[test]

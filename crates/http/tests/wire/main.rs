@@ -4,4 +4,5 @@
 
 mod credentials;
 mod exchange;
+mod secrecy;
 mod support;
