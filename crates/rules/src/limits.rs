@@ -13,7 +13,7 @@ pub(crate) const CPU: Duration = Duration::from_secs(1);
 /// Depth of script function calls.
 pub(crate) const CALL_LEVELS: usize = 16;
 /// Nesting of an expression at top level and inside a script function.
-pub(crate) const EXPRESSION_DEPTH: (usize, usize) = (32, 32);
+pub(crate) const EXPRESSION_DEPTH: (usize, usize) = (64, 32);
 /// Bytes of text inside one value, all together.
 pub(crate) const TEXT_BYTES: usize = 1 << 20;
 /// Array elements inside one value, all together.

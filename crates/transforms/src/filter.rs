@@ -44,3 +44,26 @@ impl Transform for Pass {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use sluicebox_core::Registry;
+
+    use crate::testing::{apply, build, context, event};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_reaches_it_goes_on_and_its_condition_discards() {
+        let mut registry = Registry::new();
+        crate::register(&mut registry);
+        let discards: Vec<_> =
+            registry.transforms().iter().map(|(name, known)| (*name, known.when_discards)).collect();
+        assert_eq!(
+            discards,
+            [("filter", true), ("http_lookup", false), ("rhai", false), ("throttle", false)]
+        );
+        assert!(registry.transforms()["filter"].component.parse(json!({ "where": "x" })).is_err());
+        let filter = build("filter", &json!({}), &context()).await;
+        assert_eq!(apply(&*filter, vec![event("1", "a", "{}"), event("2", "a", "{}")]).await.len(), 2);
+    }
+}

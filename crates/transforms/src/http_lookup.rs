@@ -8,6 +8,8 @@ mod enrich;
 mod fetch;
 mod gate;
 mod select;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

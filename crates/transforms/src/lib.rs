@@ -6,6 +6,8 @@
 mod filter;
 mod http_lookup;
 mod rhai;
+#[cfg(test)]
+mod testing;
 mod throttle;
 
 use sluicebox_core::Registry;

@@ -165,3 +165,81 @@ impl Transform for Runner {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+    use sluicebox_core::{CheckContext, TransformOutcome};
+
+    use crate::testing::{Files, apply, build, check, context, event, parse};
+
+    const EVENT: &str = r#"{ "n": 1.10, "list": [{"a":1},{"a":2}] }"#;
+
+    async fn run(script: &str) -> Vec<(usize, String)> {
+        let transform = build("rhai", &json!({ "source": script }), &context()).await;
+        let tell = |outcome| match outcome {
+            TransformOutcome::Emit(output, event) => {
+                let json = String::from_utf8(event.json().to_vec()).unwrap();
+                format!("{} {} {json}", output.as_deref().unwrap_or("-"), event.meta().id)
+            }
+            TransformOutcome::Discard(reason) => reason.as_str().to_owned(),
+            TransformOutcome::DeadLetter(event, reason, error) => {
+                assert_eq!(event.json(), EVENT);
+                format!("{} {}", reason.as_str(), error.message)
+            }
+        };
+        let outcomes = apply(&*transform, vec![event("x", "a", EVENT)]).await;
+        outcomes.into_iter().map(|(index, outcome)| (index, tell(outcome))).collect()
+    }
+
+    fn expected(texts: &[&str]) -> Vec<(usize, String)> {
+        texts.iter().map(|text| (0, (*text).to_owned())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_outcome_reaches_its_output() {
+        assert_eq!(run("event.n > 1").await, expected(&[&format!("- x {EVENT}")]));
+        assert_eq!(run("event.n > 2").await, expected(&["filtered"]));
+        assert_eq!(run("event.remove(\"list\");").await, expected(&[r#"- x {"n":1.10}"#]));
+        assert_eq!(
+            run("emit(#{ first: true }); to(\"big\"); event.list").await,
+            expected(&[r#"- x/main/0 {"first":true}"#, r#"big x/big/0 {"a":1}"#, r#"big x/big/1 {"a":2}"#])
+        );
+        assert_eq!(run("dead_letter(\"no\")").await, expected(&["explicit no"]));
+        assert!(run("event.nope.len()").await[0].1.starts_with("script no function fits"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failing_event_touches_no_other() {
+        let transform = build("rhai", &json!({ "source": "event.n += 1;" }), &context()).await;
+        let batch = vec![event("1", "a", r#"{"n":1}"#), event("2", "a", "{}"), event("3", "a", r#"{"n":3}"#)];
+        let outcomes = apply(&*transform, batch).await;
+        let kinds: Vec<bool> =
+            outcomes.iter().map(|(_, outcome)| matches!(outcome, TransformOutcome::Emit(..))).collect();
+        assert_eq!(kinds, [true, false, true]);
+    }
+
+    #[test]
+    fn scripts_are_checked_where_they_stand() {
+        let files = Files(BTreeMap::from([
+            ("good.rhai", "to(\"b\"); to(\"a\");"),
+            ("bad.rhai", "true;\n  let = 1;"),
+        ]));
+        assert_eq!(check("rhai", &json!({ "file": "good.rhai" }), &files), []);
+        let problems = check("rhai", &json!({ "file": "bad.rhai" }), &files);
+        assert!(problems[0].message.starts_with("bad.rhai:2:7: "), "{problems:?}");
+        assert_eq!((problems[0].path.as_str(), problems[0].inside), ("file", None));
+        let problems = check("rhai", &json!({ "source": "true;\n  event.default = 1;" }), &files);
+        assert_eq!((problems[0].path.as_str(), problems[0].inside), ("source", Some((2, 9))));
+        for options in
+            [json!({}), json!({ "file": "good.rhai", "source": "true" }), json!({ "file": "gone.rhai" })]
+        {
+            assert_eq!(check("rhai", &options, &files).len(), 1, "{options}");
+        }
+        let cx = CheckContext { files: &files, sources: &[] };
+        assert_eq!(parse("rhai", &json!({ "file": "good.rhai" })).outputs(&cx), ["a", "b"]);
+        assert!(parse("rhai", &json!({ "file": "bad.rhai" })).outputs(&cx).is_empty());
+    }
+}

@@ -84,3 +84,55 @@ impl Transform for Turnstile {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use sluicebox_core::{Event, Transform};
+
+    use crate::testing::{Files, apply, build, check, context, event};
+
+    fn events(count: usize) -> Vec<Event> {
+        vec![event("1", "a", "{}"); count]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_partitions_together_pass_so_many_events_a_second() {
+        let throttle: Arc<dyn Transform> = build("throttle", &json!({ "rate": 20 }), &context()).await.into();
+        let started = tokio::time::Instant::now();
+        let partitions: Vec<_> = (0..4)
+            .map(|_| {
+                let throttle = Arc::clone(&throttle);
+                tokio::spawn(async move {
+                    for _ in 0..10 {
+                        assert_eq!(apply(&*throttle, events(5)).await.len(), 5);
+                    }
+                })
+            })
+            .collect();
+        for partition in partitions {
+            partition.await.unwrap();
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        assert!((9.9..10.1).contains(&seconds), "{seconds}");
+        tokio::time::advance(std::time::Duration::from_secs(60)).await;
+        let started = tokio::time::Instant::now();
+        apply(&*throttle, events(1)).await;
+        apply(&*throttle, Vec::new()).await;
+        assert!(started.elapsed().is_zero(), "an idle minute is no reason to wait");
+        apply(&*throttle, events(21)).await;
+        assert!(started.elapsed().as_secs_f64() >= 1.0, "and none to hurry");
+    }
+
+    #[test]
+    fn a_rate_is_positive() {
+        let files = Files(BTreeMap::new());
+        assert_eq!(check("throttle", &json!({ "rate": 0.5 }), &files), []);
+        for rate in [0.0, -1.0, 1e-300] {
+            assert_eq!(check("throttle", &json!({ "rate": rate }), &files)[0].path, "rate");
+        }
+    }
+}
