@@ -37,5 +37,5 @@ mod yaml;
 pub use load::load;
 pub use plan::{AccountPlan, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan, TransformPlan};
 pub use report::{LocatedProblem, Report};
-pub use schema::schema;
+pub use schema::{common_options, schema};
 pub use variables::{Inputs, Variables};

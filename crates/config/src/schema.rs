@@ -38,6 +38,16 @@ pub fn schema(registry: &Registry) -> Value {
     })
 }
 
+/// JSON Schema of what every component of a kind has beside its own options: `type`, `inputs`, `when`, …
+pub fn common_options(kind: ComponentKind) -> Value {
+    let common = match kind {
+        ComponentKind::Source => declared::<SourceOptions>(),
+        ComponentKind::Transform => declared::<TransformOptions>(),
+        ComponentKind::Sink => declared::<SinkOptions>(),
+    };
+    whole(kind, "", &common, &schemars::Schema::default())
+}
+
 /// A map of components by name: `type` decides which definition holds.
 fn section<'s>(
     kind: ComponentKind,
