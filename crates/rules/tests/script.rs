@@ -245,7 +245,7 @@ fn torture_ends_in_errors_with_places() {
         ("loop { emit(#{ a: 1 }); }", ""),
         ("loop { log(\"x\"); }", "over the limit"),
         ("let f = |x| x;\nloop { let g = f; f = |x| g.call(x); }", ""),
-        ("let a = [];\nfor i in 0..20000 { a = [[[[[[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]]]]]; }", ""),
+        ("let a = [];\nfor i in 0..20000 { a = [[[[[[[[[[[[[[[[a]]]]]]]]]]]]]]]]; }", ""),
         ("let s = \"abc\";\nloop { s.split(\"\"); }", "operations"),
         ("let n = 0; for i in 0..9223372036854775807 { n += 1; }", "operations"),
         ("let x = 2 ** 62; x *= 4;", "overflow"),
