@@ -60,13 +60,13 @@ impl Lock {
     fn write(&mut self, state_exists: bool) -> Result<(), OpenError> {
         let marker = if state_exists { format!("{STATE_EXISTS}\n") } else { String::new() };
         let text = format!("{marker}pid {}\n", std::process::id());
-        let write = || -> std::io::Result<()> {
+        let mut write = || -> std::io::Result<()> {
             self.file.rewind()?;
             self.file.write_all(text.as_bytes())?;
             self.file.set_len(text.len() as u64)?;
-            self.file.sync_all()
+            // The name of the holder need not outlive a power failure, that a state was made must.
+            if state_exists && !self.state_existed { self.file.sync_all() } else { Ok(()) }
         };
-        let mut write = write;
         write().map_err(OpenError::io(&self.path))
     }
 }

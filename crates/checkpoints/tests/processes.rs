@@ -1,6 +1,10 @@
 //! Two processes at one state, and one that is killed: the lock and the log must both hold.
 
-#![allow(clippy::unwrap_used, reason = "a failed set-up should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed set-up should panic; the child reports by lines"
+)]
 
 mod support;
 
@@ -9,7 +13,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use sluicebox_checkpoints::{OpenError, SqliteStore};
-use sluicebox_core::CheckpointStore;
+use sluicebox_core::{CheckpointStore, ErrorClass};
 use support::{PIPELINE, full_commit, open, reader};
 
 const FOLDER_VARIABLE: &str = "SLUICEBOX_TEST_STATE";
@@ -20,10 +24,20 @@ const FOLDER_VARIABLE: &str = "SLUICEBOX_TEST_STATE";
 async fn writer() {
     let dir = std::env::var(FOLDER_VARIABLE).unwrap();
     let store = open(Path::new(&dir));
+    let mut failed = None;
     for safe_seq in 1.. {
-        store.commit(full_commit(20, safe_seq)).await.unwrap();
-        println!("committed {safe_seq}");
+        match store.commit(full_commit(20, safe_seq)).await {
+            Ok(()) => println!("committed {safe_seq}"),
+            Err(error) => {
+                failed = Some((error, safe_seq - 1));
+                break;
+            }
+        }
     }
+    let (error, committed) = failed.unwrap();
+    assert_eq!(error.class(), ErrorClass::Transient, "{}", error.chain());
+    assert_eq!(store.load().await.unwrap().partitions[0].safe_seq, committed);
+    println!("full after {committed}");
 }
 
 /// A process that commits without end, after it has committed `commits` times.
@@ -79,4 +93,21 @@ async fn a_killed_writer_loses_no_commit_that_it_was_told_of() {
         newest = newest.max(seq);
         assert_eq!(reader(dir.path()).dead_letters().unwrap().len() as u64, 2 * newest);
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_retryable_and_leaves_the_last_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    // SIGXFSZ is ignored, so a write beyond the limit fails as on a full disk.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" --exact writer --ignored --nocapture"])
+        .arg(std::env::current_exe().unwrap())
+        .env(FOLDER_VARIABLE, dir.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let committed: u64 = text.split("full after ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+    assert!(committed > 1);
+    assert_eq!(open(dir.path()).load().await.unwrap().partitions[0].safe_seq, committed);
 }
