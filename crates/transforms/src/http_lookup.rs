@@ -11,6 +11,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -207,6 +208,7 @@ impl TransformSpec for HttpLookup {
             environment: cx.environment.clone(),
             component: cx.component.clone(),
             pipeline: cx.pipeline.clone(),
+            refused: AtomicBool::new(false),
         };
         Ok(Box::new(Enricher::new(&self, template, fetcher)))
     }

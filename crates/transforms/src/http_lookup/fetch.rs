@@ -1,6 +1,7 @@
 //! One look-up: attempts, what each answer means, and when to give up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -81,6 +82,8 @@ pub(super) struct Fetcher {
     pub(super) environment: Environment,
     pub(super) component: Arc<str>,
     pub(super) pipeline: Arc<str>,
+    /// The last request was refused for good, and the log says so.
+    pub(super) refused: AtomicBool,
 }
 
 impl Fetcher {
@@ -104,6 +107,7 @@ impl Fetcher {
                     if gate.works() {
                         self.say_recovered();
                     }
+                    self.say_refused(&found);
                     return Ok(found);
                 }
                 Err(failed) => failed,
@@ -178,6 +182,24 @@ impl Fetcher {
         } else {
             let help = error.help().unwrap_or("check the credentials and the address of this look-up");
             tracing::error!(pipeline, component, help, "look-ups fail: {reason}");
+        }
+    }
+
+    /// Once, until something is answered again: with `on_error: pass` nothing else would show it.
+    fn say_refused(&self, found: &Found) {
+        let Found::Nothing(LookupStatus::Unavailable, reason) = found else {
+            if found.is_answer() {
+                self.refused.store(false, Ordering::Relaxed);
+            }
+            return;
+        };
+        if !self.refused.swap(true, Ordering::Relaxed) {
+            let (pipeline, component) = (&*self.pipeline, &*self.component);
+            tracing::error!(
+                pipeline,
+                component,
+                "look-ups are refused, trying again would not help: {reason}"
+            );
         }
     }
 

@@ -239,6 +239,9 @@ async fn same_as_uses_the_client_of_the_account_of_each_event() {
         assert!(outcomes[0].1.starts_with("ok "), "{outcomes:?}");
     }
     assert_eq!(api.paths().len(), 2, "answers are remembered for each account apart");
+    let elsewhere = json!({ "url": "http://127.0.0.1:2/{{ event.id }}", "auth": { "same_as": "feed" } });
+    assert!(one(&cx, elsewhere).await.starts_with("unavailable "));
+    assert_eq!(api.paths().len(), 2, "credentials are not sent to another host");
 }
 
 #[tokio::test]
