@@ -15,6 +15,9 @@ use sluicebox_core::{Clock, Environment, Error, Result};
 use crate::failure::{self, Named};
 use crate::{Answer, Request, Response, Transport};
 
+/// Most bytes that are reserved for a body before it comes.
+const FIRST_CAPACITY_BYTES: usize = 256 << 10;
+
 /// Deadlines and size limit of one attempt. Connecting has a deadline of its own, 10 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -91,10 +94,12 @@ impl Exchange {
     ) -> Result<Bytes> {
         let declared =
             response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|declared: u64| declared > limits.body_bytes as u64) {
+        let declared: usize = declared.unwrap_or_default();
+        if declared > limits.body_bytes {
             return Err(failure::too_large(named, limits.body_bytes));
         }
-        let mut body = BytesMut::new();
+        // What is only declared reserves little: it costs the other side nothing.
+        let mut body = BytesMut::with_capacity(declared.min(FIRST_CAPACITY_BYTES));
         loop {
             let next = within(&*self.environment.clock, limits.read, response.body.next()).await;
             let chunk = match next {

@@ -21,6 +21,7 @@ use crate::item::{Origin, Said};
 ///
 /// Each event is an object with `sequence` (1, 2, 3 …), `type`, `createdAt` and the fields of `fields`. `meta.id` is
 /// `generate:<account>:<sequence>`. The cursor is the sequence of the last event, so that a restart goes on after it.
+/// Without `count` there is no end, and `run --once` takes one page.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {

@@ -156,7 +156,8 @@ impl ZenzapFeed {
         self.quiet = Quiet::default();
         let mut batch = Batch::empty(self.standing.to_cursor());
         batch.pace = pace::no_sooner_than(Duration::from_secs(1), &*self.environment.chance);
-        batch.gap = Some(gap);
+        // What is lost while history is read away would not have been emitted.
+        batch.gap = Some(gap).filter(|_| !self.standing.priming);
         batch
     }
 }

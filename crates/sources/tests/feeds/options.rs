@@ -72,3 +72,25 @@ fn unknown_options_are_refused() {
     assert!(parse_error("zenzap_updates", json!({ "token": "t" })).is_some());
     assert!(parse_error("generate", json!({ "counts": 1 })).is_some());
 }
+
+#[test]
+fn every_option_is_described_and_every_default_is_a_good_value() {
+    let mut registry = sluicebox_core::Registry::new();
+    sluicebox_sources::register(&mut registry);
+    for source_type in registry.sources().values() {
+        assert!(!source_type.summary().is_empty(), "{}", source_type.name);
+        let options = source_type.schema.get("properties").unwrap().as_object().unwrap();
+        let mut defaults = serde_json::Map::new();
+        for (name, option) in options {
+            assert!(option.get("description").is_some(), "{}.{name}", source_type.name);
+            let default = option.get("default").filter(|default| !default.is_null());
+            defaults.extend(default.map(|default| (name.clone(), default.clone())));
+        }
+        let credentials = match source_type.name {
+            "opentrain_updates" => json!({ "token": "t" }),
+            "zenzap_updates" => json!({ "auth": { "bearer": "t" } }),
+            _ => json!({}),
+        };
+        assert_eq!(paths(source_type.name, with(&defaults.into(), &credentials)), Vec::<String>::new());
+    }
+}

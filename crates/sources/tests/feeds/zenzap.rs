@@ -204,6 +204,23 @@ async fn an_expired_offset_is_a_gap_and_polling_goes_on_without_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_offset_that_expires_while_history_is_read_away_is_no_gap() {
+    let replies = vec![
+        zenzap_page(&["u1"], "a"),
+        Reply::new(409, "gone"),
+        zenzap_page(&[], "z"),
+        zenzap_page(&["u2"], "y"),
+    ];
+    let (mut feed, _) = feed(json!({ "start": "now" }), replies).await;
+    feed.open(None).await.unwrap();
+    page(&mut feed).await;
+    let lost = page(&mut feed).await;
+    assert_eq!((lost.gap.is_none(), cursor(&lost)), (true, Some("priming".into())));
+    assert_eq!(cursor(&page(&mut feed).await), Some("z".into()));
+    assert_eq!(ids(&page(&mut feed).await), ["zenzap:acme:u2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_409_without_an_offset_is_the_mode_and_pauses() {
     let (mut feed, _) = feed(json!({}), vec![Reply::new(409, "conflict")]).await;
     feed.open(Some(&Cursor::from("a"))).await.unwrap();
