@@ -138,7 +138,7 @@ pub(crate) fn reply(status: &str, headers: &str, body: &str) -> Script {
 
 pub(crate) fn client(url: &str, auth: Option<&str>, cx: &Context) -> Arc<Client> {
     let limits =
-        Limits { read: Duration::from_millis(500), total: Duration::from_millis(1500), body_bytes: 64 << 10 };
+        Limits { read: Duration::from_secs(20), total: Duration::from_secs(30), body_bytes: 64 << 10 };
     let auth: Option<Auth> = auth.map(|text| serde_json::from_str(text).unwrap());
     let base_url = BaseUrl::parse(url).unwrap();
     Client::new(ClientOptions { base_url, auth, rate: Rate::Unlimited, limits }, cx).unwrap()
