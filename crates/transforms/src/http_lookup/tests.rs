@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sluicebox_core::{Context, DiscardReason, Event, LookupStatus, Outputs, Transform, TransformOutcome};
+use sluicebox_core::{
+    Context, DiscardReason, Event, LookupStatus, Outputs, Period, Transform, TransformOutcome,
+};
 use sluicebox_http::{BaseUrl, Client, ClientOptions, Limits, Rate};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::cache::Answers;
 use super::fetch::{Found, Unavailable};
@@ -242,6 +245,45 @@ async fn same_as_uses_the_client_of_the_account_of_each_event() {
     let elsewhere = json!({ "url": "http://127.0.0.1:2/{{ event.id }}", "auth": { "same_as": "feed" } });
     assert!(one(&cx, elsewhere).await.starts_with("unavailable "));
     assert_eq!(api.paths().len(), 2, "credentials are not sent to another host");
+}
+
+/// Serves each connection what its path asks for, over real TCP.
+async fn serve(listener: tokio::net::TcpListener) {
+    while let Ok((mut connection, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            let mut request = vec![0; 4096];
+            let length = connection.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let answer = match request.split(' ').nth(1).unwrap() {
+                "/things/a%2Fb" => "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{\"x\":1}",
+                "/things/gone" => "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+                "/things/mine" => "HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno",
+                "/things/cut" => "HTTP/1.1 200 OK\r\ncontent-length: 700\r\n\r\n{\"x\":",
+                _ => "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
+            };
+            connection.write_all(answer.as_bytes()).await.unwrap();
+            connection.shutdown().await.unwrap();
+        });
+    }
+}
+
+#[tokio::test]
+async fn every_ending_is_told_apart_over_tcp() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/things/{{{{ event.id }}}}", listener.local_addr().unwrap());
+    tokio::spawn(serve(listener));
+    for (id, expected) in [
+        ("a/b", r#"ok {"id":"a/b","thing":{"x":1}}"#),
+        ("gone", r#"not_found {"id":"gone"}"#),
+        ("mine", r#"forbidden {"id":"mine"}"#),
+        ("cut", r#"unavailable {"id":"cut"}"#),
+        ("broken", r#"unavailable {"id":"broken"}"#),
+    ] {
+        let mut cx = context();
+        cx.retry.max_elapsed = Some(Period::from_millis(0));
+        let transform = build("http_lookup", &json!({ "url": url, "select": null }), &cx).await;
+        assert_eq!(told(apply(&*transform, events(&[id])).await), [(0, expected.to_owned())]);
+    }
 }
 
 #[tokio::test]
