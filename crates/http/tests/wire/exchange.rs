@@ -116,7 +116,7 @@ async fn silence_ends_at_the_read_deadline_and_a_trickle_at_the_total() {
 }
 
 #[tokio::test]
-async fn an_address_where_nothing_listens_and_a_name_without_address_are_told_apart() {
+async fn an_address_where_nothing_listens_is_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
