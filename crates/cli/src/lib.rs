@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The command line of Sluicebox: verbs, diagnostics, admin server, signals.
+//!
+//! The roof of the house. Only this crate prints, reads the environment and exits. It is a library, so that a program
+//! with components of its own is the same command: build a [`sluicebox_core::Registry`] and hand it to [`main`].
+
+mod admin;
+mod arguments;
+mod check;
+mod cursor;
+mod dead_letters;
+mod demo;
+
+mod diagnostics;
+mod emulate;
+mod exit;
+mod fleet;
+mod limits;
+mod logs;
+mod outside;
+mod pipeline_files;
+mod program;
+mod progress;
+mod redact;
+mod reference;
+mod run;
+mod signals;
+mod terminal;
+
+pub use program::main;

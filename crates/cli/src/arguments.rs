@@ -1,0 +1,262 @@
+//! What can be typed: every verb with its options.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Moves events from APIs to where they are needed, losing nothing.
+#[derive(Debug, Parser)]
+#[command(name = "sluicebox", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) logs: LogArguments,
+}
+
+/// How much is logged, and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct LogArguments {
+    /// Log lines on stderr: sentences for people, or JSON lines for machines
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// Only warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More (`-vv`: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run pipelines until stopped
+    Run(RunArguments),
+    /// Check everything that can be known without running, and print what every route guarantees
+    Check(CheckArguments),
+    /// Show a whole pipeline at work, against emulators of both APIs
+    Demo(DemoArguments),
+    /// Serve one of the APIs on this machine as its contract says
+    Emulate(EmulateArguments),
+    /// List the component types
+    List(ListArguments),
+    /// Explain a component type, or one of its options
+    Explain(ExplainArguments),
+    /// Print the JSON Schema of the pipeline file, for editors
+    Schema,
+    /// Show or move the positions of sources
+    #[command(subcommand)]
+    Cursor(CursorVerb),
+    /// Show events that could not be processed
+    #[command(subcommand)]
+    Dlq(DlqVerb),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateArguments {
+    /// Where the state of all pipelines lies
+    #[arg(long, default_value = ".sluicebox", value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Pipeline files; a folder means its *.yaml except *.test.yaml
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Poll until every source is caught up and everything is delivered, then end
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+    #[command(flatten)]
+    pub(crate) admin: AdminArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdminArguments {
+    /// Address of the admin server, or `off` [default: 127.0.0.1:7575, or a free port if that is taken]
+    #[arg(long, value_name = "ADDR|off")]
+    pub(crate) admin: Option<String>,
+    /// Token that the admin server asks for; needed beyond loopback
+    #[arg(long, env = "SLUICEBOX_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) admin_token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Pipeline files; a folder means its *.yaml except *.test.yaml
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Unset variables and missing secret files are no problem
+    #[arg(long)]
+    pub(crate) allow_missing_secrets: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Folder for everything that the demo writes
+    #[arg(long, default_value = "sluicebox-demo", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Events of each API
+    #[arg(long, default_value_t = 2000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) events: u64,
+    /// Stay up after the report, with new events arriving
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// New events per second and API with --keep
+    #[arg(long, default_value_t = 2, requires = "keep", value_name = "R", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) rate: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmulateArguments {
+    /// `opentrain` or `zenzap`
+    #[arg(value_name = "API")]
+    pub(crate) api: String,
+    /// Address to listen on, loopback only; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// How many events the feed holds
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) events: u64,
+    /// Events that appear per second; 0: all at once
+    #[arg(long, default_value_t = 0.0, value_name = "R")]
+    pub(crate) rate: f64,
+    /// Equal seeds give equal events
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    pub(crate) seed: u64,
+    /// A fault to inject: `KIND[=ARG][@N|@every:N]`, or `all`; repeatable
+    #[arg(long, value_name = "FAULT")]
+    pub(crate) fault: Vec<String>,
+    /// End when stdin does: a parent that dies takes its emulators along
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Only one kind
+    #[arg(value_enum)]
+    pub(crate) kind: Option<Kinds>,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kinds {
+    Sources,
+    Transforms,
+    Sinks,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// A component type (`sluicebox list`), or `TYPE.option`
+    #[arg(value_name = "TYPE[.FIELD]")]
+    pub(crate) subject: String,
+    #[arg(long, value_enum, default_value_t = PageFormat::Text)]
+    pub(crate) format: PageFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    Text,
+    Markdown,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CursorVerb {
+    /// Where every source stands; works beside a running instance
+    Show {
+        /// Only this pipeline
+        pipeline: Option<String>,
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Move a source to a cursor: its next poll begins there
+    Set {
+        #[command(flatten)]
+        place: CursorPlace,
+        /// The cursor, as the API gave it
+        cursor: String,
+    },
+    /// Forget a cursor: the source begins at its `start:` again
+    Reset {
+        #[command(flatten)]
+        place: CursorPlace,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CursorPlace {
+    /// The pipeline's name
+    pub(crate) pipeline: String,
+    /// The source, with its account where they differ
+    #[arg(value_name = "SOURCE[/ACCOUNT]")]
+    pub(crate) source: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqVerb {
+    /// One line per dead letter; works beside a running instance
+    List {
+        /// Only this pipeline
+        pipeline: Option<String>,
+        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+        format: ReportFormat,
+        #[command(flatten)]
+        raw: RawArguments,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Dead letters whole; works beside a running instance
+    Show {
+        /// Which ones; none: all
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+        #[command(flatten)]
+        raw: RawArguments,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RawArguments {
+    /// Show signed links whole
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,79 @@
+//! `check`: every problem of every file at once; where there is none, what each route guarantees.
+
+use serde::Serialize;
+use sluicebox_config::{LocatedProblem, Plan, Route};
+use sluicebox_core::Registry;
+
+use crate::arguments::{CheckArguments, ReportFormat};
+use crate::diagnostics::{self, Severity};
+use crate::exit::{Ended, Exit, Stop};
+use crate::outside::ProcessVariables;
+use crate::{pipeline_files, terminal};
+
+/// The report of `--format json`.
+#[derive(Serialize)]
+struct Findings<'f> {
+    problems: Vec<&'f LocatedProblem>,
+    routes: Vec<&'f Route>,
+    warnings: Vec<&'f LocatedProblem>,
+}
+
+/// Checks the files and prints what was found.
+pub(crate) fn verb(registry: &Registry, arguments: &CheckArguments) -> Ended {
+    let files = pipeline_files::expand(&arguments.files)?;
+    let variables = ProcessVariables::default();
+    let (mut plans, mut problems): (Vec<Plan>, Vec<LocatedProblem>) = (Vec::new(), Vec::new());
+    for file in &files {
+        match pipeline_files::load(file, registry, &variables, arguments.allow_missing_secrets) {
+            Ok(plan) => plans.push(plan),
+            Err(report) => problems.extend(report.problems),
+        }
+    }
+    match arguments.format {
+        ReportFormat::Json => print_json(&plans, &problems)?,
+        ReportFormat::Text => print_text(&plans, &problems),
+    }
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::Configuration })
+}
+
+fn print_json(plans: &[Plan], problems: &[LocatedProblem]) -> Result<(), Stop> {
+    let findings = Findings {
+        problems: problems.iter().collect(),
+        routes: plans.iter().flat_map(|plan| &plan.routes).collect(),
+        warnings: plans.iter().flat_map(|plan| &plan.warnings).collect(),
+    };
+    let text = serde_json::to_string_pretty(&findings)
+        .map_err(|error| Stop::failed("cannot write the report", &error))?;
+    terminal::print_line(&text);
+    Ok(())
+}
+
+fn print_text(plans: &[Plan], problems: &[LocatedProblem]) {
+    let colour = terminal::colour();
+    let warnings: Vec<_> = plans.iter().flat_map(|plan| plan.warnings.clone()).collect();
+    terminal::complain(&diagnostics::render(&warnings, Severity::Warning, colour));
+    if !problems.is_empty() && !warnings.is_empty() {
+        terminal::complain("\n");
+    }
+    terminal::complain(&diagnostics::render(problems, Severity::Error, colour));
+    if !problems.is_empty() {
+        let count = problems.len();
+        terminal::complain(&format!("\n{count} problem{}\n", if count == 1 { "" } else { "s" }));
+    }
+    for plan in plans {
+        terminal::print_line(&format!("{}: {} is fine", plan.file.display(), plan.name));
+        terminal::print(&routes(&plan.routes));
+    }
+}
+
+/// One line a route: `marketplace → warehouse  exactly_once  rows and position share one SQLite transaction`.
+fn routes(routes: &[Route]) -> String {
+    let arrows: Vec<String> =
+        routes.iter().map(|route| format!("{} → {}", route.source, route.sink)).collect();
+    let width = arrows.iter().map(|arrow| arrow.chars().count()).max().unwrap_or(0);
+    let lines = arrows
+        .iter()
+        .zip(routes)
+        .map(|(arrow, route)| format!("  {arrow:width$}  {:13}  {}\n", route.guarantee.as_str(), route.why));
+    lines.collect()
+}

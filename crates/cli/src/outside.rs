@@ -1,0 +1,82 @@
+//! The outside as a pipeline file sees it: variables of the environment, secret files, scripts beside the file.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use sluicebox_config::Variables;
+use sluicebox_core::ScriptFiles;
+
+/// Variables of the process, below those that a verb sets itself (`demo`).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProcessVariables {
+    set: HashMap<String, String>,
+}
+
+impl ProcessVariables {
+    /// The environment with some variables on top.
+    pub(crate) fn with(set: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { set: set.into_iter().collect() }
+    }
+}
+
+impl Variables for ProcessVariables {
+    fn get(&self, name: &str) -> Option<String> {
+        self.set.get(name).cloned().or_else(|| std::env::var(name).ok())
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        read(Path::new(path))
+    }
+}
+
+/// Scripts relative to the folder of a pipeline file.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder that holds `file`.
+    pub(crate) fn of(file: &Path) -> Self {
+        Self(file.parent().map(Path::to_owned).unwrap_or_default())
+    }
+}
+
+impl ScriptFiles for Folder {
+    fn read(&self, path: &str) -> Result<String, String> {
+        read(&self.0.join(path))
+    }
+}
+
+/// The text of a file, or a clause that says why not.
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "not found".to_owned(),
+        ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_are_read_beside_the_pipeline_file_and_faults_are_clauses() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.rhai"), "true").unwrap();
+        std::fs::write(folder.path().join("b.rhai"), [0xff, 0xfe]).unwrap();
+        let files = Folder::of(&folder.path().join("pipeline.yaml"));
+        assert_eq!(files.read("a.rhai"), Ok("true".to_owned()));
+        assert_eq!(files.read("b.rhai"), Err("not UTF-8 text".to_owned()));
+        assert_eq!(files.read("c.rhai"), Err("not found".to_owned()));
+    }
+
+    #[test]
+    fn variables_that_a_verb_sets_hide_those_of_the_process() {
+        let variables = ProcessVariables::with([("PATH".to_owned(), "mine".to_owned())]);
+        assert_eq!(variables.get("PATH").as_deref(), Some("mine"));
+        assert_eq!(ProcessVariables::default().get("PATH"), std::env::var("PATH").ok());
+        assert_eq!(variables.get("SLUICEBOX_NOT_SET_ANYWHERE"), None);
+    }
+}

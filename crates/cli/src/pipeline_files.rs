@@ -1,0 +1,110 @@
+//! From what the user typed to plans: files and folders, each read, checked and reported on by itself.
+
+use std::path::{Path, PathBuf};
+
+use sluicebox_config::{Inputs, LocatedProblem, Plan, Report};
+use sluicebox_core::Registry;
+
+use crate::exit::{Exit, Stop};
+use crate::outside::{Folder, ProcessVariables};
+
+/// Every pipeline file that the arguments name: a folder means its `*.yaml` except `*.test.yaml`, sorted.
+pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
+    let mut files = Vec::new();
+    for argument in arguments {
+        if argument.is_dir() {
+            files.extend(in_folder(argument)?);
+        } else if argument.exists() {
+            files.push(argument.clone());
+        } else {
+            return Err(Stop::usage(format!("{} does not exist", argument.display())));
+        }
+    }
+    Ok(files)
+}
+
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| Stop::usage(format!("cannot read the folder {}: {error}", folder.display())))?;
+    let is_pipeline = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".yaml") && !name.ends_with(".test.yaml") && path.is_file()
+    };
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(is_pipeline).collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(Stop::usage(format!("there is no pipeline file (*.yaml) in {}", folder.display())));
+    }
+    Ok(files)
+}
+
+/// Reads and checks one file.
+pub(crate) fn load(
+    file: &Path,
+    registry: &Registry,
+    variables: &ProcessVariables,
+    allow_missing_secrets: bool,
+) -> Result<Plan, Report> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return Err(unreadable(file, &error)),
+    };
+    let inputs = Inputs { variables, files: &Folder::of(file), allow_missing_secrets };
+    sluicebox_config::load(file, &text, registry, &inputs)
+}
+
+/// A file that exists but is no text is a problem of that file, so that the others are still checked.
+fn unreadable(file: &Path, error: &std::io::Error) -> Report {
+    let what = match error.kind() {
+        std::io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
+        _ => error.to_string(),
+    };
+    let problem = LocatedProblem {
+        file: file.display().to_string(),
+        line: 1,
+        column: 1,
+        path: String::new(),
+        message: format!("cannot read the file: {what}"),
+        help: None,
+        range: 0..0,
+        source: "".into(),
+    };
+    Report { problems: vec![problem] }
+}
+
+/// The state folder, absolute; `/` is refused, because a typing error must not litter the root.
+pub(crate) fn state_dir(given: &Path) -> Result<PathBuf, Stop> {
+    let absolute = std::path::absolute(given)
+        .map_err(|error| Stop::new(Exit::Usage, format!("--state-dir {}: {error}", given.display())))?;
+    let resolved = absolute.canonicalize().unwrap_or_else(|_| absolute.clone());
+    if resolved.parent().is_none() {
+        return Err(Stop::usage("--state-dir / is refused").help("name a folder of its own"));
+    }
+    Ok(absolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_means_its_pipelines_without_their_tests() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yaml", "a.test.yaml", "notes.md"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let files = expand(&[folder.path().to_owned()]).unwrap();
+        let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.yaml", "b.yaml"]);
+        assert_eq!(expand(&[folder.path().join("c.yaml")]).unwrap_err().exit, Exit::Usage);
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(expand(&[empty.path().to_owned()]).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn the_state_folder_is_absolute_and_never_the_root() {
+        assert!(state_dir(Path::new(".sluicebox")).unwrap().is_absolute());
+        assert_eq!(state_dir(Path::new("/")).unwrap_err().exit, Exit::Usage);
+        assert_eq!(state_dir(Path::new("/usr/..")).unwrap_err().exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,87 @@
+//! `run`: pipelines side by side until stopped, or until they are caught up. One that fails stops no other.
+
+mod launch;
+mod verdict;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sluicebox_config::{LocatedProblem, Plan};
+use sluicebox_core::Registry;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use launch::Launch;
+
+use crate::arguments::RunArguments;
+use crate::diagnostics::{self, Severity};
+use crate::exit::{Ended, Exit};
+use crate::fleet::Fleet;
+use crate::logs::Logs;
+use crate::outside::ProcessVariables;
+use crate::{admin, pipeline_files, progress, signals, terminal};
+
+/// Runs the pipelines of the files.
+pub(crate) async fn verb(registry: Registry, arguments: RunArguments, logs: Logs) -> Ended {
+    let files = pipeline_files::expand(&arguments.files)?;
+    let state_dir = pipeline_files::state_dir(&arguments.state.state_dir)?;
+    let policy = admin::Policy::of(&arguments.admin)?;
+    let (mut plans, mut exit) = (Vec::new(), Exit::Done);
+    for file in &files {
+        match pipeline_files::load(file, &registry, &ProcessVariables::default(), false) {
+            Ok(plan) => {
+                report(&plan.warnings, Severity::Warning, &logs);
+                plans.push(plan);
+            }
+            Err(problems) => {
+                report(&problems.problems, Severity::Error, &logs);
+                exit = Exit::Configuration;
+            }
+        }
+    }
+    let plans = unique(plans, &mut exit);
+    if plans.is_empty() {
+        return Ok(exit);
+    }
+    tracing::info!("the state lies in {}", state_dir.display());
+    let drain = CancellationToken::new();
+    signals::watch(drain.clone())?;
+    let fleet = Arc::new(Fleet::new());
+    let server = admin::start(policy, Arc::clone(&fleet)).await?;
+    let progress = arguments.once.then(|| progress::start(Arc::clone(&fleet), &logs));
+    let launch = Launch { state_dir, once: arguments.once, drain, fleet };
+    let ended = launch.all(plans).await;
+    drop((progress, server));
+    Ok(exit.max(ended))
+}
+
+/// Two files of one name would share one state: the later ones are refused.
+fn unique(plans: Vec<Plan>, exit: &mut Exit) -> Vec<Plan> {
+    let mut names = HashSet::new();
+    let mut kept = Vec::new();
+    for plan in plans {
+        if names.insert(plan.name.clone()) {
+            kept.push(plan);
+        } else {
+            let file = plan.file.display();
+            tracing::error!(pipeline = %plan.name, "{file} has the name of another pipeline: give it a `name:`");
+            *exit = Exit::Configuration;
+        }
+    }
+    kept
+}
+
+/// Shows problems: in rustc's style for people, as log lines for machines.
+fn report(problems: &[LocatedProblem], severity: Severity, logs: &Logs) {
+    if !logs.json {
+        terminal::complain(&diagnostics::render(problems, severity, terminal::colour()));
+        return;
+    }
+    for problem in problems {
+        let LocatedProblem { file, line, column, message, .. } = problem;
+        let (path, help) = (problem.path.as_str(), problem.help.as_deref());
+        match severity {
+            Severity::Error => tracing::error!(file, line, column, path, help, "{message}"),
+            Severity::Warning => tracing::warn!(file, line, column, path, help, "{message}"),
+        }
+    }
+}
