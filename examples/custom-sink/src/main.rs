@@ -1,0 +1,13 @@
+//! The command `sluicebox` with everything that ships and one sink of our own.
+//!
+//! Every verb knows it: `run`, `check`, `list`, `explain`, `schema`. Invariant: nothing here but the list.
+
+mod csv;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut registry = sluicebox_bundle::registry();
+    registry.sink::<csv::CsvSpec>();
+    sluicebox_cli::main(registry)
+}
