@@ -4,8 +4,8 @@
 
 use std::io::Write;
 
-use flate2::Compression;
 use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, Crc, FlushCompress};
 
 use crate::answer::{Answer, Payload, Reply};
 use crate::call::Call;
@@ -93,18 +93,63 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writing to memory cannot fail")
 }
 
-/// Padding compressed once and repeated: gzip members follow each other freely (RFC 1952 section 2.2), so any size
-/// costs the time of one mebibyte.
+/// Padding compressed once and repeated, so that any size costs the time of one mebibyte. A full flush leaves a piece of
+/// deflate that stands for itself (RFC 1951 section 3.2.4), and all pieces are one gzip member: clients unpack only one.
 fn bomb(body: &[u8], bytes: u64) -> Vec<u8> {
     const PIECE: usize = 1 << 20;
-    let piece = gzip(&vec![b'x'; PIECE]);
-    let mut out = gzip(b"{\"padding\":\"");
+    // RFC 1952 section 2.3: deflate, no flags, no time, no system.
+    const HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
+    let members = body.strip_prefix(b"{").filter(|rest| *rest != b"}");
+    let end = members.map_or_else(|| b"\"}".to_vec(), |rest| [b"\",", rest].concat());
+    let (begin, padding) = (b"{\"padding\":\"", vec![b'x'; PIECE]);
+    let (piece, piece_sum) = (flushed(&padding), sum(&padding));
+    let (mut out, mut total) = (HEADER.to_vec(), sum(begin));
+    out.extend_from_slice(&flushed(begin));
     for _ in 0..bytes.div_ceil(PIECE as u64) {
         out.extend_from_slice(&piece);
+        total.combine(&piece_sum);
     }
-    match body.strip_prefix(b"{") {
-        Some(b"}") | None => out.append(&mut gzip(b"\"}")),
-        Some(rest) => out.append(&mut gzip(&[b"\",", rest].concat())),
-    }
+    total.combine(&sum(&end));
+    out.extend_from_slice(&deflated(&end, FlushCompress::Finish));
+    out.extend_from_slice(&total.sum().to_le_bytes());
+    out.extend_from_slice(&total.amount().to_le_bytes());
     out
+}
+
+fn sum(bytes: &[u8]) -> Crc {
+    let mut sum = Crc::new();
+    sum.update(bytes);
+    sum
+}
+
+fn flushed(bytes: &[u8]) -> Vec<u8> {
+    deflated(bytes, FlushCompress::Full)
+}
+
+fn deflated(bytes: &[u8], flush: FlushCompress) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 1024);
+    let mut compress = Compress::new(Compression::fast(), false);
+    compress.compress_vec(bytes, &mut out, flush).expect("there is room for more than the bytes themselves");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_bomb_is_small_and_one_member_that_unpacks_whole() {
+        for (body, end) in [("{\"a\":1}", "x\",\"a\":1}"), ("{}", "x\"}")] {
+            let bomb = bomb(body.as_bytes(), 5 << 20);
+            assert!(bomb.len() < 100_000, "{}", bomb.len());
+            let mut unpacked = String::new();
+            let mut decoder = flate2::bufread::GzDecoder::new(&bomb[..]);
+            decoder.read_to_string(&mut unpacked).unwrap();
+            assert!(decoder.into_inner().is_empty(), "nothing follows the member");
+            assert!(unpacked.len() > 5 << 20 && unpacked.starts_with("{\"padding\":\"xx"));
+            assert!(unpacked.ends_with(end));
+        }
+    }
 }
