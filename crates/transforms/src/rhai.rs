@@ -63,7 +63,7 @@ impl RhaiScript {
             (None, Some(source)) => Script::compile(source).map_err(|problem| problem.under("source")),
             (Some(file), None) => {
                 let text = files.read(file).map_err(|message| Problem::new("file", message))?;
-                Script::compile(&Located::whole_file(text, file)).map_err(|problem| in_file(file, problem))
+                Script::compile(&Located::whole_file(text, file)).map_err(|problem| problem.under("file"))
             }
             (None, None) => {
                 Err(Problem::new("", "a script is missing").with_help("add `file:` or `source:`"))
@@ -74,13 +74,6 @@ impl RhaiScript {
             }
         }
     }
-}
-
-/// A problem inside a script file: its place goes into the message, the pipeline file only names the script.
-fn in_file(file: &str, problem: Problem) -> Problem {
-    let (line, column) = problem.inside.unwrap_or((1, 1));
-    let message = format!("{file}:{line}:{column}: {}", problem.message);
-    Problem { help: problem.help, ..Problem::new("file", message) }
 }
 
 #[async_trait]
@@ -229,8 +222,7 @@ mod tests {
         ]));
         assert_eq!(check("rhai", &json!({ "file": "good.rhai" }), &files), []);
         let problems = check("rhai", &json!({ "file": "bad.rhai" }), &files);
-        assert!(problems[0].message.starts_with("bad.rhai:2:7: "), "{problems:?}");
-        assert_eq!((problems[0].path.as_str(), problems[0].inside), ("file", None));
+        assert_eq!((problems[0].path.as_str(), problems[0].inside), ("file", Some((2, 7))));
         let problems = check("rhai", &json!({ "source": "true;\n  event.default = 1;" }), &files);
         assert_eq!((problems[0].path.as_str(), problems[0].inside), ("source", Some((2, 9))));
         for options in
