@@ -35,6 +35,7 @@ use feed::OpenTrainFeed;
 /// that came from a file (`${file:…}`) is read again once before that.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "token": "${OPENTRAIN_TOKEN}" }))]
 pub struct OpenTrainUpdates {
     /// Where the API lives, with `/api/public/v1`.
     #[serde(default = "default_base_url")]

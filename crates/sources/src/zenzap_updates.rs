@@ -39,6 +39,9 @@ use feed::ZenzapFeed;
 /// `sluicebox_source_gap_total`, and `on_offset_expired` decides what follows. Links to attachments expire after an hour.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({
+    "auth": { "api_key": { "key": "${ZENZAP_KEY}", "secret": "${ZENZAP_SECRET}" } }
+}))]
 pub struct ZenzapUpdates {
     /// Where the API lives, without a path: `https://api.zenzap.co`, or `https://api.us.zenzap.co` for the US region.
     #[serde(default = "default_base_url")]
