@@ -4,12 +4,18 @@
 //! which one did not come. Everything started in a sandbox ends with it.
 #![allow(clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
 
+mod feed;
 mod http;
 mod process;
 mod sandbox;
+mod served;
+mod stub;
 mod wait;
 
+pub use feed::{Feed, said};
 pub use http::{Answer, get, request};
 pub use process::{Finished, Process};
 pub use sandbox::{Emulated, Sandbox};
+pub use served::{Served, assert_patient};
+pub use stub::{Reply, Stub};
 pub use wait::{PATIENCE, wait_for};

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use crate::wait_for;
 
@@ -26,10 +26,19 @@ impl Finished {
     /// # Panics
     /// If it ended with another; shows what it said.
     #[track_caller]
-    #[must_use]
+    #[allow(clippy::return_self_not_must_use, reason = "it is called for what it checks")]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
+    }
+
+    /// The log of `--log-format json`.
+    ///
+    /// # Panics
+    /// If a line is no JSON.
+    pub fn log(&self) -> Vec<serde_json::Value> {
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        self.stderr.lines().map(parse).collect()
     }
 
     /// Stdout as JSON lines.
@@ -139,6 +148,26 @@ impl Process {
             );
             line.map(|line| line.trim_end().to_owned())
         })
+    }
+
+    /// Waits for its admin server, and returns its address: `http://127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    /// If it does not start one.
+    pub fn admin(&mut self) -> String {
+        let line = self.wait_for_log("the admin server listens on http://");
+        let start = line.find("http://").unwrap_or_default();
+        line[start..].split(['\"', ' ']).next().unwrap_or_default().to_owned()
+    }
+
+    /// Lets its files grow to so many bytes from now on, as a full disk would; `None`: to any size.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(pid, Resource::Fsize, limit).expect("a limit of one's own child can be set");
     }
 
     /// Whether it has ended.

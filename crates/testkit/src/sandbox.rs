@@ -63,6 +63,33 @@ impl Sandbox {
             .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
     }
 
+    /// The first column of a query on a SQLite file, oldest row first; nothing while there is no such table.
+    pub fn rows(&self, path: &str, query: &str) -> Vec<String> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+            let connection = rusqlite::Connection::open_with_flags(self.path(path), flags)?;
+            let mut statement = connection.prepare(query)?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        };
+        read().unwrap_or_default()
+    }
+
+    /// The positions of every source, as `cursor show --format json` tells them.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    pub fn cursors(&self) -> Vec<serde_json::Value> {
+        self.run("cursor show --format json").expect(0).json_lines()
+    }
+
+    /// The dead letters, as `dlq list --format json` tells them.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    pub fn dead_letters(&self) -> Vec<serde_json::Value> {
+        self.run("dlq list --format json").expect(0).json_lines()
+    }
+
     /// The command with these arguments (split at spaces), in the folder. Its admin server takes no fixed port.
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(&self.program);

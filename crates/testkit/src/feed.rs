@@ -1,0 +1,107 @@
+//! A pipeline that reads every account of one emulated API, in a sandbox.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use sluicebox_emulator::{Api, Options};
+
+use crate::{Process, Sandbox, Served};
+
+/// The sink that [`Feed::new`] gives the pipeline: one row an event, in `rows.db`.
+const ROWS: &str = "sinks:\n  rows: { type: sqlite, inputs: [feed], path: rows.db, table: events }\n";
+
+/// A served API and a sandbox whose `p.yaml` reads it: the source is called `feed`, its accounts `a0`, `a1` and so on.
+pub struct Feed {
+    /// The API.
+    pub served: Served,
+    sandbox: Sandbox,
+    api: Api,
+    accounts: u32,
+}
+
+impl Deref for Feed {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
+impl Feed {
+    /// Serves, and writes a pipeline into SQLite.
+    pub fn new(program: impl Into<PathBuf>, options: Options) -> Self {
+        let (api, accounts) = (options.api, options.accounts);
+        let feed = Self { served: Served::new(options), sandbox: Sandbox::new(program), api, accounts };
+        feed.pipeline("", ROWS);
+        feed
+    }
+
+    /// Writes the same pipeline with more options of its source (one line each), and with other transforms and sinks
+    /// unless `rest` is empty.
+    pub fn pipeline(&self, options: &str, rest: &str) {
+        let rest = if rest.is_empty() { ROWS } else { rest };
+        self.write("p.yaml", &format!("sources:\n{}{rest}", self.source(options)));
+    }
+
+    fn source(&self, options: &str) -> String {
+        let (kind, access, fields) = match self.api {
+            Api::OpenTrain => ("opentrain_updates", "token: \"${account.token}\"", &["token"][..]),
+            Api::Zenzap => (
+                "zenzap_updates",
+                "timeout: 1s\n    auth: { api_key: { key: \"${account.key}\", secret: \"${account.secret}\" } }",
+                &["key", "secret"][..],
+            ),
+        };
+        let base_url = self.served.url();
+        let mut text = format!("  feed:\n    type: {kind}\n    base_url: {base_url}\n    {access}\n");
+        text += "    rate: unlimited\n    interval: 1s\n";
+        options.lines().for_each(|line| text += &format!("    {}\n", line.trim()));
+        text += "    accounts:\n";
+        for account in 0..self.accounts {
+            let field = |name: &&str| format!(", {name}: \"{}\"", self.served.credential(account, name));
+            text += &format!("      - {{ id: a{account}{} }}\n", fields.iter().map(field).collect::<String>());
+        }
+        text
+    }
+
+    /// Runs the pipeline until it is caught up, with a log for machines.
+    pub fn once(&self) -> crate::Finished {
+        self.run("run --once --log-format json --admin off p.yaml")
+    }
+
+    /// Starts the pipeline, with a log for machines and an admin server.
+    pub fn begin(&self) -> Process {
+        self.start("run --log-format json --admin 127.0.0.1:0 p.yaml")
+    }
+
+    /// The events of an account in `rows.db`, in the order of their arrival.
+    pub fn rows_of(&self, account: u32) -> Vec<String> {
+        let query = format!("SELECT event FROM events WHERE _account = 'a{account}' ORDER BY rowid");
+        self.rows("rows.db", &query)
+    }
+
+    /// Each event of an account once, in order and byte for byte.
+    ///
+    /// # Panics
+    /// If not; `why` says more.
+    #[track_caller]
+    pub fn assert_whole(&self, account: u32, why: &str) {
+        let (rows, truth) = (self.rows_of(account), self.served.truth(account));
+        assert_eq!(rows.len(), truth.len(), "account {account}: rows equal events\n{why}");
+        assert!(rows == truth, "account {account}: each event once, in order, byte for byte\n{why}");
+    }
+
+    /// What `cursor show` says of an account.
+    pub fn cursor(&self, account: u32) -> Value {
+        let rows = self.cursors();
+        rows.into_iter().find(|row| row["account"] == format!("a{account}")).unwrap_or_default()
+    }
+}
+
+/// The lines of a JSON log that speak of an account and hold a text.
+pub fn said(log: &[Value], account: u32, text: &str) -> Vec<Value> {
+    let of_account = |line: &&Value| line["account"] == format!("a{account}");
+    let holds = |line: &&Value| line["message"].as_str().is_some_and(|message| message.contains(text));
+    log.iter().filter(of_account).filter(holds).cloned().collect()
+}
