@@ -27,9 +27,10 @@ const QUESTIONS: [(&str, &str); 3] = [
          GROUP BY event ->> '$.data.contractId' ORDER BY value_usd DESC, 1 LIMIT 5",
     ),
     (
-        "On which days was most said in the team chat?",
-        "SELECT substr(_event_time, 1, 10) AS day, count(*) AS updates\n\
-         FROM events WHERE _source = 'team_chat' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3",
+        "Who writes most in the team chat?",
+        "SELECT event ->> '$.data.message.senderName' AS name, count(*) AS messages,\n       \
+         count(DISTINCT event ->> '$.data.message.topicId') AS topics\n\
+         FROM events WHERE _type = 'message.created' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5",
     ),
 ];
 

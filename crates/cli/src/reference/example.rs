@@ -27,12 +27,16 @@ pub(crate) fn own(schema: &Map<String, Value>) -> Map<String, Value> {
 
 /// Something of the right kind, where a required option has no example.
 fn placeholder(option: &Value) -> Value {
+    if let Some(choice) = option["oneOf"].get(0) {
+        return placeholder(choice);
+    }
     match (option["default"].clone(), option["type"].as_str()) {
         (default, _) if !default.is_null() => default,
+        (_, Some("string")) if option["format"] == "secret" => json!("${SECRET}"),
         (_, Some("integer" | "number")) => option.get("minimum").cloned().unwrap_or(json!(1)),
         (_, Some("boolean")) => json!(true),
         (_, Some("array")) => json!([]),
-        (_, Some("object")) => json!({}),
+        (_, Some("object")) => Value::Object(option.as_object().map(own).unwrap_or_default()),
         _ => json!("…"),
     }
 }
@@ -47,6 +51,9 @@ pub(crate) fn yaml(subject: &Subject<'_>) -> String {
     let mut text = format!("{section}:\n  {name}:\n    type: {}\n", subject.name);
     if subject.kind != ComponentKind::Source {
         text.push_str("    inputs: [my_source]\n");
+    }
+    if subject.needs_condition {
+        text.push_str("    when: meta.type == \"payment.pending\"\n");
     }
     for (key, value) in own(subject.schema) {
         option(&mut text, &key, &value, 4);

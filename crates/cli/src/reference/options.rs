@@ -52,9 +52,21 @@ fn collect(schema: &Map<String, Value>, prefix: &str, depth: usize, rows: &mut V
         });
         if depth > 0 {
             for map in maps(option) {
+                let first = rows.len();
                 collect(map, &path, depth - 1, rows);
+                if single_key(map).is_some() {
+                    choice(&mut rows[first], map);
+                }
             }
         }
+    }
+}
+
+/// A choice that is written as a map with one key: its key is no more required than the choice, and says what it says.
+fn choice(row: &mut Opt, map: &Map<String, Value>) {
+    row.required = false;
+    if row.description.is_empty() {
+        row.description = description(map);
     }
 }
 

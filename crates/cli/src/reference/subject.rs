@@ -14,6 +14,8 @@ pub(crate) struct Subject<'r> {
     pub(crate) schema: &'r Map<String, Value>,
     /// What it promises, one sentence; empty where that depends on options without an example.
     pub(crate) promise: String,
+    /// Whether it is nothing without `when:`.
+    pub(crate) needs_condition: bool,
 }
 
 impl<'r> Subject<'r> {
@@ -24,18 +26,32 @@ impl<'r> Subject<'r> {
             let schema = object(&source.schema);
             let parsed = source.parse(Value::Object(example::own(schema)));
             let promise = parsed.map(|source| class(source.class()).to_owned()).unwrap_or_default();
-            all.push(Subject { kind: ComponentKind::Source, name: source.name, schema, promise });
+            all.push(Subject {
+                kind: ComponentKind::Source,
+                name: source.name,
+                schema,
+                promise,
+                needs_condition: false,
+            });
         }
         for transform in registry.transforms().values() {
             let schema = object(&transform.component.schema);
             let name = transform.component.name;
-            all.push(Subject { kind: ComponentKind::Transform, name, schema, promise: String::new() });
+            let needs_condition = transform.when_discards;
+            let promise = String::new();
+            all.push(Subject { kind: ComponentKind::Transform, name, schema, promise, needs_condition });
         }
         for sink in registry.sinks().values() {
             let schema = object(&sink.schema);
             let parsed = sink.parse(Value::Object(example::own(schema)));
             let promise = parsed.map(|sink| delivery(sink.delivery())).unwrap_or_default();
-            all.push(Subject { kind: ComponentKind::Sink, name: sink.name, schema, promise });
+            all.push(Subject {
+                kind: ComponentKind::Sink,
+                name: sink.name,
+                schema,
+                promise,
+                needs_condition: false,
+            });
         }
         all
     }
@@ -59,7 +75,13 @@ impl<'r> Subject<'r> {
     /// The options that every component of its kind has.
     pub(crate) fn common_options(&self) -> Vec<Opt> {
         match sluicebox_config::common_options(self.kind) {
-            Value::Object(schema) => options::of(&schema),
+            Value::Object(schema) => {
+                let mut rows = options::of(&schema);
+                rows.iter_mut()
+                    .filter(|row| row.path == "type")
+                    .for_each(|row| row.takes = self.name.to_owned());
+                rows
+            }
             _ => Vec::new(),
         }
     }

@@ -1,0 +1,82 @@
+//! `list`, `explain` and `schema`: everything that ships is documented, from its declaration.
+
+use serde_json::Value;
+use sluicebox_testkit::Sandbox;
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"))
+}
+
+#[test]
+fn every_component_is_listed_and_explained() {
+    let sandbox = sandbox();
+    let list = sandbox.run("list --format json").expect(0);
+    let list: Vec<Value> = serde_json::from_str(&list.stdout).expect("a JSON array");
+    assert!(list.len() >= 10, "{list:?}");
+    for entry in &list {
+        let (name, kind) = (entry["type"].as_str().expect("a name"), entry["kind"].as_str().expect("a kind"));
+        let summary = entry["summary"].as_str().expect("a summary");
+        assert!(!summary.is_empty(), "{name} has no summary");
+        let text = sandbox.run(&format!("explain {name}")).expect(0).stdout;
+        assert!(text.contains(&format!("{name} ({kind})")), "{text}");
+        let page = sandbox.run(&format!("explain {name} --format markdown")).expect(0).stdout;
+        assert!(page.starts_with(&format!("# `{name}`\n")), "{page}");
+        assert!(page.contains(&format!("    type: {name}\n")), "{page}");
+        for line in page.lines().filter(|line| line.starts_with("| `")) {
+            assert!(!line.ends_with("|  |"), "an option of {name} is not described: {line}");
+        }
+    }
+    let sinks = sandbox.run("list sinks").expect(0).stdout;
+    assert!(sinks.contains("sqlite") && !sinks.contains("zenzap_updates"), "{sinks}");
+}
+
+#[test]
+fn one_option_can_be_asked_for_and_wrong_names_get_the_nearest() {
+    let sandbox = sandbox();
+    let text = sandbox.run("explain opentrain_updates.limit").expect(0).stdout;
+    assert!(text.contains("limit: 1 to 200, default 100"), "{text}");
+    let text = sandbox.run("explain sqlite.batch").expect(0).stdout;
+    assert!(text.contains("batch.max_events"), "{text}");
+    let finished = sandbox.run("explain sqlit").expect(2);
+    assert_eq!(finished.stderr, "error: there is no component type sqlit\nhelp: did you mean sqlite?\n");
+    let finished = sandbox.run("explain sqlite.pth").expect(2);
+    assert_eq!(finished.stderr, "error: sqlite has no option pth\nhelp: did you mean path?\n");
+}
+
+#[test]
+fn the_schema_knows_every_type() {
+    let sandbox = sandbox();
+    let schema: Value = serde_json::from_str(&sandbox.run("schema").expect(0).stdout).expect("JSON");
+    let list: Vec<Value> = serde_json::from_str(&sandbox.run("list --format json").stdout).expect("JSON");
+    for entry in list {
+        let name =
+            format!("{}.{}", entry["kind"].as_str().expect("text"), entry["type"].as_str().expect("text"));
+        assert!(schema["$defs"].get(&name).is_some(), "{name} is not in the schema");
+    }
+}
+
+/// The example of every page is what `check` accepts, with something to read from or to write to beside it.
+#[test]
+fn every_example_passes_check() {
+    let sandbox = sandbox();
+    sandbox.write("rules/price.rhai", "event.checked = true;\n");
+    let list: Vec<Value> = serde_json::from_str(&sandbox.run("list --format json").stdout).expect("JSON");
+    for entry in list {
+        let (name, kind) = (entry["type"].as_str().expect("text"), entry["kind"].as_str().expect("text"));
+        let page = sandbox.run(&format!("explain {name} --format markdown")).stdout;
+        let (_, rest) = page.split_once("```yaml\n").expect("an example");
+        let (example, _) = rest.split_once("```").expect("the end of the example");
+        let (source, sink) = match kind {
+            "source" => ("", "sinks: { end: { type: blackhole, inputs: [my_source] } }\n"),
+            "transform" => (GENERATED, "sinks: { end: { type: blackhole, inputs: [my_transform] } }\n"),
+            _ => (GENERATED, ""),
+        };
+        // What an example refers to by name exists.
+        let example = example.replace("same_as: marketplace", "bearer: x");
+        sandbox.write("p.yaml", &format!("{source}{example}{sink}"));
+        let finished = sandbox.run("check --allow-missing-secrets p.yaml");
+        assert_eq!(finished.code, 0, "{source}{example}{sink}\n{}", finished.stderr);
+    }
+}
+
+const GENERATED: &str = "sources: { my_source: { type: generate } }\n";
