@@ -2,6 +2,7 @@
 //! compared with the feed itself; a short run must leave exactly what lies in its `expected/` folder.
 //!
 //! `SLUICEBOX_BLESS=1` writes `sample/` and `expected/` anew instead of comparing.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ impl Scene {
     fn rows(&self) -> Vec<Map<String, Value>> {
         let connection = Connection::open(self.data("warehouse.db")).unwrap();
         let mut query = connection.prepare("SELECT * FROM marketplace_events ORDER BY rowid").unwrap();
-        let names: Vec<String> = query.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = query.column_names().map(str::to_owned).collect();
         let row = |row: &rusqlite::Row<'_>| {
             let cells = names.iter().enumerate().map(|(at, name)| {
                 let cell = match row.get(at)? {
@@ -212,7 +213,7 @@ fn said(truth: &str) -> BTreeMap<String, String> {
             let data = &update["data"];
             let topic = data["topicId"].as_str().or(data["message"]["topicId"].as_str()).unwrap();
             let path = format!("topics/{topic}/{}.jsonl", day(&update["createdAt"]));
-            *files.entry(path).or_default() += &format!("{line}\n");
+            files.entry(path).or_default().extend([line, "\n"]);
         }
     }
     files

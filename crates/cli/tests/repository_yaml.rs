@@ -4,6 +4,7 @@
 //! A block that is no whole pipeline is marked ```` ```yaml fragment ````, or stands in the generated reference. It holds
 //! whole sections (`sources:`, `transforms:`, `sinks:`) and is completed here: names that it only mentions become
 //! generated sources, and what it lets flow nowhere flows into a `blackhole`.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -93,20 +94,16 @@ fn names(text: &str) -> (BTreeSet<&str>, BTreeSet<&str>) {
 fn completed(text: &str) -> String {
     let (declared, mentioned) = names(text);
     let strangers: Vec<&str> = mentioned.difference(&declared).copied().collect();
-    let mut whole = String::new();
-    if !strangers.is_empty() {
-        let generated = strangers.iter().map(|name| format!("  {name}: {{ type: generate }}\n"));
-        let generated: String = generated.collect();
-        whole = match text.strip_prefix("sources:\n") {
-            Some(rest) => format!("sources:\n{generated}{rest}"),
-            None => format!("sources:\n{generated}{text}"),
-        };
-    } else {
-        whole.push_str(text);
-    }
+    let generated = strangers.iter().map(|name| format!("  {name}: {{ type: generate }}\n"));
+    let generated = generated.collect::<Vec<_>>().concat();
+    let mut whole = match text.strip_prefix("sources:\n") {
+        _ if strangers.is_empty() => text.to_owned(),
+        Some(rest) => format!("sources:\n{generated}{rest}"),
+        None => format!("sources:\n{generated}{text}"),
+    };
     if !text.lines().any(|line| line.starts_with("sinks:")) {
         let all: Vec<&str> = declared.union(&mentioned).copied().collect();
-        whole += &format!("sinks:\n  rest: {{ type: blackhole, inputs: [{}] }}\n", all.join(", "));
+        whole.extend(["sinks:\n  rest: { type: blackhole, inputs: [", &all.join(", "), "] }\n"]);
     }
     whole
 }
@@ -126,7 +123,8 @@ fn complaint(file: &Path) -> Option<String> {
 fn complaint_about(block: &Block) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let scripts = block.text.split(|sign: char| sign.is_whitespace() || "{},\"".contains(sign));
-    for script in scripts.filter(|word| word.ends_with(".rhai")) {
+    let is_script = |path: &&Path| path.extension().is_some_and(|ending| ending == "rhai");
+    for script in scripts.map(Path::new).filter(is_script) {
         let path = folder.path().join(script);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "true").unwrap();

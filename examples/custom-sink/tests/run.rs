@@ -1,4 +1,5 @@
 //! The example's program runs the example's pipeline, and refuses or gives up what it must.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -28,7 +29,8 @@ const RUN: [&str; 5] = ["run", "--once", "--admin", "off", "pipeline.yaml"];
 #[test]
 fn events_become_lines_and_a_second_run_adds_none() {
     let folder = folder_with(&pipeline());
-    let expected: String = (1..=10).map(|tens| format!("{},\"a 3\"\" bolt\",0.5\n", tens * 10)).collect();
+    let lines: Vec<String> = (1..=10).map(|tens| format!("{},\"a 3\"\" bolt\",0.5\n", tens * 10)).collect();
+    let expected = lines.concat();
     for _ in 0..2 {
         let output = custom_sink(folder.path(), &RUN);
         assert!(output.status.success(), "{}", text(&output.stderr));
