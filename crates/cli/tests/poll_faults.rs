@@ -125,8 +125,10 @@ fn zenzap_faults_that_pass_are_retried_and_every_event_arrives_once() {
     passing_faults_lose_nothing(Api::Zenzap, &ZENZAP);
 }
 
-/// Faults that only a person can mend: the reason of the pause, and what is said.
-const PAUSES: [(Api, &[(&str, &str, &str)]); 2] = [
+/// A fault that only a person can mend, the reason of the pause, and what is said.
+type Refusal = (&'static str, &'static str, &'static str);
+
+const PAUSES: [(Api, &[Refusal]); 2] = [
     (
         Api::OpenTrain,
         &[
@@ -157,7 +159,7 @@ const PAUSES: [(Api, &[(&str, &str, &str)]); 2] = [
     ),
 ];
 
-fn refusals_pause_one_account(api: Api, table: &[(&'static str, &str, &str)]) {
+fn refusals_pause_one_account(api: Api, table: &[Refusal]) {
     let faults: Vec<_> = table.iter().map(|(fault, ..)| *fault).collect();
     let more = if api == Api::Zenzap { "on_offset_expired: stop" } else { "" };
     let feed = struck(Options { events: EVENTS, ..Options::new(api) }, &faults, more);

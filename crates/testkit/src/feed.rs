@@ -54,15 +54,18 @@ impl Feed {
             ),
         };
         let base_url = self.served.url();
-        let mut text = format!("  feed:\n    type: {kind}\n    base_url: {base_url}\n    {access}\n");
-        text += "    rate: unlimited\n    interval: 1s\n";
-        options.lines().for_each(|line| text += &format!("    {}\n", line.trim()));
-        text += "    accounts:\n";
-        for account in 0..self.accounts {
-            let field = |name: &&str| format!(", {name}: \"{}\"", self.served.credential(account, name));
-            text += &format!("      - {{ id: a{account}{} }}\n", fields.iter().map(field).collect::<String>());
-        }
-        text
+        let own = options.lines().map(|line| format!("    {}\n", line.trim()));
+        let field = |account, name| format!(", {name}: \"{}\"", self.served.credential(account, name));
+        let accounts = (0..self.accounts).map(|account| {
+            let fields: String = fields.iter().map(|name| field(account, name)).collect();
+            format!("      - {{ id: a{account}{fields} }}\n")
+        });
+        format!(
+            "  feed:\n    type: {kind}\n    base_url: {base_url}\n    {access}\n    rate: unlimited\n    interval: 1s\n\
+             {}    accounts:\n{}",
+            own.collect::<String>(),
+            accounts.collect::<String>()
+        )
     }
 
     /// Runs the pipeline until it is caught up, with a log for machines.
