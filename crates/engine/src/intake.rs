@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicebox_core::{Batch, DiscardReason, ErrorClass, Event, Reason};
+use sluicebox_core::{Batch, DiscardReason, ErrorClass, Event};
 use sluicebox_rules::Expression;
 use smol_str::SmolStr;
 
@@ -60,7 +60,7 @@ fn one(
             Err(error) => {
                 member.metrics.received.inc();
                 member.metrics.error(ErrorClass::Script);
-                member.give_up(&tracked.event, tracked.token, Cause::new(Reason::Script, error.into()));
+                member.give_up(&tracked.event, tracked.token, Cause::rule(error));
                 return None;
             }
         }

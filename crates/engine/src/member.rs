@@ -8,7 +8,7 @@ use sluicebox_core::{
     ComponentKind, DeadLetter, DeadLetterError, DiscardReason, Environment, Error, ErrorClass, Event, Reason,
     Token, Verdict,
 };
-use sluicebox_rules::Condition;
+use sluicebox_rules::{Condition, RuleError};
 use smol_str::SmolStr;
 
 use crate::checkpointer::Checkpointer;
@@ -54,6 +54,11 @@ impl Cause {
         Self { reason, error, attempts: 1 }
     }
 
+    /// A rule failed on it (or no rule could read it).
+    pub(crate) fn rule(error: RuleError) -> Self {
+        Self::new(error.reason(), error.into())
+    }
+
     /// A destination refused it.
     pub(crate) fn refused(error: &Error, attempts: u32) -> Self {
         Self { reason: DeadLetter::reason_of(error), error: DeadLetterError::from(error), attempts }
@@ -74,7 +79,7 @@ impl Member {
             Ok(false) => Admission::Around(tracked),
             Err(error) => {
                 self.metrics.error(ErrorClass::Script);
-                self.give_up(&tracked.event, tracked.token, Cause::new(Reason::Script, error.into()));
+                self.give_up(&tracked.event, tracked.token, Cause::rule(error));
                 Admission::Settled
             }
         }

@@ -1,11 +1,12 @@
 //! Taking ownership at start: opens the sinks, raises the epoch, and chooses where each partition stands.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicebox_core::{
-    BuiltSink, Cursor, Error, ErrorClass, Opened, PartitionRecord, Position, Shard, Sink, State,
-    TransactionalSink, Window,
+    BuiltSink, CheckpointStore, Cursor, Error, ErrorClass, Opened, PartitionRecord, Position, Shard, Sink,
+    State, TransactionalSink, Window,
 };
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +47,7 @@ pub(crate) async fn sinks(
     pipeline: &str,
     unopened: Vec<UnopenedSink>,
     state: &State,
-    checkpointer: &Checkpointer,
+    (checkpointer, store): (&Checkpointer, &Arc<dyn CheckpointStore>),
     (options, drain): (&RunOptions, &CancellationToken),
 ) -> Result<Vec<OpenedSink>, Failure> {
     let mut sinks = Vec::with_capacity(unopened.len());
@@ -57,9 +58,15 @@ pub(crate) async fn sinks(
                 sinks.push(OpenedSink { member, plan, writer: Writer::Plain(sink) });
                 continue;
             }
-            BuiltSink::Resumable(sink) => {
-                (Box::new(CheckpointedSink::new(sink, checkpointer.clone(), record.clone())), false)
-            }
+            BuiltSink::Resumable(sink) => (
+                Box::new(CheckpointedSink::new(
+                    sink,
+                    checkpointer.clone(),
+                    Arc::clone(store),
+                    record.clone(),
+                )),
+                false,
+            ),
             BuiltSink::Transactional(sink) => (sink, true),
         };
         let shard = Shard { pipeline: pipeline.into(), sink: member.name.clone(), epoch: state.epoch + 1 };

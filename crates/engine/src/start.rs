@@ -95,7 +95,8 @@ impl Starter {
         };
         let Built { sources, transforms, sinks } = builder.build(plan).await?;
         let watching = (&around.options, &around.drain);
-        let mut sinks = open::sinks(&self.pipeline, sinks, &state, &self.checkpointer, watching).await?;
+        let mut sinks =
+            open::sinks(&self.pipeline, sinks, &state, (&self.checkpointer, &around.store), watching).await?;
         let epoch = open::epoch(&state, &sinks);
         self.take_epoch(epoch).await?;
         let names = sources.iter().flat_map(|source| {
