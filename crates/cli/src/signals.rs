@@ -1,7 +1,8 @@
-//! SIGINT and SIGTERM: the first asks for a drain, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks for a drain, the second ends the process at once. SIGXFSZ: survived.
 
 use std::process;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,9 @@ pub(crate) fn watch(drain: CancellationToken) -> Result<(), Stop> {
     let listen = |kind| signal(kind).map_err(|error| Stop::failed("cannot listen for signals", &error));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
+    // A file at its size limit is a full disk, which is waited for: a handler (it stays) turns the death that the
+    // system has in mind into an error of the write.
+    drop(listen(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
     tokio::spawn(async move {
         loop {
             tokio::select! {
