@@ -1,6 +1,6 @@
 //! A pipeline that reads every account of one emulated API, in a sandbox.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -25,6 +25,12 @@ impl Deref for Feed {
 
     fn deref(&self) -> &Sandbox {
         &self.sandbox
+    }
+}
+
+impl DerefMut for Feed {
+    fn deref_mut(&mut self) -> &mut Sandbox {
+        &mut self.sandbox
     }
 }
 
