@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use rusqlite::types::{Null, ToSql, ToSqlOutput, ValueRef};
-use sluicebox_core::{DeadLetterError, Error, ErrorClass, Event, Reason, Timestamp};
-use sluicebox_rules::{Expression, RuleError};
+use sluicebox_core::{Error, Event, Timestamp};
+use sluicebox_rules::Expression;
 
 use crate::columns::{ColumnType, cell};
 
@@ -117,23 +117,11 @@ fn default_row<'e>(event: &'e Event, load: &'e Load) -> Result<Vec<Cell<'e>>, Er
 
 impl Column {
     fn cell(&self, event: &Event) -> Result<Cell<'static>, Error> {
-        let value = self.expression.evaluate(event).map_err(|error| self.failed(&error))?;
+        let value = self
+            .expression
+            .evaluate(event)
+            .map_err(|error| error.to_error(&format!("the column `{}` failed", self.name)))?;
         cell(value, self.holds)
             .map_err(|why| Error::permanent(format!("the column `{}` cannot be written: {why}", self.name)))
-    }
-
-    /// The error of an expression, with its place in the pipeline file.
-    fn failed(&self, error: &RuleError) -> Error {
-        let DeadLetterError { message, file, line, column, help } = error.details();
-        let place = match (file, line, column) {
-            (Some(file), Some(line), Some(column)) => format!(" ({file}:{line}:{column})"),
-            _ => String::new(),
-        };
-        let class = if error.reason() == Reason::Script { ErrorClass::Script } else { ErrorClass::Permanent };
-        let failed = Error::new(class, format!("the column `{}` failed: {message}{place}", self.name));
-        match help {
-            Some(help) => failed.with_help(help),
-            None => failed,
-        }
     }
 }

@@ -115,13 +115,10 @@ async fn an_expression_that_fails_names_its_place() {
     let value = json!({"$text": "event.name.to_upper()", "$file": "p.yaml", "$line": 9, "$column": 14});
     let (mut sink, _) = opened(dir.path(), json!({"columns": {"name": value, "raw": "event"}})).await;
     let events = [event(1, r#"{"name": "a"}"#), event(2, "{}")];
-    let guilty = rejected(commit(&mut *sink, &events, 1).await);
-    assert_eq!(guilty.len(), 1);
-    assert_eq!(guilty[0].0, 1);
-    assert!(
-        guilty[0].1.contains("the column `name` failed") && guilty[0].1.contains("p.yaml:9:"),
-        "{guilty:?}"
-    );
+    let Ok(Committed::Nothing(guilty)) = commit(&mut *sink, &events, 1).await else { panic!("it commits") };
+    assert_eq!(guilty.iter().map(|guilty| guilty.index).collect::<Vec<_>>(), [1]);
+    assert!(guilty[0].error.to_string().starts_with("the column `name` failed: "), "{guilty:?}");
+    assert_eq!(guilty[0].error.place(), Some(("p.yaml", 9, 25)));
     commit(&mut *sink, &events[..1], 1).await.unwrap();
     assert_eq!(select(dir.path(), "SELECT raw FROM events"), [r#"{"name":"a"}"#]);
 }

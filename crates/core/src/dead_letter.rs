@@ -76,7 +76,13 @@ impl DeadLetterError {
 
 impl From<&Error> for DeadLetterError {
     fn from(error: &Error) -> Self {
-        Self { message: error.chain(), help: error.help().map(str::to_owned), ..Self::default() }
+        Self {
+            message: error.chain(),
+            file: error.place().map(|(file, ..)| file.to_owned()),
+            line: error.place().map(|(_, line, _)| line),
+            column: error.place().map(|(.., column)| column),
+            help: error.help().map(str::to_owned),
+        }
     }
 }
 

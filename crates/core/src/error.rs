@@ -58,6 +58,7 @@ pub struct Error {
     message: String,
     help: Option<String>,
     reason: Option<&'static str>,
+    place: Option<Box<(String, usize, usize)>>,
     after: Option<Duration>,
     #[source]
     cause: Option<Box<dyn StdError + Send + Sync>>,
@@ -66,7 +67,15 @@ pub struct Error {
 impl Error {
     /// An error of a class; `message` says what was being attempted, on what, and what came back.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), help: None, reason: None, after: None, cause: None }
+        Self {
+            class,
+            message: message.into(),
+            help: None,
+            reason: None,
+            place: None,
+            after: None,
+            cause: None,
+        }
     }
 
     /// Will pass by itself: retry.
@@ -115,6 +124,13 @@ impl Error {
         self
     }
 
+    /// The place in a rule, a file with line and column from 1, that a dead letter is to name.
+    #[must_use]
+    pub fn with_place(mut self, file: impl Into<String>, line: usize, column: usize) -> Self {
+        self.place = Some(Box::new((file.into(), line, column)));
+        self
+    }
+
     /// Not before this time has passed.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
@@ -135,6 +151,11 @@ impl Error {
     /// How long the other side asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.after
+    }
+
+    /// The place in a rule: file, line and column.
+    pub fn place(&self) -> Option<(&str, usize, usize)> {
+        self.place.as_ref().map(|place| (place.0.as_str(), place.1, place.2))
     }
 
     /// What the person at the keyboard can do about it.

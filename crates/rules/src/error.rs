@@ -1,7 +1,7 @@
 //! What goes wrong in a rule, said in the user's terms and with its place.
 
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
-use sluicebox_core::{DeadLetterError, Located, Problem, Reason};
+use sluicebox_core::{DeadLetterError, Error, ErrorClass, Located, Problem, Reason};
 
 use crate::program::at;
 use crate::semicolons::Places;
@@ -47,6 +47,19 @@ impl RuleError {
     /// `script`, or `parse` for an event that cannot be read.
     pub fn reason(&self) -> Reason {
         self.1
+    }
+
+    /// The same for a component that cannot put a dead letter itself: `WHAT: message`, with place and help.
+    pub fn to_error(&self, what: &str) -> Error {
+        let class = if self.reason() == Reason::Script { ErrorClass::Script } else { ErrorClass::Permanent };
+        let error = Error::new(class, format!("{what}: {self}"));
+        let error = match &self.0 {
+            DeadLetterError { file: Some(file), line: Some(line), column: Some(column), .. } => {
+                error.with_place(file, *line, *column)
+            }
+            _ => error,
+        };
+        self.0.help.iter().fold(error, Error::with_help)
     }
 
     /// Message, place and help.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use sluicebox_core::{Error, ErrorClass, Event, Reason, Result, Sink, Written};
+use sluicebox_core::{Error, Event, Result, Sink, Written};
 use sluicebox_rules::Template;
 
 use crate::file::batch::{Worker, group};
@@ -31,15 +31,7 @@ impl PlainFile {
         if let Some(path) = &self.fixed {
             return Ok(path.clone());
         }
-        let path = self.template.render(event).map_err(|error| {
-            let class =
-                if error.reason() == Reason::Script { ErrorClass::Script } else { ErrorClass::Permanent };
-            let failed = Error::new(class, format!("the path of the file: {error}"));
-            match &error.details().help {
-                Some(help) => failed.with_help(help.as_str()),
-                None => failed,
-            }
-        })?;
+        let path = self.template.render(event).map_err(|error| error.to_error("the path of the file"))?;
         if path.len() > LONGEST_PATH {
             return Err(Error::permanent("the path of the file is too long"));
         }
