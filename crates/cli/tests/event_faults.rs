@@ -7,33 +7,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use sluicebox_emulator::{Api, Options};
-use sluicebox_testkit::{Feed, Reply, Sandbox, Stub};
+use sluicebox_testkit::{Feed, Sandbox, Stub};
 
 fn feed(options: Options) -> Feed {
     Feed::new(env!("CARGO_BIN_EXE_sluicebox"), options)
-}
-
-/// One page of OpenTrain with these items, and after it nothing.
-fn page(items: &str) -> Stub {
-    let items = items.to_owned();
-    Stub::new(move |target| match target {
-        "/updates?limit=100" => {
-            Reply::Json(200, format!("{{\"events\":[{items}],\"nextCursor\":\"99\",\"hasMore\":false}}"))
-        }
-        "/updates?cursor=99&limit=100" => {
-            Reply::Json(200, "{\"events\":[],\"nextCursor\":\"99\",\"hasMore\":false}".to_owned())
-        }
-        _ => Reply::Json(404, "{}".to_owned()),
-    })
-}
-
-/// A sandbox with a pipeline from a stub: its source is called `feed`.
-fn piped(stub: &Stub, rest: &str) -> Sandbox {
-    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
-    let source =
-        format!("  feed: {{ type: opentrain_updates, base_url: {}, token: ot_pat_x }}\n", stub.url());
-    sandbox.write("p.yaml", &format!("sources:\n{source}{rest}"));
-    sandbox
 }
 
 const ONCE: &str = "run --once --log-format json --admin off p.yaml";
@@ -130,22 +107,19 @@ fn poison_becomes_a_dead_letter_and_the_page_goes_on() {
 #[test]
 fn hostile_items_pass_byte_for_byte_and_only_a_rule_that_reads_them_fails() {
     let deep = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
-    let item = |id: u32, data: &str| {
-        format!(
-            "{{\"id\":\"{id}\",\"type\":\"x.y\",\"createdAt\":\"2026-06-12T10:00:00.000Z\",\"data\":{data}}}"
-        )
-    };
     let hostile = [
-        item(1, "{\"lone\":\"\\ud800\"}"),
-        item(2, "{\"n\":1e400}"),
-        item(3, &format!("{{\"deep\":{deep}}}")),
-        item(4, "{\"n\":123456789012345678901234567890.10}"),
-        item(5, "{\"n\":1,\"n\":2}"),
-        item(6, "{\"n\":null}"),
+        Stub::event(1, "{\"lone\":\"\\ud800\"}"),
+        Stub::event(2, "{\"n\":1e400}"),
+        Stub::event(3, &format!("{{\"deep\":{deep}}}")),
+        Stub::event(4, "{\"n\":123456789012345678901234567890.10}"),
+        Stub::event(5, "{\"n\":1,\"n\":2}"),
+        Stub::event(6, "{\"n\":null}"),
     ];
-    let stub = page(&hostile.join(","));
-    let sandbox = piped(
+    let stub = Stub::feed(hostile.to_vec());
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.pipe(
         &stub,
+        100,
         "transforms:\n  read: { type: filter, inputs: [feed], when: event.data.n > 1 }\n\
          sinks:\n  all: { type: file, inputs: [feed], path: all.jsonl }\n  \
          numbers: { type: file, inputs: [read], path: read.jsonl }\n",

@@ -63,6 +63,16 @@ impl Sandbox {
             .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
     }
 
+    /// Writes `p.yaml`: a source called `feed` that reads a [`Stub::feed`](crate::Stub::feed) in pages of so many, and
+    /// the rest of the pipeline.
+    pub fn pipe(&self, stub: &crate::Stub, limit: usize, rest: &str) {
+        let url = stub.url();
+        let source = format!(
+            "type: opentrain_updates, base_url: {url}, token: ot_pat_x, rate: unlimited, interval: 1s"
+        );
+        self.write("p.yaml", &format!("sources:\n  feed: {{ {source}, limit: {limit} }}\n{rest}"));
+    }
+
     /// The first column of a query on a SQLite file, oldest row first; nothing while there is no such table.
     pub fn rows(&self, path: &str, query: &str) -> Vec<String> {
         let read = || -> rusqlite::Result<Vec<String>> {

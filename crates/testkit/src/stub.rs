@@ -38,6 +38,34 @@ impl Stub {
         Self { address, requests }
     }
 
+    /// An OpenTrain feed with these items, told apart by their place in it: the first has the cursor 1.
+    ///
+    /// # Panics
+    /// As [`Stub::new`].
+    pub fn feed(items: Vec<String>) -> Self {
+        Self::new(move |target| {
+            let Some(query) = target.strip_prefix("/updates?") else {
+                return Reply::Json(404, "{}".to_owned());
+            };
+            let number = |name: &str| {
+                let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+                value.and_then(|value| value.parse::<usize>().ok())
+            };
+            let start = number("cursor").unwrap_or(0).min(items.len());
+            let end = items.len().min(start + number("limit").unwrap_or(50));
+            let (page, more) = (items[start..end].join(","), end < items.len());
+            let body = format!("{{\"events\":[{page}],\"nextCursor\":\"{end}\",\"hasMore\":{more}}}");
+            Reply::Json(200, body)
+        })
+    }
+
+    /// An event of OpenTrain with this id and `data`.
+    pub fn event(id: usize, data: &str) -> String {
+        format!(
+            "{{\"id\":\"{id}\",\"type\":\"x.y\",\"createdAt\":\"2026-06-12T10:00:00.000Z\",\"data\":{data}}}"
+        )
+    }
+
     /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
