@@ -1,27 +1,7 @@
-//! What ships: the one list of the crates that hold components.
+//! What ships: every component, in one registry.
 //!
-//! Floor 3: here the two wings meet, components and engine, without either knowing the other. Nothing registers itself,
-//! so what a build of Sluicebox can do is what this page says.
+//! Floor 3: here the two wings meet, components and engine, without either knowing the other.
 
-use sluicebox_core::Registry;
+mod bundled;
 
-/// Every component type that ships, and the rule language of `when:` and `key:`.
-pub fn registry() -> Registry {
-    let mut registry = Registry::new();
-    sluicebox_sources::register(&mut registry);
-    sluicebox_transforms::register(&mut registry);
-    sluicebox_sinks::register(&mut registry);
-    sluicebox_connector_sqlite::register(&mut registry);
-    registry.conditions(sluicebox_rules::check_condition);
-    registry
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn conditions_are_compiled() {
-        let registry = super::registry();
-        assert!(registry.check_condition("event.id == 1").is_ok());
-        assert!(registry.check_condition("event.id ==").is_err());
-    }
-}
+pub use bundled::registry;

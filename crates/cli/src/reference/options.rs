@@ -54,7 +54,7 @@ fn collect(schema: &Map<String, Value>, prefix: &str, depth: usize, rows: &mut V
             for map in maps(option) {
                 let first = rows.len();
                 collect(map, &path, depth - 1, rows);
-                if single_key(map).is_some() {
+                if single_key(map).is_some() && !option.contains_key("properties") {
                     choice(&mut rows[first], map);
                 }
             }
@@ -96,7 +96,8 @@ fn takes(option: &Map<String, Value>) -> String {
     if let Some(values) = option.get("enum").and_then(Value::as_array) {
         return values.iter().filter(|it| !it.is_null()).map(written).collect::<Vec<_>>().join(" | ");
     }
-    let mut kinds: Vec<String> = alternatives(option).map(takes).filter(|kind| kind != "null").collect();
+    let mut kinds: Vec<String> =
+        alternatives(option).map(alternative).filter(|kind| kind != "null").collect();
     if kinds.is_empty() {
         let types = match option.get("type") {
             Some(Value::String(kind)) => vec![kind.as_str()],
@@ -108,6 +109,10 @@ fn takes(option: &Map<String, Value>) -> String {
     }
     kinds.dedup();
     kinds.join(" | ")
+}
+
+fn alternative(option: &Map<String, Value>) -> String {
+    single_key(option).unwrap_or_else(|| takes(option))
 }
 
 fn of_type(kind: &str, option: &Map<String, Value>) -> String {
@@ -123,7 +128,7 @@ fn of_type(kind: &str, option: &Map<String, Value>) -> String {
             let item = option.get("items").and_then(Value::as_object).map(takes);
             format!("list of {}", item.unwrap_or_else(|| "anything".to_owned()))
         }
-        "object" => single_key(option).unwrap_or_else(|| "map".to_owned()),
+        "object" => "map".to_owned(),
         other => other.to_owned(),
     }
 }

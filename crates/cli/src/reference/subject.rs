@@ -79,7 +79,7 @@ impl<'r> Subject<'r> {
                 let mut rows = options::of(&schema);
                 rows.iter_mut()
                     .filter(|row| row.path == "type")
-                    .for_each(|row| row.takes = self.name.to_owned());
+                    .for_each(|row| self.name.clone_into(&mut row.takes));
                 rows
             }
             _ => Vec::new(),

@@ -1,0 +1,26 @@
+//! The one list of the crates that hold components.
+//!
+//! Nothing registers itself, so what a build of Sluicebox can do is what this page says.
+
+use sluicebox_core::Registry;
+
+/// Every component type that ships, and the rule language of `when:` and `key:`.
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    sluicebox_sources::register(&mut registry);
+    sluicebox_transforms::register(&mut registry);
+    sluicebox_sinks::register(&mut registry);
+    sluicebox_connector_sqlite::register(&mut registry);
+    registry.conditions(sluicebox_rules::check_condition);
+    registry
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn conditions_are_compiled() {
+        let registry = super::registry();
+        assert!(registry.check_condition("event.id == 1").is_ok());
+        assert!(registry.check_condition("event.id ==").is_err());
+    }
+}
