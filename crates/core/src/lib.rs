@@ -32,7 +32,7 @@ mod transform;
 mod units;
 
 pub use backoff::Backoff;
-pub use batch::{Batch, Gap, Pace, Reject};
+pub use batch::{Batch, Gap, Pace, ReadItems, Reject, Unread};
 pub use context::{CheckContext, Context, ScriptFiles, Shared};
 pub use cursor::{Cursor, Position};
 pub use dead_letter::{DeadLetter, DeadLetterError, Reason};

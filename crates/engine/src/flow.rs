@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluicebox_core::{
-    DiscardReason, Environment, ErrorClass, Event, Outputs, Reason, RetryOptions, Token, Transform,
+    Batch, DiscardReason, Environment, ErrorClass, Event, Outputs, Reason, RetryOptions, Token, Transform,
     TransformOutcome,
 };
+use sluicebox_rules::Expression;
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 
 use crate::activity::Busy;
 use crate::edge::{EdgeSender, Tracked};
+use crate::intake;
 use crate::member::{Admission, Cause, SharedMember};
 use crate::partition::Partition;
 use crate::status::Failure;
@@ -50,6 +52,9 @@ pub(crate) struct Outlet {
 /// The compiled graph below one source.
 #[derive(Clone)]
 pub(crate) struct Flow {
+    pub(crate) source: SharedMember,
+    /// The source's `key:`.
+    pub(crate) key: Option<Expression>,
     pub(crate) readers: Vec<Reader>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) outlets: Vec<Outlet>,
@@ -59,7 +64,8 @@ pub(crate) struct Flow {
 /// A page on its way from the poller to the sinks.
 pub(crate) struct Arrival {
     pub(crate) partition: Arc<Partition>,
-    pub(crate) events: Vec<Tracked>,
+    pub(crate) page: Batch,
+    pub(crate) tokens: Vec<Token>,
     pub(crate) received: Duration,
     pub(crate) busy: Busy,
 }
@@ -97,11 +103,16 @@ impl Flow {
     /// A transform failed in a way that no retry mends.
     pub(crate) async fn run(self, mut pages: mpsc::Receiver<Arrival>) -> Result<(), Failure> {
         while let Some(arrival) = pages.recv().await {
+            let page = (arrival.page, arrival.tokens);
+            let Some(events) = intake::admit(&arrival.partition, &self.source, self.key.as_ref(), page)
+            else {
+                continue;
+            };
             let mut boxes = Boxes {
                 stages: self.stages.iter().map(|_| Vec::new()).collect(),
                 outlets: self.outlets.iter().map(|_| Vec::new()).collect(),
             };
-            for tracked in arrival.events {
+            for tracked in events {
                 boxes.deliver(tracked, &self.readers);
             }
             for index in 0..self.stages.len() {
@@ -124,6 +135,7 @@ impl Flow {
     /// Runs one transform over what waits in front of it.
     async fn pass(&self, index: usize, inbox: Vec<Tracked>, boxes: &mut Boxes) -> Result<(), Failure> {
         let stage = &self.stages[index];
+        stage.member.metrics.received.inc_by(inbox.len() as u64);
         let mut inside = Vec::with_capacity(inbox.len());
         for tracked in inbox {
             match stage.member.admit(tracked) {
@@ -205,6 +217,10 @@ impl Flow {
 
 /// What a sink's `when:` lets through.
 fn admitted(outlet: &Outlet, inbox: Vec<Tracked>) -> Vec<Tracked> {
+    outlet.member.metrics.received.inc_by(inbox.len() as u64);
+    if outlet.member.when.is_none() {
+        return inbox;
+    }
     let mut admitted = Vec::with_capacity(inbox.len());
     for tracked in inbox {
         if let Admission::In(tracked) = outlet.member.admit(tracked) {

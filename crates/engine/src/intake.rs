@@ -1,64 +1,63 @@
 //! From a polled page to tracked events: repeated ids dropped, the ordering key set, the source's condition asked.
 
-use std::sync::Arc;
-
-use sluicebox_core::{Batch, DiscardReason, ErrorClass, Event};
+use sluicebox_core::{Batch, DiscardReason, ErrorClass, Event, Token};
 use sluicebox_rules::Expression;
 use smol_str::SmolStr;
 
 use crate::edge::Tracked;
 use crate::member::{Admission, Cause, Member};
-use crate::partition::{Page, Partition};
+use crate::partition::Partition;
 
-/// Opens the page's slot and returns the events that go on; everything else is settled here.
+/// Reads a page that is in flight and returns the events that go on; everything else is settled here.
+///
+/// `None` if the page is not in flight any more: the partition started over and will bring it again.
 pub(crate) fn admit(
-    partition: &Arc<Partition>,
+    partition: &Partition,
     member: &Member,
     key: Option<&Expression>,
-    batch: Batch,
-) -> Vec<Tracked> {
-    let items = || batch.events.iter().chain(batch.rejects.iter().map(|reject| &reject.event));
-    let page = Page {
-        events: batch.events.len() + batch.rejects.len(),
-        bytes: items().map(Event::size).sum(),
-        newest: items().map(|event| event.meta().time).max(),
-        cursor: batch.cursor.clone(),
+    (batch, tokens): (Batch, Vec<Token>),
+) -> Option<Vec<Tracked>> {
+    let slot = tokens.first().map(Token::slot)?;
+    let batch = batch.read();
+    let metas = || {
+        let rejects = batch.rejects.iter().map(|reject| &reject.event);
+        rejects.chain(&batch.events).map(Event::meta)
     };
-    let mut tokens = partition.open(page).into_iter();
-    for reject in batch.rejects {
-        let Some(token) = tokens.next() else { break };
-        member.metrics.received.inc();
-        if partition.is_new(&reject.event.meta().id) {
+    let fresh = partition.admit(slot, metas().map(|meta| &meta.id), metas().map(|meta| meta.time).max())?;
+    member.metrics.received.inc_by(fresh.len() as u64);
+    let mut tokens = tokens.into_iter();
+    let mut duties = tokens.by_ref().zip(fresh);
+    for (reject, (token, is_new)) in batch.rejects.into_iter().zip(duties.by_ref()) {
+        if is_new {
             member.give_up(&reject.event, token, Cause::new(reject.reason, reject.error));
         } else {
             member.discard(token, DiscardReason::Duplicate);
         }
     }
     let mut admitted = Vec::with_capacity(batch.events.len());
-    for (event, token) in batch.events.into_iter().zip(tokens) {
-        if let Some(tracked) = one(partition, member, key, Tracked { event, token }) {
+    let mut bytes = 0;
+    for (event, (token, is_new)) in batch.events.into_iter().zip(duties) {
+        if !is_new {
+            member.discard(token, DiscardReason::Duplicate);
+        } else if let Some(tracked) = one(member, key, Tracked { event, token }) {
+            bytes += tracked.event.size();
             admitted.push(tracked);
         }
     }
-    admitted
+    // Items of which the source made nothing.
+    for token in tokens {
+        member.discard(token, DiscardReason::Filtered);
+    }
+    member.metrics.sent.inc_by(admitted.len() as u64);
+    member.metrics.sent_bytes.inc_by(bytes as u64);
+    Some(admitted)
 }
 
-fn one(
-    partition: &Partition,
-    member: &Member,
-    key: Option<&Expression>,
-    mut tracked: Tracked,
-) -> Option<Tracked> {
-    if !partition.is_new(&tracked.event.meta().id) {
-        member.metrics.received.inc();
-        member.discard(tracked.token, DiscardReason::Duplicate);
-        return None;
-    }
+fn one(member: &Member, key: Option<&Expression>, mut tracked: Tracked) -> Option<Tracked> {
     if let Some(expression) = key {
         match expression.evaluate(&tracked.event) {
             Ok(value) => tracked.event.meta_mut().key = text(&value),
             Err(error) => {
-                member.metrics.received.inc();
                 member.metrics.error(ErrorClass::Script);
                 member.give_up(&tracked.event, tracked.token, Cause::rule(error));
                 return None;
@@ -66,11 +65,7 @@ fn one(
         }
     }
     match member.admit(tracked) {
-        Admission::In(tracked) | Admission::Around(tracked) => {
-            member.metrics.sent.inc();
-            member.metrics.sent_bytes.inc_by(tracked.event.size() as u64);
-            Some(tracked)
-        }
+        Admission::In(tracked) | Admission::Around(tracked) => Some(tracked),
         Admission::Settled => None,
     }
 }

@@ -68,7 +68,6 @@ impl Cause {
 impl Member {
     /// Asks the condition.
     pub(crate) fn admit(&self, tracked: Tracked) -> Admission {
-        self.metrics.received.inc();
         let Some(when) = &self.when else { return Admission::In(tracked) };
         match when.matches(&tracked.event) {
             Ok(true) => Admission::In(tracked),

@@ -34,8 +34,29 @@ struct Inner {
     /// Events settled since the start of this run.
     settled: usize,
     last_cursor: Option<Cursor>,
-    seen: VecDeque<SmolStr>,
-    seen_set: HashSet<SmolStr>,
+    seen: Seen,
+}
+
+/// The newest ids of a partition.
+#[derive(Default)]
+struct Seen {
+    order: VecDeque<SmolStr>,
+    ids: HashSet<SmolStr>,
+}
+
+impl Seen {
+    fn is_new(&mut self, id: &SmolStr) -> bool {
+        if !self.ids.insert(id.clone()) {
+            return false;
+        }
+        self.order.push_back(id.clone());
+        if self.order.len() > REMEMBERED_IDS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
 }
 
 /// Bytes in flight over all partitions of a pipeline.
@@ -105,8 +126,7 @@ impl Partition {
             flights: HashMap::new(),
             newest: start.newest,
             settled: 0,
-            seen: VecDeque::new(),
-            seen_set: HashSet::new(),
+            seen: Seen::default(),
         };
         Self {
             index,
@@ -136,12 +156,8 @@ impl Partition {
             }
             inner.last_cursor.clone_from(&page.cursor);
             let slot = inner.frontier.open(page.cursor);
-            let flight = Flight {
-                events: page.events,
-                bytes: page.bytes,
-                newest: page.newest,
-                since: self.clock.elapsed(),
-            };
+            let flight =
+                Flight { events: page.events, bytes: page.bytes, newest: None, since: self.clock.elapsed() };
             inner.flights.insert(slot, flight);
             self.budget.bytes.fetch_add(page.bytes, Ordering::AcqRel);
             (slot, u32::try_from(page.events).unwrap_or(u32::MAX))
@@ -149,19 +165,20 @@ impl Partition {
         Token::for_page(slot, count, Arc::clone(self) as Arc<dyn SlotListener>)
     }
 
-    /// Whether this id is new among the newest ones; remembers it.
-    pub(crate) fn is_new(&self, id: &SmolStr) -> bool {
+    /// Says of each id of a page whether it is new among the newest ones, and remembers it. `newest` is the page's
+    /// newest event time.
+    ///
+    /// `None` if the page is not in flight any more, because the partition started over: its ids must not be taken
+    /// for seen when it comes again.
+    pub(crate) fn admit<'a>(
+        &self,
+        slot: u64,
+        ids: impl Iterator<Item = &'a SmolStr>,
+        newest: Option<Timestamp>,
+    ) -> Option<Vec<bool>> {
         let mut inner = self.inner.lock();
-        if !inner.seen_set.insert(id.clone()) {
-            return false;
-        }
-        inner.seen.push_back(id.clone());
-        if inner.seen.len() > REMEMBERED_IDS
-            && let Some(oldest) = inner.seen.pop_front()
-        {
-            inner.seen_set.remove(&oldest);
-        }
-        true
+        inner.flights.get_mut(&slot)?.newest = newest;
+        Some(ids.map(|id| inner.seen.is_new(id)).collect())
     }
 
     /// Where the safe cursor would stand if these slots were closed too.
@@ -257,8 +274,7 @@ impl Partition {
         let mut inner = self.inner.lock();
         let freed: usize = inner.flights.drain().map(|(_, flight)| flight.bytes).sum();
         self.budget.bytes.fetch_sub(freed, Ordering::AcqRel);
-        inner.seen.clear();
-        inner.seen_set.clear();
+        inner.seen = Seen::default();
         let cursor = inner.frontier.rewind().cursor.clone();
         inner.last_cursor.clone_from(&cursor);
         self.lost.store(false, Ordering::Release);
@@ -297,7 +313,6 @@ impl Partition {
 pub(crate) struct Page {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
-    pub(crate) newest: Option<Timestamp>,
     pub(crate) cursor: Option<Cursor>,
 }
 
@@ -310,8 +325,11 @@ impl SlotListener for Partition {
         self.budget.freed.notify_waiters();
     }
 
-    fn lost(&self, _slot: u64) {
-        self.lost.store(true, Ordering::Release);
+    fn lost(&self, slot: u64) {
+        // A page from before the partition started over is lost already.
+        if self.inner.lock().flights.contains_key(&slot) {
+            self.lost.store(true, Ordering::Release);
+        }
         self.changed.notify_waiters();
     }
 }

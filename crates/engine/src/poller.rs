@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluicebox_core::{Backoff, Batch, Error, ErrorClass, Pace, Source};
-use sluicebox_rules::Expression;
+use sluicebox_core::{Backoff, Batch, Error, ErrorClass, Event, Pace, Source};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::activity::{Activity, Busy};
 use crate::flow::Arrival;
-use crate::intake;
 use crate::member::SharedMember;
 use crate::metrics::PollOutcome;
 use crate::options::RunOptions;
-use crate::partition::{Partition, Pause};
+use crate::partition::{Page, Partition, Pause};
 
 /// Retries of a source start at a second and stay at a minute.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -29,7 +27,6 @@ pub(crate) struct Poller {
     pub(crate) source: Box<dyn Source>,
     /// The next poll waits until this page is durable in every sink.
     pub(crate) confirms: bool,
-    pub(crate) key: Option<Expression>,
     pub(crate) pages: mpsc::Sender<Arrival>,
     pub(crate) sinks: Vec<Arc<Activity>>,
     pub(crate) drain: CancellationToken,
@@ -52,7 +49,7 @@ impl Poller {
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
         if !self.open().await {
-            return;
+            return self.stay_paused().await;
         }
         loop {
             let next = match self.poll().await {
@@ -68,7 +65,7 @@ impl Poller {
                 }
             };
             match next {
-                Next::End => return,
+                Next::End => return self.stay_paused().await,
                 Next::Poll => {}
                 Next::Wait(wait) => {
                     let clock = Arc::clone(&self.options.environment.clock);
@@ -80,8 +77,15 @@ impl Poller {
                 }
             }
             if self.partition.is_lost() && !self.restart().await {
-                return;
+                return self.stay_paused().await;
             }
+        }
+    }
+
+    /// A paused source keeps the process up (its health says so) unless the run is meant to end.
+    async fn stay_paused(self) {
+        if self.partition.paused().is_some() && !self.options.once {
+            self.drain.cancelled().await;
         }
     }
 
@@ -152,9 +156,12 @@ impl Poller {
         self.tell(&batch);
         let received = self.options.environment.clock.elapsed();
         let busy = if self.confirms { Busy::new(&self.sinks) } else { busy };
-        let events = intake::admit(&self.partition, &self.member, self.key.as_ref(), batch);
-        if !events.is_empty() {
-            let arrival = Arrival { partition: Arc::clone(&self.partition), events, received, busy };
+        let bytes = batch.events.iter().map(Event::size).sum::<usize>();
+        let bytes = bytes + batch.unread.as_ref().map_or(0, |unread| unread.bytes);
+        let tokens = self.partition.open(Page { events: batch.len(), bytes, cursor: batch.cursor.clone() });
+        if !tokens.is_empty() {
+            let partition = Arc::clone(&self.partition);
+            let arrival = Arrival { partition, page: batch, tokens, received, busy };
             if self.pages.send(arrival).await.is_err() {
                 return Next::End;
             }
@@ -213,7 +220,7 @@ impl Poller {
 fn outcome(result: &Result<Option<Batch>, Error>) -> PollOutcome {
     match result {
         Ok(Some(batch)) if batch.gap.is_some() => PollOutcome::Expired,
-        Ok(Some(batch)) if batch.events.is_empty() && batch.rejects.is_empty() => PollOutcome::Empty,
+        Ok(Some(batch)) if batch.is_empty() => PollOutcome::Empty,
         Ok(Some(_)) => PollOutcome::Items,
         Ok(None) => PollOutcome::Empty,
         Err(error) if error.class() == ErrorClass::RateLimited => PollOutcome::RateLimited,

@@ -270,7 +270,6 @@ impl Starter {
                 member: Arc::clone(&source.member),
                 source: reader,
                 confirms: source.confirms,
-                key: source.key.clone(),
                 pages,
                 sinks: below.clone(),
                 drain: self.around.drain.clone(),

@@ -64,7 +64,17 @@ pub(crate) fn route(
             reached_sinks.push(index);
         }
     }
-    Route { flow: Flow { readers, stages, outlets, environment: environment.clone() }, sinks: reached_sinks }
+    Route {
+        flow: Flow {
+            source: source.member.clone(),
+            key: source.key.clone(),
+            readers,
+            stages,
+            outlets,
+            environment: environment.clone(),
+        },
+        sinks: reached_sinks,
+    }
 }
 
 /// Adds `reader` to every output that feeds it within this source's flow; `false` if none does.

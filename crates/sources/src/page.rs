@@ -34,8 +34,23 @@ pub(crate) fn fields<'a, const N: usize>(
     text: &'a RawValue,
     names: [&'static str; N],
 ) -> Option<[Option<&'a RawValue>; N]> {
+    fields_of(text.get(), names)
+}
+
+/// The raw values of some fields of an item that was split off a page.
+pub(crate) fn item_fields<'a, const N: usize>(
+    item: &'a [u8],
+    names: [&'static str; N],
+) -> Option<[Option<&'a RawValue>; N]> {
+    fields_of(std::str::from_utf8(item).ok()?, names)
+}
+
+fn fields_of<'a, const N: usize>(
+    text: &'a str,
+    names: [&'static str; N],
+) -> Option<[Option<&'a RawValue>; N]> {
     let visitor = FieldsVisitor { names, lifetime: PhantomData };
-    serde_json::Deserializer::from_str(text.get()).deserialize_map(visitor).ok()
+    serde_json::Deserializer::from_str(text).deserialize_map(visitor).ok()
 }
 
 /// The text of a JSON string; `None` for anything else, text that is not Unicode included.

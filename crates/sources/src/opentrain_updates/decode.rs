@@ -3,12 +3,13 @@
 //! Source: the OpenTrain contract, section 3. Invariant: a bad item becomes a reject and never harms its page; a bad
 //! page is refused whole.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
-use sluicebox_core::{Event, Reject, Timestamp};
+use sluicebox_core::{Event, Reject, Timestamp, Unread};
 use sluicebox_http::Answer;
 
 use crate::item::{Origin, Said, slice};
-use crate::page::{fields, is_null, split, text, text_or_integer};
+use crate::page::{is_null, item_fields, split, text, text_or_integer};
 
 /// A page that has the shape of the contract.
 pub(super) struct UpdatesPage<'a> {
@@ -43,28 +44,36 @@ pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The events of a page in order, and the items that are none.
-pub(super) fn events(page: &UpdatesPage<'_>, answer: &Answer, origin: &Origin) -> (Vec<Event>, Vec<Reject>) {
-    let mut events = Vec::with_capacity(page.items.len());
-    let mut rejects = Vec::new();
-    for item in &page.items {
-        let raw = slice(&answer.body, item);
-        let Some([id, event_type, created_at]) = fields(item, ["id", "type", "createdAt"]) else {
-            rejects.push(origin.reject(raw, "the item is not a JSON object", answer.received));
-            continue;
-        };
-        let id = text_or_integer(id).filter(|id| !id.is_empty());
-        match (id, text(event_type)) {
-            (Some(id), Some(event_type)) => {
-                let time = text(created_at).and_then(|text| Timestamp::parse(&text));
-                let said = Said { id: &id, event_type: &event_type, time, key: None };
-                events.push(origin.event(raw, &said, answer.received));
+/// The items of a page, to be read beside the next poll.
+pub(super) fn unread(page: &UpdatesPage<'_>, answer: &Answer, origin: Origin) -> Unread {
+    let items: Vec<Bytes> = page.items.iter().map(|item| slice(&answer.body, item)).collect();
+    let received = answer.received;
+    let read = move || {
+        let mut events = Vec::with_capacity(items.len());
+        let mut rejects = Vec::new();
+        for raw in items {
+            match event(&raw, &origin, received) {
+                Ok(event) => events.push(event),
+                Err(reject) => rejects.push(*reject),
             }
-            (None, _) => rejects.push(origin.reject(raw, "the event has no `id`", answer.received)),
-            (_, None) => rejects.push(origin.reject(raw, "the event has no `type`", answer.received)),
         }
-    }
-    (events, rejects)
+        (events, rejects)
+    };
+    Unread { count: page.items.len(), bytes: answer.body.len(), read: Box::new(read) }
+}
+
+/// The event of one item, or why it is none.
+fn event(raw: &Bytes, origin: &Origin, received: Timestamp) -> Result<Event, Box<Reject>> {
+    let refuse = |why| Box::new(origin.reject(raw.clone(), why, received));
+    let Some([id, event_type, created_at]) = item_fields(raw, ["id", "type", "createdAt"]) else {
+        return Err(refuse("the item is not a JSON object"));
+    };
+    let id =
+        text_or_integer(id).filter(|id| !id.is_empty()).ok_or_else(|| refuse("the event has no `id`"))?;
+    let event_type = text(event_type).ok_or_else(|| refuse("the event has no `type`"))?;
+    let time = text(created_at).and_then(|text| Timestamp::parse(&text));
+    let said = Said { id: &id, event_type: &event_type, time, key: None };
+    Ok(origin.event(raw.clone(), &said, received))
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl OpenTrainFeed {
                 );
             }
         } else {
-            (batch.events, batch.rejects) = decode::events(page, answer, &self.origin);
+            batch.unread = Some(decode::unread(page, answer, self.origin.clone()));
         }
         batch.cursor = self.standing.to_cursor();
         batch.caught_up = !page.has_more;

@@ -76,7 +76,7 @@ impl Driver {
 
     /// One poll, and the wait that it asks for.
     pub(crate) async fn poll(&mut self) -> Result<Batch, Error> {
-        let batch = self.source.next().await?.unwrap();
+        let batch = self.source.next().await?.unwrap().read();
         for event in &batch.events {
             if self.seen.insert(event.meta().id.to_string()) {
                 self.lines.push(String::from_utf8(event.json().to_vec()).unwrap());

@@ -25,7 +25,7 @@ async fn feed(
 }
 
 async fn page(feed: &mut Box<dyn Source>) -> Batch {
-    feed.next().await.unwrap().unwrap()
+    feed.next().await.unwrap().unwrap().read()
 }
 
 fn ids(batch: &Batch) -> Vec<&str> {
