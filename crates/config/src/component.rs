@@ -13,6 +13,7 @@ use crate::common::{declared, whole};
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::{Form, found};
 use crate::interpolate::Scope;
+use crate::misfit::secret_options;
 use crate::node::{Kind, Node, index, join, step};
 use crate::shape::Walk;
 
@@ -204,8 +205,22 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Hides what would be a secret in a component of any type: of an unknown one nobody can tell.
+    fn mask_unknown(&mut self, header: &Header<'_>) {
+        let secrets = secret_options(self.registry);
+        let nothing = Value::Null;
+        let scope = self.scope();
+        let mut walk = Walk { root: &nothing, scope, faults: self.faults };
+        for entry in header.node.entries() {
+            if entry.key == "accounts" || nearest(&entry.key, secrets.iter().map(String::as_str)).is_some() {
+                walk.mask_all(&entry.value);
+            }
+        }
+    }
+
     /// Reports a `type` that is missing, of another kind, or unknown.
     pub(crate) fn unknown_type(&mut self, header: &Header<'_>) {
+        self.mask_unknown(header);
         let kind = header.kind.as_str();
         let path = join(&header.path(), "type");
         let registry = self.registry;

@@ -130,6 +130,11 @@ impl Faults {
         }
     }
 
+    /// What stands there is not shown.
+    pub(crate) fn hide(&mut self, range: Range<usize>) {
+        self.literal_secrets.push(range);
+    }
+
     /// The value there holds a stand-in for a missing secret.
     pub(crate) fn stand_in(&mut self, range: Range<usize>) {
         self.stand_ins.push(range);

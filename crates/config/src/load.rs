@@ -10,6 +10,7 @@ use crate::component::{Checker, Header};
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::found;
 use crate::graph::{Graph, Vertex};
+use crate::misfit::{hide_by_name, secret_options};
 use crate::node::{Kind, Node, join};
 use crate::routes::{Asked, routes};
 use crate::text::SourceText;
@@ -26,7 +27,11 @@ const TOP: [&str; 5] = ["name", "sources", "transforms", "sinks", "tests"];
 /// Everything that is wrong with the file, at once.
 pub fn load(file: &Path, text: &str, registry: &Registry, inputs: &Inputs<'_>) -> Result<Plan, Report> {
     let mut faults = Faults::new(SourceText::new(file.display().to_string(), text));
-    let plan = yaml::parse(&mut faults).and_then(|root| plan(file, &root, registry, inputs, &mut faults));
+    let root = yaml::parse(&mut faults);
+    if faults.any() {
+        hide_by_name(&mut faults, &secret_options(registry));
+    }
+    let plan = root.and_then(|root| plan(file, &root, registry, inputs, &mut faults));
     if plan.is_none() && !faults.any() {
         let message = "this pipeline cannot be checked without the variables and files that are missing";
         faults.add(Fault::new(0..0, "", message));

@@ -1,8 +1,11 @@
 //! What is said when a value does not fit its declaration, and what is hidden when it may be a secret.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
-use crate::faults::{Fault, nearest};
+use serde_json::{Map, Value};
+use sluicebox_core::Registry;
+
+use crate::faults::{Fault, Faults, nearest};
 use crate::form::{Form, found, one_of};
 use crate::interpolate::Filled;
 use crate::node::{Kind, Node, Scalar};
@@ -98,4 +101,50 @@ pub(crate) fn holds_secret(schema: &Value) -> bool {
         Value::Array(items) => items.iter().any(holds_secret),
         _ => false,
     }
+}
+
+/// The names of options that are or hold a secret in a component of any type.
+pub(crate) fn secret_options(registry: &Registry) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    registry.sources().values().for_each(|it| collect_secrets(it.schema.as_value(), &mut names));
+    registry.transforms().values().for_each(|it| collect_secrets(it.component.schema.as_value(), &mut names));
+    registry.sinks().values().for_each(|it| collect_secrets(it.schema.as_value(), &mut names));
+    names
+}
+
+fn collect_secrets(schema: &Value, names: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            let properties = object.get("properties").and_then(Value::as_object);
+            let secret = properties.into_iter().flatten().filter(|(_, schema)| holds_secret(schema));
+            names.extend(secret.map(|(name, _)| name.clone()));
+            object.values().for_each(|inner| collect_secrets(inner, names));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| collect_secrets(inner, names)),
+        _ => {}
+    }
+}
+
+/// Hides the rest of every line after the name of a secret: in a text that is no valid YAML, nobody knows what is one.
+pub(crate) fn hide_by_name(faults: &mut Faults, names: &BTreeSet<String>) {
+    let text = faults.text.text.to_string();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let ends = names.iter().flat_map(|name| name_ends(line, name));
+        if let Some(end) = ends.min() {
+            faults.hide(start + end..start + line.trim_end().len());
+        }
+        start += line.len();
+    }
+}
+
+/// Where a name ends that is followed by a colon and by something else than a reference.
+fn name_ends(line: &str, name: &str) -> impl Iterator<Item = usize> {
+    line.match_indices(name).filter_map(move |(at, _)| {
+        let whole = !line[..at].ends_with(|sign: char| sign.is_alphanumeric() || sign == '_');
+        let rest = line[at + name.len()..].trim_start_matches(['"', '\'', ' ']).strip_prefix(':')?;
+        let value = rest.trim_start_matches(['"', '\'', ' ']).trim_end();
+        let told = value.is_empty() || value.starts_with("${");
+        (whole && !told).then(|| line.len() - rest.len())
+    })
 }

@@ -77,6 +77,27 @@ fn no_value_of_a_secret_is_ever_shown() {
         let all = everything(&outside, &with_source(lines));
         assert!(!all.contains("pl4nted"), "{lines}:\n{all}");
     }
+    for typed in ["type: fede, ", "type: [feed], ", ""] {
+        let rest = "accounts: [{id: one, token: pl4nted}], auth: {bearer: pl4nted}";
+        let text = format!(
+            "sources:\n  a: {{{typed}token: pl4nted, {rest}}}\nsinks:\n  z: {{type: plain, inputs: a}}\n"
+        );
+        let all = everything(&outside, &text);
+        assert!(!all.contains("pl4nted"), "{typed}:\n{all}");
+    }
+    for broken in [
+        "token: pl4nted, token: pl4nted}",
+        "token: pl4nted",
+        "'token' : 'pl4nted}",
+        "token: pl4nted: x}",
+        "auth: {bearer: \"pl4nted\\q\"}}",
+        "auth: {api_key: {key: \"${TOKEN}\", secret: *pl4nted}}}",
+    ] {
+        let text =
+            format!("sources:\n  a: {{type: feed, {broken}\nsinks:\n  z: {{type: plain, inputs: a}}\n");
+        let all = everything(&outside, &text);
+        assert!(!all.contains("pl4nted") && all.contains("type: feed"), "{broken}:\n{all}");
+    }
     let aliased = with_source("organisation: &o pl4nted\nauth: {bearer: *o}\nlimit: 0");
     assert!(!everything(&outside, &aliased).contains("pl4nted"));
     let text = with_transform("type: lookup\nurl: \"https://BAD/${NUMBER}\"");
