@@ -1,6 +1,6 @@
 //! A server that answers what a test says, for what no honest API and no emulator would send.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -20,7 +20,7 @@ pub enum Reply {
 }
 
 impl Stub {
-    /// Answers each `GET` with what `answer` makes of its path and query.
+    /// Answers each request with what `answer` makes of its path and query.
     ///
     /// # Panics
     /// If it cannot listen.
@@ -78,9 +78,14 @@ impl Stub {
 }
 
 fn serve(mut stream: TcpStream, answer: &dyn Fn(&str) -> Reply, seen: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(&stream);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
-    lines.take_while(|line| !line.is_empty()).for_each(drop);
+    let length =
+        |line: String| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
+    let length: Option<u64> = lines.take_while(|line| !line.is_empty()).filter_map(length).last();
+    // A body that is left unread would reset the connection under the answer.
+    let _ = std::io::copy(&mut reader.take(length.unwrap_or(0)), &mut std::io::sink());
     let target = first.split(' ').nth(1).unwrap_or_default();
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(target.to_owned());
     match answer(target) {
