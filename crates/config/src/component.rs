@@ -9,12 +9,12 @@ use sluicebox_core::{CheckContext, ComponentKind, ComponentType, Located, Proble
 use smol_str::SmolStr;
 
 use crate::Inputs;
-use crate::common::{declared, whole};
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::{Form, found};
 use crate::interpolate::Scope;
 use crate::misfit::secret_options;
 use crate::node::{Kind, Node, index, join, step};
+use crate::options::{declared, whole};
 use crate::shape::Walk;
 
 /// A component as the file names it.

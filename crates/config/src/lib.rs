@@ -9,7 +9,6 @@
 //! `transform` and `sink`, splits off the options of its kind (`common`) and lets it check itself; `graph` resolves
 //! inputs; `routes` works out what is promised; `load` holds it together.
 
-mod common;
 mod component;
 mod faults;
 mod form;
@@ -18,6 +17,7 @@ mod interpolate;
 mod load;
 mod misfit;
 mod node;
+mod options;
 mod plan;
 mod report;
 mod routes;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sluicebox_core::{ComponentKind, Registry};
 
-use crate::common::{SinkOptions, SourceOptions, TransformOptions, declared, whole};
+use crate::options::{SinkOptions, SourceOptions, TransformOptions, declared, whole};
 
 /// JSON Schema (draft 2020-12) of a pipeline file with every component type of the registry.
 ///

@@ -3,8 +3,8 @@
 use sluicebox_core::SinkType;
 
 use crate::SinkPlan;
-use crate::common::SinkOptions;
 use crate::component::{Checker, Header, Typed};
+use crate::options::SinkOptions;
 use crate::routes::{Asked, check_sink};
 
 impl Checker<'_> {

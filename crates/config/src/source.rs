@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use sluicebox_core::{AnySource, ComponentType, SourceClass};
 use smol_str::SmolStr;
 
-use crate::common::SourceOptions;
 use crate::component::{Checker, Header, Typed};
 use crate::faults::Fault;
 use crate::interpolate::{Field, Fields, Scope};
 use crate::node::{Kind, Node, join};
+use crate::options::SourceOptions;
 use crate::shape::Walk;
 use crate::{AccountPlan, SourcePlan};
 

@@ -4,9 +4,9 @@ use sluicebox_core::TransformType;
 use smol_str::SmolStr;
 
 use crate::TransformPlan;
-use crate::common::TransformOptions;
 use crate::component::{Checker, Header, Typed};
 use crate::faults::Fault;
+use crate::options::TransformOptions;
 
 impl Checker<'_> {
     /// Checks a transform; `None` if something is wrong with it. Its inputs are resolved later.
