@@ -125,7 +125,7 @@ fn hostile_items_pass_byte_for_byte_and_only_a_rule_that_reads_them_fails() {
          numbers: { type: file, inputs: [read], path: read.jsonl }\n",
     );
     sandbox.run(ONCE).expect(0);
-    let expected: String = hostile.iter().map(|item| format!("{item}\n")).collect();
+    let expected = hostile.join("\n") + "\n";
     assert_eq!(sandbox.read("all.jsonl"), expected, "byte for byte, whatever it is");
     let read = sandbox.read("read.jsonl");
     assert!(

@@ -32,7 +32,7 @@ fn text(feed: &Feed, name: &str) -> String {
 
 /// The whole feed as lines.
 fn whole(feed: &Feed) -> String {
-    feed.served.truth(0).iter().map(|event| format!("{event}\n")).collect()
+    feed.served.truth_text(0)
 }
 
 fn wait_for_all(feed: &Feed) {

@@ -144,7 +144,9 @@ fn what_passes_is_retried_and_every_event_is_enriched_in_order() {
         "trickle=100@15",
         "hang=20@17",
     ];
-    faults.iter().for_each(|fault| feed.served.fault(&format!("lookup:{fault}")));
+    for fault in faults {
+        feed.served.fault(&format!("lookup:{fault}"));
+    }
     let ended = feed.once().expect(0);
     let with_contract = feed.served.truth(0).into_iter().filter(|event| event.contains("\"contractId\""));
     let expected: Vec<String> = with_contract
@@ -157,7 +159,7 @@ fn what_passes_is_retried_and_every_event_is_enriched_in_order() {
     let log = feed.served.log();
     let struck =
         log.iter().filter(|record| record.path.contains("/contracts/") && record.fault.is_some()).count();
-    assert_eq!(struck, faults.len(), "every fault has struck a look-up: {}", ended.stderr);
+    assert_eq!(struck, 8, "every fault has struck a look-up: {}", ended.stderr);
     let limited = log.iter().find(|record| record.retry_after.is_some()).unwrap();
     let until = limited.answered.unwrap() + limited.retry_after.unwrap();
     let early = log

@@ -30,7 +30,7 @@ const FAULTS: [(&str, &str, &str, &str); 13] = [
 /// A feed in which each fault strikes once, with healthy events around it.
 fn events() -> Vec<String> {
     let mut kinds = vec!["healthy"];
-    FAULTS.iter().for_each(|(kind, ..)| kinds.extend([kind, "healthy"]));
+    kinds.extend(FAULTS.iter().flat_map(|(kind, ..)| [*kind, "healthy"]));
     let numbered = (1..).zip(kinds);
     numbered.map(|(id, kind)| Stub::event(id, &format!("{{\"kind\":\"{kind}\"}}"))).collect()
 }
@@ -81,12 +81,12 @@ fn assert_places(sandbox: &Sandbox, file: &str) {
 #[test]
 fn faults_of_a_script_in_the_pipeline_name_their_place_in_the_yaml() {
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
-    let source: String = script().lines().map(|line| format!("      {line}\n")).collect();
+    let source = script().replace('\n', "\n      ");
     sandbox.pipe(
         &Stub::feed(events()),
         3,
         &format!(
-            "transforms:\n  rule:\n    type: rhai\n    inputs: [feed]\n    source: |\n{source}\
+            "transforms:\n  rule:\n    type: rhai\n    inputs: [feed]\n    source: |\n      {source}\n\
              sinks:\n  out: {{ type: file, inputs: [rule], path: out.jsonl }}\n"
         ),
     );

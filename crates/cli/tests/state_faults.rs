@@ -41,7 +41,7 @@ fn a_full_disk_is_waited_for_and_loses_nothing() {
     process.terminate();
     let ended = process.finish().expect(0);
     feed.assert_whole(0, &ended.stderr);
-    let whole: String = feed.served.truth(0).iter().map(|event| format!("{event}\n")).collect();
+    let whole = feed.served.truth_text(0);
     assert!(feed.read("out.jsonl") == whole && feed.read("exact.jsonl") == whole, "each line once and whole");
 }
 
@@ -83,7 +83,7 @@ const DAMAGES: [Damage; 6] = [
         fs::write(feed.path(STATE), &bytes[..bytes.len() - 5000]).unwrap();
     }),
     ("another file", |feed| {
-        fs::write(feed.path(STATE), "not a database, but long enough to be one".repeat(400)).unwrap()
+        fs::write(feed.path(STATE), "not a database, but long enough to be one".repeat(400)).unwrap();
     }),
     ("removed", |feed| fs::remove_file(feed.path(STATE)).unwrap()),
     ("flipped", |feed| flip(feed)),
@@ -96,7 +96,9 @@ fn flip(feed: &Feed) {
     let found: Vec<usize> =
         (0..bytes.len() - cursor.len()).filter(|at| bytes[*at..].starts_with(&cursor)).collect();
     assert!(!found.is_empty(), "the cursor is in the state");
-    found.iter().for_each(|at| bytes[at + cursor.len() - 1] ^= 1);
+    for at in found {
+        bytes[at + cursor.len() - 1] ^= 1;
+    }
     fs::write(feed.path(STATE), bytes).unwrap();
 }
 

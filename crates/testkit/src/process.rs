@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::wait_for;
 
@@ -166,7 +166,9 @@ impl Process {
     /// If the system refuses.
     pub fn limit_file_size(&self, bytes: Option<u64>) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let limit = Rlimit { current: bytes, maximum: None };
+        // The hard limit stays, for only root may raise it again.
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        let limit = Rlimit { current: bytes.or(maximum), maximum };
         prlimit(pid, Resource::Fsize, limit).expect("a limit of one's own child can be set");
     }
 

@@ -62,7 +62,12 @@ impl Served {
 
     /// Every visible event of an account exactly as it is served.
     pub fn truth(&self, account: u32) -> Vec<String> {
-        String::from_utf8_lossy(&self.control.events(account)).lines().map(str::to_owned).collect()
+        self.truth_text(account).lines().map(str::to_owned).collect()
+    }
+
+    /// The same as the text of a file: one line an event.
+    pub fn truth_text(&self, account: u32) -> String {
+        String::from_utf8_lossy(&self.control.events(account)).into_owned()
     }
 
     /// The polls of an account so far, oldest first.
