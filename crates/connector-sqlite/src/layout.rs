@@ -80,9 +80,14 @@ impl Layout {
     ///
     /// # Errors
     /// `Script` or `Permanent`: this event can never be a row.
-    pub(crate) fn row<'e>(&self, event: &'e Event, load: &'e Load) -> Result<Vec<Cell<'e>>, Error> {
+    pub(crate) fn row<'e>(
+        &self,
+        event: &'e Event,
+        load: &'e Load,
+        received: &'e Received,
+    ) -> Result<Vec<Cell<'e>>, Error> {
         match self {
-            Self::Default => default_row(event, load),
+            Self::Default => default_row(event, load, received),
             Self::Columns(columns) => columns.iter().map(|column| column.cell(event)).collect(),
         }
     }
@@ -94,21 +99,37 @@ pub(crate) struct Load {
     pub(crate) loaded_at: String,
 }
 
-fn default_row<'e>(event: &'e Event, load: &'e Load) -> Result<Vec<Cell<'e>>, Error> {
+/// When an event was received, as text: events of one page share it, so it is written once for them.
+#[derive(Default)]
+pub(crate) struct Received {
+    time: Timestamp,
+    text: String,
+}
+
+impl Received {
+    /// Stands at the time of this event.
+    pub(crate) fn at(&mut self, event: &Event) {
+        let time = event.meta().received;
+        if self.text.is_empty() || self.time != time {
+            *self = Self { time, text: time.to_string() };
+        }
+    }
+}
+
+fn default_row<'e>(event: &'e Event, load: &'e Load, received: &'e Received) -> Result<Vec<Cell<'e>>, Error> {
     let meta = event.meta();
     let json = event.json();
     if std::str::from_utf8(&json).is_err() {
         return Err(Error::permanent("the event is not UTF-8"));
     }
     let text = |text: &'e str| Cell::Text(Cow::Borrowed(text));
-    let time = |time: Timestamp| Cell::Text(Cow::Owned(time.to_string()));
     Ok(vec![
         text(&meta.id),
         text(&meta.source),
         text(&meta.account),
         text(&meta.event_type),
-        time(meta.time),
-        time(meta.received),
+        Cell::Text(Cow::Owned(meta.time.to_string())),
+        text(&received.text),
         text(&load.loaded_at),
         text(&load.pipeline),
         Cell::SharedText(json),

@@ -12,7 +12,7 @@ use sluicebox_core::{
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::fault::{classify, guilt_of_row};
-use crate::layout::{Layout, Load};
+use crate::layout::{Layout, Load, Received};
 use crate::ledger;
 use crate::table::{self, insert_statement};
 use crate::writer::{Outcome, Writer};
@@ -175,8 +175,10 @@ impl Session {
         let Destination { layout, table, .. } = &*self.destination;
         let mut statement = transaction.prepare_cached(&self.insert).map_err(write)?;
         let mut rejected = Vec::new();
+        let mut received = Received::default();
         for (index, event) in window.events.iter().enumerate() {
-            let error = match layout.row(event, &window.load) {
+            received.at(event);
+            let error = match layout.row(event, &window.load, &received) {
                 Err(error) => error,
                 Ok(row) => match statement.execute(rusqlite::params_from_iter(&row)) {
                     Ok(_) => continue,

@@ -79,6 +79,7 @@ pub(crate) struct Partition {
     changed: Notify,
     durable_slot: AtomicU64,
     lost: AtomicBool,
+    restarted: AtomicBool,
     committed_at: Mutex<Option<Timestamp>>,
     pub(crate) metrics: PartitionMetrics,
     paused: Mutex<Option<Pause>>,
@@ -140,6 +141,7 @@ impl Partition {
             changed: Notify::new(),
             durable_slot: AtomicU64::new(0),
             lost: AtomicBool::new(false),
+            restarted: AtomicBool::new(false),
             committed_at: Mutex::new(start.committed_at),
             metrics: start.metrics,
             paused: Mutex::new(None),
@@ -269,8 +271,14 @@ impl Partition {
         self.lost.load(Ordering::Acquire)
     }
 
+    /// Whether it ever started over in this run: then a page may be on its way twice.
+    pub(crate) fn has_restarted(&self) -> bool {
+        self.restarted.load(Ordering::Acquire)
+    }
+
     /// Forgets what is in flight and stands at the safe cursor again; returns that cursor.
     pub(crate) fn rewind(&self) -> Option<Cursor> {
+        self.restarted.store(true, Ordering::Release);
         let mut inner = self.inner.lock();
         let freed: usize = inner.flights.drain().map(|(_, flight)| flight.bytes).sum();
         self.budget.bytes.fetch_sub(freed, Ordering::AcqRel);

@@ -29,6 +29,13 @@ pub(crate) struct Duty {
     pub(crate) received: Duration,
 }
 
+impl Duty {
+    /// Whether both belong to one page of one partition.
+    fn is_of_page(&self, other: &Self) -> bool {
+        self.token.slot() == other.token.slot() && self.partition.index == other.partition.index
+    }
+}
+
 /// What every sink task needs.
 #[derive(Clone)]
 pub(crate) struct Desk {

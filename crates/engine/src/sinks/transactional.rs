@@ -52,6 +52,13 @@ pub(crate) struct TransactionalTask {
     pub(crate) remembered: bool,
 }
 
+/// What a window holds of one slot.
+struct Share {
+    held: u32,
+    /// Tokens of the slot that are open anywhere.
+    open: u32,
+}
+
 /// A window on its way into the destination.
 #[derive(Default)]
 struct Pending {
@@ -89,7 +96,8 @@ impl TransactionalTask {
             if let Some(slot) = ahead.slots.get_mut(id) {
                 *slot = duty.token.slot();
                 duty.token.resolve(Verdict::Delivered);
-            } else if in_window.insert((duty.partition.index, id.clone())) {
+            } else if !duty.partition.has_restarted() || in_window.insert((duty.partition.index, id.clone()))
+            {
                 pending.events.push(event);
                 pending.duties.push(duty);
             } else {
@@ -130,26 +138,25 @@ impl TransactionalTask {
 
     /// The positions to write beside the window, and the safe slot that each of them stands for.
     fn positions(&self, pending: &Pending) -> (Vec<Position>, Vec<(Arc<Partition>, u64)>) {
-        let mut partitions: BTreeMap<usize, (Arc<Partition>, HashMap<u64, u32>)> = BTreeMap::new();
-        let given_up = pending.given_up.iter().map(|(_, duty)| duty);
-        for duty in pending.duties.iter().chain(given_up) {
-            let entry = partitions
+        let mut partitions: BTreeMap<usize, (Arc<Partition>, HashMap<u64, Share>)> = BTreeMap::new();
+        let duties: Vec<&Duty> =
+            pending.duties.iter().chain(pending.given_up.iter().map(|(_, duty)| duty)).collect();
+        // A page lies in one piece, so the books are opened once per page and not once per event.
+        for page in duties.chunk_by(|one, next| one.is_of_page(next)) {
+            let duty = page[0];
+            let (_, shares) = partitions
                 .entry(duty.partition.index)
                 .or_insert_with(|| (Arc::clone(&duty.partition), HashMap::new()));
-            *entry.1.entry(duty.token.slot()).or_default() += 1;
-        }
-        // A slot closes with this window if the window holds every token that is still open in it.
-        let mut open: HashMap<(usize, u64), u32> = HashMap::new();
-        let given_up = pending.given_up.iter().map(|(_, duty)| duty);
-        for duty in pending.duties.iter().chain(given_up) {
-            open.entry((duty.partition.index, duty.token.slot()))
-                .or_insert_with(|| duty.token.open_in_slot());
+            let open = duty.token.open_in_slot();
+            let share = shares.entry(duty.token.slot()).or_insert(Share { held: 0, open });
+            share.held += u32::try_from(page.len()).unwrap_or(u32::MAX);
         }
         let mut positions = Vec::with_capacity(partitions.len());
         let mut slots = Vec::with_capacity(partitions.len());
-        for (index, (partition, held)) in partitions {
-            let safe = partition
-                .preview(|slot| held.get(&slot) == open.get(&(index, slot)) && held.contains_key(&slot));
+        for (index, (partition, shares)) in partitions {
+            // A slot closes with this window if the window holds every token that is still open in it.
+            let safe =
+                partition.preview(|slot| shares.get(&slot).is_some_and(|share| share.held == share.open));
             let ahead = self.ahead_of(index, safe.slot, pending);
             slots.push((Arc::clone(&partition), safe.slot));
             positions.push(Position {
@@ -178,11 +185,16 @@ impl TransactionalTask {
     }
 
     fn settle(&mut self, pending: Pending, positions: Vec<Position>, safe_slots: &[(Arc<Partition>, u64)]) {
+        let passed: HashMap<usize, u64> =
+            safe_slots.iter().map(|(partition, slot)| (partition.index, *slot)).collect();
         let delivered = pending.events.iter().map(|event| &event.meta().id).zip(&pending.duties);
         let given_up = pending.given_up.iter().map(|(id, duty)| (id, duty));
         for (id, duty) in delivered.chain(given_up) {
-            let ahead = self.ahead.entry(duty.partition.index).or_default();
-            ahead.slots.insert(id.clone(), duty.token.slot());
+            let slot = duty.token.slot();
+            if passed.get(&duty.partition.index).is_none_or(|passed| slot > *passed) {
+                let ahead = self.ahead.entry(duty.partition.index).or_default();
+                ahead.slots.insert(id.clone(), slot);
+            }
         }
         for (partition, slot) in safe_slots {
             if let Some(ahead) = self.ahead.get_mut(&partition.index) {
