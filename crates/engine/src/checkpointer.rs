@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sluicebox_core::{
-    CheckpointStore, Commit, DeadLetter, Environment, ErrorClass, PartitionRecord, Position, RetryOptions,
-    SinkRecord, Token, Verdict,
+    CheckpointStore, Clock, Commit, DeadLetter, Environment, ErrorClass, PartitionRecord, Position,
+    RetryOptions, SinkRecord, Token, Verdict,
 };
 use smol_str::SmolStr;
 use tokio::sync::{Notify, oneshot};
@@ -37,7 +38,13 @@ struct Waiting {
     sinks: Vec<(SmolStr, SinkRecord)>,
     replies: Vec<oneshot::Sender<()>>,
     closed: bool,
+    /// Somebody waits for this commit: it is not held back for a larger group.
+    urgent: bool,
 }
+
+/// Commits that nobody waits for come at most this often: each costs the disk a flush that sinks need too. A kill
+/// repeats at most this much more into a plain sink.
+const GROUPING: Duration = Duration::from_millis(5);
 
 impl Waiting {
     fn is_empty(&self) -> bool {
@@ -50,14 +57,24 @@ impl Waiting {
 
 impl Checkpointer {
     /// The safe position (or pause) of a partition changed.
-    pub(crate) fn touch(&self, partition: usize) {
-        self.queue.waiting.lock().dirty.insert(partition);
+    ///
+    /// `urgent`: something waits for it to be durable.
+    pub(crate) fn touch(&self, partition: usize, urgent: bool) {
+        {
+            let mut waiting = self.queue.waiting.lock();
+            waiting.urgent |= urgent;
+            waiting.dirty.insert(partition);
+        }
         self.queue.wake.notify_one();
     }
 
     /// Stores a dead letter and resolves its token once it is durable.
     pub(crate) fn dead_letter(&self, letter: DeadLetter, token: Token) {
-        self.queue.waiting.lock().dead_letters.push((letter, Some(token)));
+        {
+            let mut waiting = self.queue.waiting.lock();
+            waiting.urgent = true;
+            waiting.dead_letters.push((letter, Some(token)));
+        }
         self.queue.wake.notify_one();
     }
 
@@ -68,6 +85,7 @@ impl Checkpointer {
             let mut waiting = self.queue.waiting.lock();
             waiting.dead_letters.extend(letters.into_iter().map(|letter| (letter, None)));
             waiting.replies.push(sender);
+            waiting.urgent = true;
         }
         self.queue.wake.notify_one();
         receiver.await.is_ok()
@@ -88,6 +106,7 @@ impl Checkpointer {
             let mut waiting = self.queue.waiting.lock();
             waiting.sinks.push((sink.clone(), record));
             waiting.replies.push(sender);
+            waiting.urgent = true;
         }
         self.queue.wake.notify_one();
         receiver.await.is_ok()
@@ -99,13 +118,16 @@ impl Checkpointer {
         self.queue.wake.notify_one();
     }
 
-    async fn take(&self) -> Option<Waiting> {
+    /// The next group. `last` is when the last one was taken, by the clock that never goes back.
+    async fn take(&self, clock: &dyn Clock, last: Duration) -> Option<Waiting> {
         loop {
             let mut wake = std::pin::pin!(self.queue.wake.notified());
             wake.as_mut().enable();
-            {
+            let age = clock.elapsed().saturating_sub(last);
+            let held_back = {
                 let mut waiting = self.queue.waiting.lock();
-                if !waiting.is_empty() {
+                let now = waiting.urgent || waiting.closed || age >= GROUPING;
+                if now && !waiting.is_empty() {
                     let closed = waiting.closed;
                     let work = std::mem::take(&mut *waiting);
                     waiting.closed = closed;
@@ -114,8 +136,13 @@ impl Checkpointer {
                 if waiting.closed {
                     return None;
                 }
+                !waiting.is_empty()
+            };
+            if held_back {
+                tokio::select! { () = wake => {}, () = clock.sleep(GROUPING.saturating_sub(age)) => {} }
+            } else {
+                wake.await;
             }
-            wake.await;
         }
     }
 }
@@ -136,7 +163,10 @@ impl CommitTask {
     /// # Errors
     /// The state is not ours any more, or unreadable.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        while let Some(work) = self.handle.take().await {
+        let clock = Arc::clone(&self.environment.clock);
+        let mut last = Duration::ZERO;
+        while let Some(work) = self.handle.take(clock.as_ref(), last).await {
+            last = clock.elapsed();
             let (commit, slots) = self.commit_for(&work);
             self.write(commit).await?;
             let now = self.environment.clock.now();

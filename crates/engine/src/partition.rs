@@ -72,6 +72,8 @@ pub(crate) struct Partition {
     pub(crate) source: SmolStr,
     pub(crate) account: SmolStr,
     pub(crate) floor_epoch: u64,
+    /// Whether the next poll waits until the last page is durable.
+    pub(crate) confirms: bool,
     caps: Caps,
     budget: Arc<Budget>,
     clock: Arc<dyn Clock>,
@@ -99,6 +101,7 @@ pub(crate) struct Start {
     pub(crate) cursor: Option<Cursor>,
     pub(crate) newest: Option<Timestamp>,
     pub(crate) floor_epoch: u64,
+    pub(crate) confirms: bool,
     pub(crate) committed_at: Option<Timestamp>,
     pub(crate) metrics: PartitionMetrics,
 }
@@ -134,6 +137,7 @@ impl Partition {
             source,
             account,
             floor_epoch: start.floor_epoch,
+            confirms: start.confirms,
             caps,
             budget,
             clock,
@@ -298,7 +302,7 @@ impl Partition {
     /// Stops polling for a reason that waiting does not mend; the cursor is kept.
     pub(crate) fn pause(&self, pause: Pause) {
         *self.paused.lock() = Some(pause);
-        self.checkpointer.touch(self.index);
+        self.checkpointer.touch(self.index, true);
     }
 
     /// Why it is paused, if it is.
@@ -327,7 +331,7 @@ pub(crate) struct Page {
 impl SlotListener for Partition {
     fn closed(&self, slot: u64) {
         if self.settle(slot) {
-            self.checkpointer.touch(self.index);
+            self.checkpointer.touch(self.index, self.confirms);
         }
         self.changed.notify_waiters();
         self.budget.freed.notify_waiters();

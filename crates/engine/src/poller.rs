@@ -25,8 +25,6 @@ pub(crate) struct Poller {
     pub(crate) partition: Arc<Partition>,
     pub(crate) member: SharedMember,
     pub(crate) source: Box<dyn Source>,
-    /// The next poll waits until this page is durable in every sink.
-    pub(crate) confirms: bool,
     pub(crate) pages: mpsc::Sender<Arrival>,
     pub(crate) sinks: Vec<Arc<Activity>>,
     pub(crate) drain: CancellationToken,
@@ -124,7 +122,7 @@ impl Poller {
     async fn poll(&mut self) -> Option<(Result<Option<Batch>, Error>, Busy)> {
         let room = async {
             self.partition.wait_for_room().await;
-            if self.confirms {
+            if self.partition.confirms {
                 self.partition.wait_until_durable().await;
             }
         };
@@ -138,7 +136,7 @@ impl Poller {
         let clock = &self.options.environment.clock;
         let before = clock.elapsed();
         // With confirm on read nothing is in flight now, so no sink has a reason to wait for this poll.
-        let busy = Busy::new(if self.confirms { &[] } else { &self.sinks });
+        let busy = Busy::new(if self.partition.confirms { &[] } else { &self.sinks });
         let result = tokio::select! {
             result = self.source.next() => result,
             () = self.drain.cancelled() => {
@@ -155,7 +153,7 @@ impl Poller {
         let (pace, caught_up) = (batch.pace, batch.caught_up);
         self.tell(&batch);
         let received = self.options.environment.clock.elapsed();
-        let busy = if self.confirms { Busy::new(&self.sinks) } else { busy };
+        let busy = if self.partition.confirms { Busy::new(&self.sinks) } else { busy };
         let bytes = batch.events.iter().map(Event::size).sum::<usize>();
         let bytes = bytes + batch.unread.as_ref().map_or(0, |unread| unread.bytes);
         let tokens = self.partition.open(Page { events: batch.len(), bytes, cursor: batch.cursor.clone() });

@@ -25,8 +25,8 @@ use crate::sinks::{Ahead, Desk, Inbox, PlainTask, TransactionalTask};
 use crate::status::Failure;
 use crate::topology::{self, GraphSink, Route};
 
-/// Pages waiting between a poller and its worker while the worker is busy with another.
-const PAGES_AHEAD: usize = 1;
+/// Pages waiting between a poller and its worker: enough to poll on while a sink flushes. The caps count them.
+const PAGES_AHEAD: usize = 16;
 
 /// What a pipeline runs with, beside its plan.
 #[derive(Clone)]
@@ -193,6 +193,7 @@ impl Starter {
                     cursor: start.cursor.map(Cursor::new),
                     newest: start.newest_event,
                     floor_epoch: start.floor_epoch,
+                    confirms: source.confirms,
                     committed_at,
                     metrics,
                 },
@@ -269,7 +270,6 @@ impl Starter {
                 partition,
                 member: Arc::clone(&source.member),
                 source: reader,
-                confirms: source.confirms,
                 pages,
                 sinks: below.clone(),
                 drain: self.around.drain.clone(),
