@@ -19,6 +19,9 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Page size of a database that is made here: rows are appended and read in long runs. One that exists keeps its own.
 const PAGE_BYTES: u32 = 16 << 10;
 
+/// Pages in the write-ahead log before they are moved into the database: a backlog moves them in few long runs.
+const LOG_PAGES: u32 = 4000;
+
 /// Statements that stay prepared: an insert for each table and sink, and those of the ledger.
 const STATEMENTS: usize = 64;
 
@@ -62,6 +65,7 @@ impl Writer {
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
             Ok(connection)
         };
         let connection = connect().map_err(|error| classify(error, "open", &path))?;
