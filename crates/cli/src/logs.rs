@@ -48,7 +48,7 @@ impl Logs {
         let filter = Targets::new()
             .with_default(LevelFilter::WARN)
             .with_target("sluicebox", own_level(arguments.quiet, arguments.verbose));
-        let registry = tracing_subscriber::registry().with(filter);
+        let registry = tracing_subscriber::registry().with(filter).with(fields::SpanFields);
         // A program that embeds the command may have installed a subscriber of its own, and keeps it.
         let _ = match arguments.log_format {
             LogFormat::Text => {

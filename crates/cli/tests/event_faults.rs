@@ -43,6 +43,22 @@ fn event_types_and_fields_that_nobody_knows_pass() {
     }
 }
 
+/// Whichever library writes a line: who runs it stands in it.
+#[test]
+fn every_log_line_of_a_pipeline_names_it() {
+    let feed = feed(Options { events: 50, ..Options::new(Api::OpenTrain) });
+    let log = feed.once().expect(0).log();
+    let scopes = log.iter().find(|line| line["message"].to_string().contains("the token's scopes")).unwrap();
+    assert_eq!(
+        (&scopes["pipeline"], &scopes["component"]),
+        (&Value::from("p"), &Value::from("feed")),
+        "{scopes}"
+    );
+    let named = log.iter().filter(|line| !line["component"].is_null());
+    assert!(named.clone().count() > 1);
+    assert!(named.into_iter().all(|line| line["pipeline"] == "p"), "{log:?}");
+}
+
 #[test]
 fn a_missing_field_in_a_rule_is_a_dead_letter_with_its_place() {
     let feed = feed(Options { events: 200, ..Options::new(Api::OpenTrain) });

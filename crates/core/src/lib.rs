@@ -26,6 +26,7 @@ mod sink;
 mod source;
 mod spec;
 mod store;
+mod tally;
 mod timestamp;
 mod token;
 mod transform;
@@ -55,6 +56,7 @@ pub use sink::{
 pub use source::{Committer, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
 pub use store::{CheckpointStore, Commit, PartitionRecord, SinkRecord, State};
+pub use tally::CacheTally;
 pub use timestamp::Timestamp;
 pub use token::{SlotListener, Token, Verdict};
 pub use transform::{DiscardReason, Outputs, Transform, TransformOutcome};

@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 
 use crate::checkpointer::Checkpointer;
 use crate::edge::Tracked;
-use crate::metrics::ComponentMetrics;
+use crate::metrics::{ComponentMetrics, Labels};
 use crate::partition::Pause;
 
 /// What source, transform and sink have in common at run time.
@@ -109,6 +109,12 @@ impl Member {
         );
         let letter = DeadLetter::new(&self.name, event, reason, error, self.environment.clock.now());
         matches!(self.policy, DeadLetterPolicy::Store).then_some(DeadLetter { attempts, ..letter })
+    }
+
+    /// Its label values.
+    pub(crate) fn labels<'a>(&'a self, pipeline: &'a str) -> Labels<'a> {
+        let (component, kind) = (self.name.as_str(), self.kind.as_str());
+        Labels { pipeline, component, kind, component_type: self.component_type, account: "" }
     }
 
     /// Stops this component for a reason that waiting does not mend.

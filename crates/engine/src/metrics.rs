@@ -8,7 +8,7 @@ mod handles;
 use prometheus::{
     CounterVec, Encoder, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
 };
-use sluicebox_core::{DiscardReason, ErrorClass, Reason};
+use sluicebox_core::{CacheTally, DiscardReason, ErrorClass, Reason};
 
 use families::Families;
 pub(crate) use handles::{ComponentMetrics, EdgeMetrics, Labels, PartitionMetrics, PollOutcome};
@@ -55,6 +55,7 @@ pub struct Metrics {
     retries: IntCounterVec,
     rate_limited: CounterVec,
     script_seconds: HistogramVec,
+    lookup_cache: IntCounterVec,
 }
 
 impl Metrics {
@@ -143,6 +144,11 @@ impl Metrics {
                 &COMPONENT,
             ),
             script_seconds: make.histogram("script_seconds", "Time a transform took for a batch", &COMPONENT),
+            lookup_cache: make.counter(
+                "lookup_cache_total",
+                "Look-ups by whether the answer was known",
+                &[&COMPONENT[..], &["result"]].concat(),
+            ),
             registry,
         }
     }
@@ -186,6 +192,14 @@ impl Metrics {
             latency: self.latency.with_label_values(&four),
             retries: self.retries.with_label_values(&four),
             rate_limited: self.rate_limited.with_label_values(&four),
+        }
+    }
+
+    /// Brings the counters of a look-up's cache up to what its component has counted.
+    pub(crate) fn lookup_cache(&self, labels: &Labels<'_>, tally: &CacheTally) {
+        for (result, total) in tally.totals() {
+            let counter = self.lookup_cache.with_label_values(&[&labels.component()[..], &[result]].concat());
+            counter.inc_by(total.saturating_sub(counter.get()));
         }
     }
 
@@ -239,12 +253,18 @@ mod tests {
         metrics.component(&labels);
         metrics.partition(&labels);
         metrics.edge("p", "a", "b");
+        let tally = CacheTally::default();
+        tally.hit();
+        metrics.lookup_cache(&labels, &tally);
+        metrics.lookup_cache(&labels, &tally);
         let text = metrics.render();
         for name in [
             r#"sluicebox_component_received_events_total{component="c",kind="sink",pipeline="p",type="file"} 0"#,
             r#"sluicebox_dead_letter_events_total{component="c",kind="sink",pipeline="p",reason="script",type="file"} 0"#,
             r#"sluicebox_source_polls_total{account="",component="c",kind="sink",outcome="expired",pipeline="p",type="file"} 0"#,
             r#"sluicebox_edge_blocked_seconds_total{from="a",pipeline="p",to="b"} 0"#,
+            r#"sluicebox_lookup_cache_total{component="c",kind="sink",pipeline="p",result="hit",type="file"} 1"#,
+            r#"sluicebox_lookup_cache_total{component="c",kind="sink",pipeline="p",result="miss",type="file"} 0"#,
             "sluicebox_event_latency_seconds_bucket",
         ] {
             assert!(text.contains(name), "{name} is missing in\n{text}");

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluicebox_core::{ComponentKind, Environment};
+use sluicebox_core::{CacheTally, ComponentKind, Environment, Shared};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpointer::Checkpointer;
 use crate::member::SharedMember;
+use crate::metrics::Metrics;
 use crate::partition::{Partition, Pause};
 use crate::start::{Surroundings, Tasks};
 use crate::status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};
@@ -33,6 +34,8 @@ pub struct Watch {
     partitions: Arc<Vec<Arc<Partition>>>,
     drain: CancellationToken,
     environment: Environment,
+    metrics: Arc<Metrics>,
+    shared: Shared,
 }
 
 impl Running {
@@ -44,7 +47,15 @@ impl Running {
         around: Surroundings,
     ) -> Self {
         let environment = around.options.environment.clone();
-        let watch = Watch { pipeline, members, partitions, drain: around.drain.clone(), environment };
+        let watch = Watch {
+            pipeline,
+            members,
+            partitions,
+            drain: around.drain.clone(),
+            environment,
+            metrics: Arc::clone(&around.metrics),
+            shared: around.shared.clone(),
+        };
         Self { watch, checkpointer, tasks, commits, around }
     }
 
@@ -159,6 +170,10 @@ impl Watch {
     pub fn refresh_metrics(&self) {
         for partition in self.partitions.iter() {
             partition.metrics.refresh(partition, self.environment.clock.as_ref());
+        }
+        for member in &self.members {
+            let Some(tally) = self.shared.find::<CacheTally>(&member.name, "") else { continue };
+            self.metrics.lookup_cache(&member.labels(&self.pipeline), &tally);
         }
     }
 

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::activity::Activity;
 use crate::build::{Builder, Built, BuiltSource, BuiltTransform};
@@ -141,7 +142,7 @@ impl Starter {
             environment: self.around.options.environment.clone(),
             pipeline: Arc::clone(&self.pipeline),
         };
-        commits.spawn(commit_task.run());
+        commits.spawn(commit_task.run().instrument(self.span("", "")));
 
         let mut tasks = Tasks::new();
         let (edges, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|sink| self.edge(sink)).unzip();
@@ -169,6 +170,17 @@ impl Starter {
         }
         tracing::info!(pipeline = %self.pipeline, event = "started", "pipeline started");
         Running::new(self.pipeline, (members, partitions), self.checkpointer, (tasks, commits), self.around)
+    }
+
+    /// Who speaks in a task's log lines, whatever library the line comes from. Empty names are left out.
+    fn span(&self, component: &str, account: &str) -> tracing::Span {
+        let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        tracing::error_span!(
+            "task",
+            pipeline = &*self.pipeline,
+            component = named(component),
+            account = named(account)
+        )
     }
 
     fn partitions(&self, sources: &[BuiltSource], starts: Vec<PartitionRecord>) -> Vec<Arc<Partition>> {
@@ -244,13 +256,13 @@ impl Starter {
             drain: self.around.drain.clone(),
             once: self.around.options.once,
         };
+        let span = self.span(&desk.member.name, "");
         match sink.writer {
-            Writer::Plain(sink) => tasks.spawn(PlainTask { desk, inbox, sink }.run()),
+            Writer::Plain(sink) => tasks.spawn(PlainTask { desk, inbox, sink }.run().instrument(span)),
             Writer::Transactional { sink, opened, own_positions } => {
                 let epoch = opened.epoch;
-                tasks.spawn(
-                    TransactionalTask { desk, inbox, sink, epoch, ahead, remembered: own_positions }.run(),
-                )
+                let task = TransactionalTask { desk, inbox, sink, epoch, ahead, remembered: own_positions };
+                tasks.spawn(task.run().instrument(span))
             }
         };
     }
@@ -264,7 +276,8 @@ impl Starter {
     ) {
         for ((_, reader), partition) in source.accounts.into_iter().zip(partitions) {
             let (pages, arrivals) = mpsc::channel(PAGES_AHEAD);
-            tasks.spawn(route.flow.clone().run(arrivals));
+            let span = self.span(&partition.source, &partition.account);
+            tasks.spawn(route.flow.clone().run(arrivals).instrument(span.clone()));
             let poller = Poller {
                 pipeline: Arc::clone(&self.pipeline),
                 partition,
@@ -277,10 +290,11 @@ impl Starter {
                 failing: false,
                 caught_up: false,
             };
-            tasks.spawn(async move {
+            let polling = async move {
                 poller.run().await;
                 Ok(())
-            });
+            };
+            tasks.spawn(polling.instrument(span));
         }
     }
 }

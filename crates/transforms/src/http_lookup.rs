@@ -11,6 +11,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -210,6 +211,8 @@ impl TransformSpec for HttpLookup {
             pipeline: cx.pipeline.clone(),
             refused: AtomicBool::new(false),
         };
-        Ok(Box::new(Enricher::new(&self, template, fetcher)))
+        let enricher = Enricher::new(&self, template, fetcher);
+        cx.shared.publish(&cx.component, "", Arc::clone(enricher.tally()));
+        Ok(Box::new(enricher))
     }
 }

@@ -3,7 +3,13 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
+use tracing::Subscriber;
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::{FmtContext, FormatFields};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 /// What an event says.
 #[derive(Debug, Default)]
@@ -20,10 +26,22 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// Reads the fields of an event.
-    pub(crate) fn of(event: &tracing::Event<'_>) -> Self {
+    /// Reads the fields of an event. Who speaks is asked of the spans around it where the event does not say: a
+    /// source or an HTTP client need not know in which pipeline it runs.
+    pub(crate) fn of<S, N>(event: &tracing::Event<'_>, context: &FmtContext<'_, S, N>) -> Self
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+        N: for<'a> FormatFields<'a> + 'static,
+    {
         let mut fields = Self::default();
         event.record(&mut fields);
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(around) = span.extensions().get::<Self>() {
+                fields.pipeline = fields.pipeline.or_else(|| around.pipeline.clone());
+                fields.component = fields.component.or_else(|| around.component.clone());
+                fields.account = fields.account.or_else(|| around.account.clone());
+            }
+        }
         fields
     }
 
@@ -41,6 +59,19 @@ impl Fields {
             name => {
                 self.rest.insert(name.to_owned(), value);
             }
+        }
+    }
+}
+
+/// Keeps the fields of every span for the events inside it.
+pub(crate) struct SpanFields;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanFields {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
         }
     }
 }

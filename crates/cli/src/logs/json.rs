@@ -26,12 +26,12 @@ where
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &tracing::Event<'_>,
     ) -> fmt::Result {
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        writeln!(writer, "{}", line(self.time.get().to_string(), level, Fields::of(event)))
+        writeln!(writer, "{}", line(self.time.get().to_string(), level, Fields::of(event, context)))
     }
 }
 

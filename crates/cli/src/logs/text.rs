@@ -24,7 +24,7 @@ where
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &tracing::Event<'_>,
     ) -> fmt::Result {
@@ -32,7 +32,7 @@ where
         let level = *event.metadata().level();
         let name = format!("{:5}", level.as_str().to_ascii_lowercase());
         let name = if self.colour { format!("{}{name}\x1b[0m", paint(level)) } else { name };
-        writeln!(writer, "{time} {name} {}", sentence(&Fields::of(event)))
+        writeln!(writer, "{time} {name} {}", sentence(&Fields::of(event, context)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use moka::future::Cache;
 use moka::ops::compute::Op;
-use sluicebox_core::Clock;
+use sluicebox_core::{CacheTally, Clock};
 
 use super::CacheOptions;
 use super::fetch::{Found, Unavailable};
@@ -29,6 +29,7 @@ pub(super) struct Answers {
     clock: Arc<dyn Clock>,
     ttl: Duration,
     negative_ttl: Duration,
+    tally: Arc<CacheTally>,
 }
 
 impl Answers {
@@ -43,7 +44,18 @@ impl Answers {
                 u32::try_from(bytes.max(share)).unwrap_or(u32::MAX)
             })
             .build();
-        Self { entries, clock, ttl: options.ttl.0, negative_ttl: options.negative_ttl.0 }
+        Self {
+            entries,
+            clock,
+            ttl: options.ttl.0,
+            negative_ttl: options.negative_ttl.0,
+            tally: Arc::default(),
+        }
+    }
+
+    /// How often the answer was known.
+    pub(super) fn tally(&self) -> &Arc<CacheTally> {
+        &self.tally
     }
 
     /// What is known under `key`, or what `fetch` finds; of all who ask for one key at a time, one fetches.
@@ -57,16 +69,25 @@ impl Answers {
     ) -> Result<Found, Arc<Unavailable>> {
         if let Some(entry) = self.entries.get(&key).await {
             if self.clock.elapsed() < entry.until {
+                self.tally.hit();
                 return Ok(entry.found);
             }
             self.forget_if_stale(&key).await;
         }
+        let mut fetched = false;
         let remember = async {
+            fetched = true;
             let found = fetch().await?;
             let good_for = if found.is_answer() { self.ttl } else { self.negative_ttl };
             Ok(Entry { found, until: self.clock.elapsed().saturating_add(good_for) })
         };
-        Box::pin(self.entries.try_get_with(key, remember)).await.map(|entry| entry.found)
+        let entry = Box::pin(self.entries.try_get_with(key, remember)).await;
+        if fetched {
+            self.tally.miss();
+        } else {
+            self.tally.hit();
+        }
+        entry.map(|entry| entry.found)
     }
 
     /// Only a stale entry: another task may have put a fresh one there meanwhile.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use sluicebox_core::{
-    DeadLetterError, DiscardReason, Event, LookupStatus, Outputs, Reason, Result, Transform,
+    CacheTally, DeadLetterError, DiscardReason, Event, LookupStatus, Outputs, Reason, Result, Transform,
 };
 use sluicebox_rules::{RuleError, Template};
 use smol_str::SmolStr;
@@ -42,6 +42,11 @@ impl Enricher {
             concurrency: options.concurrency.max(1),
             fetcher,
         }
+    }
+
+    /// How often the answer was known.
+    pub(super) fn tally(&self) -> &Arc<CacheTally> {
+        self.answers.tally()
     }
 
     /// The answer for one event.

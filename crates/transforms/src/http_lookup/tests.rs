@@ -295,11 +295,14 @@ async fn the_cache_is_bounded_and_errors_are_not_remembered() {
         cache.get(number.to_string(), || Box::pin(async { Ok(found) })).await.unwrap();
     }
     assert!(cache.len().await <= 10);
+    assert_eq!(cache.tally().totals(), [("hit", 0), ("miss", 100)]);
     let failed = cache.get("x".into(), || Box::pin(async { Err(Unavailable("down".into())) })).await;
     assert_eq!(*failed.unwrap_err(), Unavailable("down".into()));
     let nothing = Found::Nothing(LookupStatus::NotFound, "".into());
     let next = nothing.clone();
-    assert_eq!(cache.get("x".into(), || Box::pin(async { Ok(next) })).await, Ok(nothing));
+    assert_eq!(cache.get("x".into(), || Box::pin(async { Ok(next) })).await, Ok(nothing.clone()));
+    assert_eq!(cache.get("x".into(), || unreachable!("it is known")).await, Ok(nothing));
+    assert_eq!(cache.tally().totals(), [("hit", 1), ("miss", 102)]);
 }
 
 #[test]
