@@ -68,40 +68,26 @@ impl Running {
     ///
     /// Nothing of it runs any more when this returns.
     pub async fn wait(mut self) -> Outcome {
-        let ended = tokio::select! {
-            ended = supervise(&mut self.tasks, &self.around.drain) => ended,
-            () = self.watch.idle_until_drained() => self.drain_rest().await,
-        };
-        let ended = match ended {
-            Some(Ok(())) => self.flush().await,
-            other => other,
+        let ended = {
+            let limit = self.watch.drain_limit(self.around.options.drain_limit);
+            let work = async {
+                // A state that cannot be written any more ends the run: nothing would ever be acknowledged.
+                tokio::select! {
+                    settled = supervise(&mut self.tasks, &self.around.drain) => settled?,
+                    broken = supervise(&mut self.commits, &self.around.drain) => broken?,
+                }
+                // Everything is settled: the last positions are committed.
+                self.checkpointer.close();
+                supervise(&mut self.commits, &self.around.drain).await
+            };
+            tokio::select! {
+                ended = work => Some(ended),
+                () = limit => None,
+            }
         };
         self.tasks.shutdown().await;
         self.commits.shutdown().await;
         self.outcome(ended)
-    }
-
-    /// The drain has begun: the rest may take as long as the limit says.
-    async fn drain_rest(&mut self) -> Option<Result<(), Failure>> {
-        tracing::info!(pipeline = %self.watch.pipeline, "draining: no more polls, everything in flight is written");
-        let clock = Arc::clone(&self.around.options.environment.clock);
-        let limit = self.around.options.drain_limit;
-        tokio::select! {
-            ended = supervise(&mut self.tasks, &self.around.drain) => ended,
-            () = clock.sleep(limit) => None,
-        }
-    }
-
-    /// Everything is settled: the last positions are committed.
-    async fn flush(&mut self) -> Option<Result<(), Failure>> {
-        self.checkpointer.close();
-        let clock = Arc::clone(&self.around.options.environment.clock);
-        let limit =
-            if self.around.drain.is_cancelled() { self.around.options.drain_limit } else { Duration::MAX };
-        tokio::select! {
-            ended = supervise(&mut self.commits, &self.around.drain) => ended,
-            () = clock.sleep(limit) => None,
-        }
     }
 
     fn outcome(&self, ended: Option<Result<(), Failure>>) -> Outcome {
@@ -127,16 +113,16 @@ impl Running {
 }
 
 /// Waits for every task; the first failure or panic ends the wait. A sink that was paused lets the others drain.
-async fn supervise(tasks: &mut Tasks, drain: &CancellationToken) -> Option<Result<(), Failure>> {
+async fn supervise(tasks: &mut Tasks, drain: &CancellationToken) -> Result<(), Failure> {
     while let Some(joined) = tasks.join_next().await {
         match joined {
             Ok(Ok(())) => {}
             Ok(Err(Failure::Paused { .. })) if drain.is_cancelled() => {}
-            Ok(Err(failure)) => return Some(Err(failure)),
-            Err(error) => return Some(Err(panicked(error))),
+            Ok(Err(failure)) => return Err(failure),
+            Err(error) => return Err(panicked(error)),
         }
     }
-    Some(Ok(()))
+    Ok(())
 }
 
 fn panicked(error: JoinError) -> Failure {
@@ -177,8 +163,15 @@ impl Watch {
         }
     }
 
-    async fn idle_until_drained(&self) {
-        self.drain.cancelled().await;
+    /// Waits until the drain has begun and has taken as long as it may.
+    fn drain_limit(&self, limit: Duration) -> impl Future<Output = ()> + use<> {
+        let (drain, clock, pipeline) =
+            (self.drain.clone(), Arc::clone(&self.environment.clock), Arc::clone(&self.pipeline));
+        async move {
+            drain.cancelled().await;
+            tracing::info!(%pipeline, "draining: no more polls, everything in flight is written");
+            clock.sleep(limit).await;
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sluicebox_checkpoints::MemoryStore;
-use sluicebox_core::{Error, Position};
+use sluicebox_core::{CheckpointStore, Commit, Error, ErrorClass, Position, State};
 use sluicebox_engine::{Failure, Outcome};
 use support::{Destination, Feed, Piped, Verdict, pause, until};
 
@@ -142,4 +142,28 @@ async fn a_sink_that_refuses_its_credentials_pauses_and_a_drain_still_works() {
         store.state().partitions.iter().all(|record| record.cursor.is_none()),
         "the paused sink has nothing"
     );
+}
+
+/// A store that another process takes over after the first commit.
+struct TakenOver(MemoryStore);
+
+#[async_trait::async_trait]
+impl CheckpointStore for TakenOver {
+    async fn load(&self) -> sluicebox_core::Result<State> {
+        self.0.load().await
+    }
+    async fn commit(&self, commit: Commit) -> sluicebox_core::Result<()> {
+        if self.0.commits() > 0 {
+            return Err(Error::new(ErrorClass::Fenced, "the state has another owner"));
+        }
+        self.0.commit(commit).await
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_is_not_ours_any_more_ends_the_run_at_once() {
+    let sink = Arc::<Destination>::default();
+    let piped = Piped::new().source(Feed::new("feed", 1_000_000, 10)).sink("sink", &["feed"], &sink, false);
+    let outcome = piped.run_over(Arc::new(TakenOver(MemoryStore::new()))).await;
+    assert!(matches!(outcome, Outcome::Failed(Failure::Fenced(_))), "{outcome:?}");
 }

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_config::{AccountPlan, DeadLetterPolicy, Input, Plan, SinkPlan, SourcePlan, TransformPlan};
 use sluicebox_core::{
-    AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, CheckContext, Committed,
-    Context, Cursor, Delivery, DeliverySupport, Error, Event, Located, Meta, Opened, Outputs, Pace, Period,
-    Position, Problem, Result, RetryOptions, ScriptFiles, Shard, Shared, Sink, Source, SourceClass,
-    Timestamp, TransactionalSink, Transform, Window, Written,
+    AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, CheckContext,
+    CheckpointStore, Committed, Context, Cursor, Delivery, DeliverySupport, Error, Event, Located, Meta,
+    Opened, Outputs, Pace, Period, Position, Problem, Result, RetryOptions, ScriptFiles, Shard, Shared, Sink,
+    Source, SourceClass, Timestamp, TransactionalSink, Transform, Window, Written,
 };
 use sluicebox_engine::{Failure, Metrics, Outcome, RunOptions, Running, Surroundings, start, system};
 use tokio_util::sync::CancellationToken;
@@ -358,12 +358,12 @@ impl Piped {
         self
     }
 
-    fn surroundings(store: &Arc<MemoryStore>, once: bool) -> Surroundings {
+    fn surroundings(store: Arc<dyn CheckpointStore>, once: bool) -> Surroundings {
         let mut options = RunOptions::new(system());
         options.once = once;
         options.drain_limit = Duration::from_secs(2);
         Surroundings {
-            store: Arc::clone(store) as Arc<dyn sluicebox_core::CheckpointStore>,
+            store,
             files: Arc::new(NoFiles),
             metrics: Arc::new(Metrics::new()),
             shared: Shared::default(),
@@ -373,13 +373,19 @@ impl Piped {
     }
 
     pub(crate) async fn start(self, store: &Arc<MemoryStore>, once: bool) -> (Running, CancellationToken) {
-        let surroundings = Self::surroundings(store, once);
+        let surroundings = Self::surroundings(Arc::clone(store) as Arc<dyn CheckpointStore>, once);
         let drain = surroundings.drain.clone();
         (start(self.0, surroundings).await.unwrap(), drain)
     }
 
+    pub(crate) async fn run_over(self, store: Arc<dyn CheckpointStore>) -> Outcome {
+        start(self.0, Self::surroundings(store, false)).await.unwrap().wait().await
+    }
+
     pub(crate) async fn try_start(self, store: &Arc<MemoryStore>) -> std::result::Result<(), Failure> {
-        start(self.0, Self::surroundings(store, true)).await.map(|_| ())
+        start(self.0, Self::surroundings(Arc::clone(store) as Arc<dyn CheckpointStore>, true))
+            .await
+            .map(|_| ())
     }
 
     pub(crate) async fn run_once(self, store: &Arc<MemoryStore>) -> Outcome {
