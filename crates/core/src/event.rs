@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use crate::Meta;
+use crate::object::object_fields;
 
 /// One event: a JSON object exactly as the upstream sent it, plus its envelope.
 ///
@@ -120,7 +121,7 @@ impl Event {
 
     fn without_appended_names(&self) -> Bytes {
         let Ok(text) = std::str::from_utf8(&self.raw) else { return self.raw.clone() };
-        let Ok(fields) = serde_json::Deserializer::from_str(text).deserialize_map(Fields) else {
+        let Ok(fields) = object_fields(text) else {
             return self.raw.clone();
         };
         let mut kept = String::with_capacity(text.len());
@@ -154,25 +155,6 @@ impl<'de> Visitor<'de> for AnyObject {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while map.next_entry::<de::IgnoredAny, de::IgnoredAny>()?.is_some() {}
         Ok(())
-    }
-}
-
-/// The top-level fields of an object in order, values untouched.
-struct Fields;
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            fields.push(entry);
-        }
-        Ok(fields)
     }
 }
 

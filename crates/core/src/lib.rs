@@ -18,6 +18,7 @@ mod event;
 mod frontier;
 mod located;
 mod meta;
+mod object;
 mod options;
 mod problem;
 mod registry;
@@ -44,6 +45,7 @@ pub use event::{Event, InvalidEvent};
 pub use frontier::{Frontier, Safe};
 pub use located::Located;
 pub use meta::{LookupStatus, Meta};
+pub use object::object_fields;
 pub use options::{BatchOptions, BufferOptions, RetryOptions};
 pub use problem::Problem;
 pub use registry::{

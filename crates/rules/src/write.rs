@@ -6,8 +6,8 @@
 use std::io::Write;
 
 use rhai::{Dynamic, Map};
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+
+use sluicebox_core::object_fields;
 
 use crate::compare::same;
 use crate::limits;
@@ -109,7 +109,7 @@ impl Writer {
 
     /// `text` is the JSON of `old`, an object.
     fn patch(&mut self, text: &str, old: &Map, new: &Map, depth: usize) -> Result<(), Unwritable> {
-        let Ok(fields) = serde_json::Deserializer::from_str(text).deserialize_map(Fields) else {
+        let Ok(fields) = object_fields(text) else {
             return self.map(new, depth);
         };
         self.out.push(b'{');
@@ -161,25 +161,6 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         serde_json::to_writer(&mut self.out, text).expect("text is JSON");
-    }
-}
-
-/// The fields of an object in order, values untouched.
-struct Fields;
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            fields.push(entry);
-        }
-        Ok(fields)
     }
 }
 
