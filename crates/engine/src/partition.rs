@@ -2,7 +2,7 @@
 //!
 //! Invariant: the safe cursor that leaves this file is never ahead of an unsettled event.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,6 +30,8 @@ struct Flight {
 struct Inner {
     frontier: Frontier,
     flights: HashMap<u64, Flight>,
+    /// Events of settled pages whose cursor is not saved yet: a kill repeats them too, so they count for the cap.
+    unsaved: BTreeMap<u64, usize>,
     newest: Option<Timestamp>,
     /// Events settled since the start of this run.
     settled: usize,
@@ -128,6 +130,7 @@ impl Partition {
             last_cursor: start.cursor.clone(),
             frontier: Frontier::new(start.safe_seq, start.cursor),
             flights: HashMap::new(),
+            unsaved: BTreeMap::new(),
             newest: start.newest,
             settled: 0,
             seen: Seen::default(),
@@ -216,11 +219,15 @@ impl Partition {
         self.wait_until(|flight| {
             let caps = &self.caps;
             let own = flight.pages < caps.partition_pages
-                && flight.events < caps.partition_events
+                && flight.events + self.unsaved() < caps.partition_events
                 && flight.bytes < caps.partition_bytes;
             own && (flight.pages == 0 || self.budget.bytes.load(Ordering::Acquire) < caps.pipeline_bytes)
         })
         .await;
+    }
+
+    fn unsaved(&self) -> usize {
+        self.inner.lock().unsaved.values().sum()
     }
 
     /// Waits until everything polled so far is settled and its cursor is durable. Cancel-safe.
@@ -264,6 +271,10 @@ impl Partition {
 
     /// The checkpointer made everything up to `slot` durable.
     pub(crate) fn made_durable(&self, slot: u64, now: Timestamp) {
+        {
+            let mut inner = self.inner.lock();
+            inner.unsaved = inner.unsaved.split_off(&(slot + 1));
+        }
         *self.committed_at.lock() = Some(now);
         self.metrics.commits.inc();
         self.durable_slot.fetch_max(slot, Ordering::AcqRel);
@@ -287,6 +298,7 @@ impl Partition {
         let freed: usize = inner.flights.drain().map(|(_, flight)| flight.bytes).sum();
         self.budget.bytes.fetch_sub(freed, Ordering::AcqRel);
         inner.seen = Seen::default();
+        inner.unsaved.clear();
         let cursor = inner.frontier.rewind().cursor.clone();
         inner.last_cursor.clone_from(&cursor);
         self.lost.store(false, Ordering::Release);
@@ -316,6 +328,7 @@ impl Partition {
             self.budget.bytes.fetch_sub(flight.bytes, Ordering::AcqRel);
             inner.newest = inner.newest.max(flight.newest);
             inner.settled += flight.events;
+            inner.unsaved.insert(slot, flight.events);
         }
         inner.frontier.close(slot).is_some()
     }
