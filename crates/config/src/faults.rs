@@ -98,6 +98,11 @@ impl Faults {
         self.problems.push(fault);
     }
 
+    /// How many problems were reported so far.
+    pub(crate) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Adds help to the fault that was just reported, if it has none.
     pub(crate) fn explain_last(&mut self, help: &str) {
         if let Some(fault) = self.problems.last_mut() {

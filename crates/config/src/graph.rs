@@ -36,15 +36,20 @@ impl Graph {
     /// Resolves every input. What is wrong is reported; the graph then holds what is right.
     pub(crate) fn resolve(vertices: &[Vertex<'_>], faults: &mut Faults) -> Self {
         let mut inputs = Vec::with_capacity(vertices.len());
+        let before = faults.count();
         for vertex in vertices {
             inputs.push(Reader { vertices, vertex, faults }.inputs());
         }
+        let all_known = faults.count() == before;
         let at = |input: &Input| vertices.iter().position(|vertex| vertex.name == input.component);
         let edges: Vec<Vec<usize>> =
             inputs.iter().map(|inputs: &Vec<Input>| inputs.iter().filter_map(at).collect()).collect();
         let order = order(vertices, &edges, faults);
         let graph = Self { inputs, order, edges };
-        graph.check_outputs(vertices, faults);
+        // While an input is misspelt, who is not read says nothing.
+        if all_known {
+            graph.check_outputs(vertices, faults);
+        }
         graph
     }
 

@@ -90,8 +90,6 @@ sinks:
     assert_problems(
         &text,
         &[
-            "4:3 transforms.one: nobody reads `one.left`: its events would go nowhere (add `one.left` to the `inputs` \
-             of a transform or a sink)",
             "6:29 sinks.z.inputs: unknown input `b` (did you mean `a`?)",
             "6:32 sinks.z.inputs: unknown input `oen` (did you mean `one`?)",
             "6:37 sinks.z.inputs: `one` has no output `lef` (did you mean `one.left`?)",
