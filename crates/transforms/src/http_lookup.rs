@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sluicebox_core::{
     ByteSize, CheckContext, Context, Error, Located, Period, Problem, Result, ScriptFiles, Transform,
     TransformSpec,
@@ -110,7 +110,7 @@ impl Default for CacheOptions {
 }
 
 /// What becomes of an event that could not be enriched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// It goes on without the field.
