@@ -18,7 +18,7 @@ use std::time::Duration;
 use sluicebox_emulator::{Api, Control, Emulator, Options, start};
 
 /// The engine's cap on events in flight of one partition, and one page that may overshoot it.
-const IN_FLIGHT_CAP: usize = 8192 + 20;
+const IN_FLIGHT_CAP: usize = 16_384 + 20;
 
 /// Events that wait upstream at the start of each round, so that every kill lands in the middle of work.
 const BACKLOG: u64 = 4000;

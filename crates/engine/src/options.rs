@@ -42,7 +42,7 @@ impl Default for Caps {
     fn default() -> Self {
         Self {
             partition_pages: 32,
-            partition_events: 8192,
+            partition_events: 16_384,
             partition_bytes: 16 << 20,
             pipeline_bytes: 64 << 20,
         }

@@ -100,7 +100,7 @@ async fn a_stalled_sink_stops_the_polling_at_the_caps() {
     pause(300).await;
     assert_eq!(polls.load(Ordering::SeqCst), reached, "polling stopped");
     let status = running.watch().status();
-    assert!(status.partitions[0].inflight_events <= 8192 + 200, "{status:?}");
+    assert!(status.partitions[0].inflight_events <= 16_384 + 200, "{status:?}");
     drop(running);
 }
 
