@@ -127,7 +127,7 @@ fn bare(server: &Server, events: u64) -> Outcome<Duration> {
 }
 
 fn sluicebox(server: &Server, into: Into, arguments: &Arguments) -> Outcome<Duration> {
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = tempfile::tempdir_in("target")?;
     let pipeline = format!(
         "sources:\n  feed: {{ type: opentrain_updates, base_url: \"{}\", token: \"${{TOKEN}}\", limit: 200, rate: unlimited }}\n\
          sinks:\n  out: {}\n",

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// Peak resident bytes of a run whose sink hangs, and whether polling stopped.
 fn peak(arguments: &Arguments, events: u64) -> Outcome<u64> {
     let server = Server::start(events, Duration::ZERO)?;
-    let folder = tempfile::tempdir_in(".")?;
+    let folder = tempfile::tempdir_in("target")?;
     let pipeline = format!(
         "sources:\n  feed: {{ type: opentrain_updates, base_url: \"{}\", token: \"${{TOKEN}}\", limit: 200, rate: unlimited }}\n\
          sinks:\n  out: {{ type: blackhole, inputs: [feed], delay: 1h }}\n",

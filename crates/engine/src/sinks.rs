@@ -58,10 +58,12 @@ impl Desk {
         let metrics = &self.member.metrics;
         metrics.sent.inc_by(events.len() as u64);
         metrics.sent_bytes.inc_by(events.iter().map(Event::size).sum::<usize>() as u64);
+        let latency = metrics.latency.local();
         for duty in duties {
-            metrics.latency.observe(now.saturating_sub(duty.received).as_secs_f64());
+            latency.observe(now.saturating_sub(duty.received).as_secs_f64());
             duty.token.resolve(Verdict::Delivered);
         }
+        latency.flush();
     }
 
     /// Waits before another attempt; tells why.

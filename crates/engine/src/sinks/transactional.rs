@@ -90,7 +90,19 @@ impl TransactionalTask {
     fn skip_committed(&mut self, events: Vec<Event>, duties: Vec<Duty>) -> Pending {
         let mut pending = Pending::default();
         let mut in_window = HashSet::new();
+        // Most partitions are ahead of nothing: then nothing of them can be here already.
+        let mut plain = None;
         for (event, duty) in events.into_iter().zip(duties) {
+            let index = duty.partition.index;
+            if plain.is_none_or(|(known, _)| known != index) {
+                let ahead = self.ahead.get(&index).is_some_and(|ahead| !ahead.slots.is_empty());
+                plain = Some((index, !ahead && !duty.partition.has_restarted()));
+            }
+            if plain.is_some_and(|(_, is_plain)| is_plain) {
+                pending.events.push(event);
+                pending.duties.push(duty);
+                continue;
+            }
             let id = &event.meta().id;
             let ahead = self.ahead.entry(duty.partition.index).or_default();
             if let Some(slot) = ahead.slots.get_mut(id) {
