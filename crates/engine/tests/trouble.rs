@@ -167,3 +167,20 @@ async fn a_state_that_is_not_ours_any_more_ends_the_run_at_once() {
     let outcome = piped.run_over(Arc::new(TakenOver(MemoryStore::new()))).await;
     assert!(matches!(outcome, Outcome::Failed(Failure::Fenced(_))), "{outcome:?}");
 }
+
+#[tokio::test]
+async fn a_pipeline_whose_only_source_is_paused_stays_up_until_it_is_drained() {
+    let (store, sink) = (Arc::new(MemoryStore::new()), Arc::<Destination>::default());
+    let mut feed = Feed::new("feed", 40, 10);
+    feed.failures.insert(3, vec![Error::auth("401 unauthorized")]);
+    let (running, drain) =
+        Piped::new().source(feed).sink("sink", &["feed"], &sink, true).start(&store, false).await;
+    let watch = running.watch();
+    let waiting = tokio::spawn(running.wait());
+    until("the pause", || watch.status().state == "paused").await;
+    until("the pages before it", || sink.numbers().len() == 20).await;
+    pause(50).await;
+    assert!(!waiting.is_finished(), "somebody has to see that it is paused");
+    drain.cancel();
+    assert!(matches!(waiting.await.unwrap(), Outcome::Drained));
+}
