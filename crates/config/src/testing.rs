@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Problem, Registry,
-    Result, ScriptFiles, Secret, SinkSpec, Source, SourceClass, SourceSpec, Transform, TransformSpec,
+    BuiltSink, BuiltSource, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period,
+    Problem, Registry, Result, ScriptFiles, Secret, SinkSpec, SourceClass, SourceSpec, Transform,
+    TransformSpec,
 };
 
 use crate::{Inputs, LocatedProblem, Plan, Variables, load};
@@ -178,7 +179,7 @@ impl SourceSpec for Feed {
         }
         problems
     }
-    async fn build(self, _: &Context) -> Result<Box<dyn Source>> {
+    async fn build(self, _: &Context) -> Result<BuiltSource> {
         Err(Error::config("never built"))
     }
 }
@@ -197,7 +198,7 @@ macro_rules! bare_source {
             fn class(&self) -> SourceClass {
                 SourceClass::$class
             }
-            async fn build(self, _: &Context) -> Result<Box<dyn Source>> {
+            async fn build(self, _: &Context) -> Result<BuiltSource> {
                 Err(Error::config("never built"))
             }
         }

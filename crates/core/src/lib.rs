@@ -20,6 +20,7 @@ mod located;
 mod meta;
 mod object;
 mod options;
+mod probe;
 mod problem;
 mod registry;
 mod secret;
@@ -47,6 +48,7 @@ pub use located::Located;
 pub use meta::{LookupStatus, Meta};
 pub use object::object_fields;
 pub use options::{BatchOptions, BufferOptions, RetryOptions};
+pub use probe::{Finding, Probe, Standing};
 pub use problem::Problem;
 pub use registry::{
     ComponentKind, ComponentType, ConditionCheck, ParseProblem, Registry, SinkType, SourceType, TransformType,
@@ -55,7 +57,7 @@ pub use secret::Secret;
 pub use sink::{
     BuiltSink, Committed, Opened, Rejected, ResumableSink, Shard, Sink, TransactionalSink, Window, Written,
 };
-pub use source::{Committer, Source};
+pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
 pub use store::{CheckpointStore, Commit, PartitionRecord, SinkRecord, State};
 pub use tally::CacheTally;

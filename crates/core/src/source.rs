@@ -1,6 +1,7 @@
 //! Sources: pulled, one page at a time.
 
 use async_trait::async_trait;
+use smol_str::SmolStr;
 
 use crate::{Batch, Cursor, Result};
 
@@ -26,7 +27,7 @@ pub trait Source: Send {
     async fn next(&mut self) -> Result<Option<Batch>>;
 
     /// Tells the upstream that a position is durable everywhere, for sources that want to hear it apart from the next
-    /// poll.
+    /// poll. Asked once, after `open`; it may outlive the source, whose last pages become durable after the last poll.
     fn committer(&self) -> Option<Box<dyn Committer>> {
         None
     }
@@ -35,9 +36,52 @@ pub trait Source: Send {
 /// Confirms a position upstream once it is durable everywhere.
 #[async_trait]
 pub trait Committer: Send {
-    /// Everything up to `cursor` is durable.
+    /// Everything up to `cursor` is durable. Called with the newest such cursor; those before it are left out.
     ///
     /// # Errors
     /// Retryable classes are tried again; a lost confirmation means redelivery, never loss.
     async fn commit(&mut self, cursor: &Cursor) -> Result<()>;
+}
+
+/// A source whose partitions are not known beforehand: they come while it runs (the partitions of a topic that a
+/// consumer group assigns).
+#[async_trait]
+pub trait PartitionedSource: Send {
+    /// Waits for the next partition to read. Each is handed out once; a partition that is taken away for a while keeps
+    /// its source, whose `next` waits until it comes back. Cancel-safe.
+    ///
+    /// # Errors
+    /// Retryable classes are asked again; all others pause the source.
+    async fn discover(&mut self) -> Result<Discovered>;
+}
+
+/// What a [`PartitionedSource`] found.
+pub enum Discovered {
+    /// A partition of this name; the name is what checkpoints and positions are kept under, and `meta.account`.
+    Partition(SmolStr, Box<dyn Source>),
+    /// Every partition that there is at this moment has been handed out: `run --once` waits for no more.
+    AllForNow,
+}
+
+/// What a source's configuration builds.
+pub enum BuiltSource {
+    /// One partition: the account.
+    Single(Box<dyn Source>),
+    /// Partitions that come while it runs.
+    Partitioned(Box<dyn PartitionedSource>),
+}
+
+impl BuiltSource {
+    /// A source of one partition.
+    pub fn single(source: impl Source + 'static) -> Self {
+        Self::Single(Box::new(source))
+    }
+
+    /// The source, if it is one partition.
+    pub fn into_single(self) -> Option<Box<dyn Source>> {
+        match self {
+            Self::Single(source) => Some(source),
+            Self::Partitioned(_) => None,
+        }
+    }
 }

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuiltSink, CheckContext, Context, DeliverySupport, Problem, Result, Source, SourceClass, Transform,
+    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Probe, Problem, Result, SourceClass,
+    Transform,
 };
 
 /// Declares a source: its doc comment is the reference page, its fields the option table.
@@ -29,7 +30,13 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Config` if it cannot be built as configured.
-    async fn build(self, cx: &Context) -> Result<Box<dyn Source>>;
+    async fn build(self, cx: &Context) -> Result<BuiltSource>;
+
+    /// Asks the other side, for `check --connect`, whether a run would work: reach, credentials, permissions, and that
+    /// what the configuration names is there. Writes nothing. One short attempt for each question.
+    async fn probe(&self, _cx: &Context) -> Probe {
+        Probe::new()
+    }
 }
 
 /// Declares a transform; see [`SourceSpec`].
@@ -80,6 +87,11 @@ pub trait SinkSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// # Errors
     /// `Config` if it cannot be built as configured.
     async fn build(self, cx: &Context) -> Result<BuiltSink>;
+
+    /// See [`SourceSpec::probe`].
+    async fn probe(&self, _cx: &Context) -> Probe {
+        Probe::new()
+    }
 }
 
 /// A parsed source configuration of any type.
@@ -93,7 +105,11 @@ pub trait AnySource: Send + Sync {
     ///
     /// # Errors
     /// As there.
-    async fn build(self: Box<Self>, cx: &Context) -> Result<Box<dyn Source>>;
+    async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSource>;
+    /// See [`SourceSpec::probe`].
+    async fn probe(&self, _cx: &Context) -> Probe {
+        Probe::new()
+    }
 }
 
 /// A parsed transform configuration of any type.
@@ -126,6 +142,10 @@ pub trait AnySink: Send + Sync {
     /// # Errors
     /// As there.
     async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSink>;
+    /// See [`SinkSpec::probe`].
+    async fn probe(&self, _cx: &Context) -> Probe {
+        Probe::new()
+    }
 }
 
 #[async_trait]
@@ -136,8 +156,11 @@ impl<S: SourceSpec> AnySource for S {
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SourceSpec::check(self, cx)
     }
-    async fn build(self: Box<Self>, cx: &Context) -> Result<Box<dyn Source>> {
+    async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSource> {
         SourceSpec::build(*self, cx).await
+    }
+    async fn probe(&self, cx: &Context) -> Probe {
+        SourceSpec::probe(self, cx).await
     }
 }
 
@@ -168,5 +191,8 @@ impl<K: SinkSpec> AnySink for K {
     }
     async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSink> {
         SinkSpec::build(*self, cx).await
+    }
+    async fn probe(&self, cx: &Context) -> Probe {
+        SinkSpec::probe(self, cx).await
     }
 }

@@ -98,6 +98,7 @@ impl Builder {
         for AccountPlan { id, config: spec } in plan.accounts {
             let context = self.context(&plan.name, &id, &RetryOptions::default(), Delivery::AtLeastOnce);
             let source = spec.build(&context).await.map_err(|error| failure(&plan.name, &error))?;
+            let source = source.into_single().ok_or_else(|| config(&plan.name, String::new()))?;
             accounts.push((id, source));
         }
         let confirms = plan.class == sluicebox_core::SourceClass::ConfirmOnRead && !plan.prefetch;

@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluicebox_core::{
-    Batch, CheckContext, Context, Cursor, Environment, Error, Event, Pace, Problem, Result, Source,
-    SourceClass, SourceSpec,
+    Batch, BuiltSource, CheckContext, Context, Cursor, Environment, Error, Event, Pace, Problem, Result,
+    Source, SourceClass, SourceSpec,
 };
 
 use crate::item::{Origin, Said};
@@ -69,9 +69,14 @@ impl SourceSpec for Generate {
         problems
     }
 
-    async fn build(self, cx: &Context) -> Result<Box<dyn Source>> {
+    async fn build(self, cx: &Context) -> Result<BuiltSource> {
         let origin = Origin::new("generate", cx);
-        Ok(Box::new(Generator { options: self, origin, environment: cx.environment.clone(), made: 0 }))
+        Ok(BuiltSource::single(Generator {
+            options: self,
+            origin,
+            environment: cx.environment.clone(),
+            made: 0,
+        }))
     }
 }
 

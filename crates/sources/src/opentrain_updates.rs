@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    ByteSize, CheckContext, Context, Error, Period, Problem, Result, Secret, Source, SourceClass, SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Problem, Result, Secret, SourceClass,
+    SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 
@@ -132,12 +133,12 @@ impl SourceSpec for OpenTrainUpdates {
         problems
     }
 
-    async fn build(self, cx: &Context) -> Result<Box<dyn Source>> {
+    async fn build(self, cx: &Context) -> Result<BuiltSource> {
         let auth = self.credentials().map_err(|problem| Error::config(problem.message))?;
         let base_url = BaseUrl::parse(&self.base_url).map_err(Error::config)?;
         let limits = Limits { body_bytes: self.max_body.as_usize(), ..Limits::default() };
         let client = Client::new(ClientOptions { base_url, auth: Some(auth), rate: self.rate, limits }, cx)?;
         client.publish(cx);
-        Ok(Box::new(OpenTrainFeed::new(self, client, cx)))
+        Ok(BuiltSource::single(OpenTrainFeed::new(self, client, cx)))
     }
 }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{
-    ByteSize, CheckContext, Context, Error, Period, Problem, Result, Source, SourceClass, SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Problem, Result, SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 
@@ -160,7 +160,7 @@ impl SourceSpec for ZenzapUpdates {
         problems
     }
 
-    async fn build(self, cx: &Context) -> Result<Box<dyn Source>> {
+    async fn build(self, cx: &Context) -> Result<BuiltSource> {
         if let Some(problem) = self.check_address() {
             return Err(Error::config(problem.message));
         }
@@ -169,6 +169,6 @@ impl SourceSpec for ZenzapUpdates {
             ClientOptions { base_url, auth: Some(self.auth.clone()), rate: self.rate, limits: self.limits() };
         let client = Client::new(options, cx)?;
         client.publish(cx);
-        Ok(Box::new(ZenzapFeed::new(&self, client, cx)))
+        Ok(BuiltSource::single(ZenzapFeed::new(&self, client, cx)))
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Bundle,
     /// Beside the house: the other side of the wire, sharing no code with us.
     Emulator,
+    /// Beside the house: real servers for tests and tasks, sharing no code with us either.
+    Services,
     /// Beside the house: what tests are made of.
     Testkit,
     /// The command line.
@@ -40,13 +42,18 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/config", Place::Foundation),
     ("crates/http", Place::Foundation),
     ("crates/rules", Place::Foundation),
+    ("crates/tables", Place::Foundation),
     ("crates/sources", Place::Component),
     ("crates/transforms", Place::Component),
     ("crates/sinks", Place::Component),
+    ("crates/connector-amqp", Place::Component),
+    ("crates/connector-kafka", Place::Component),
+    ("crates/connector-postgres", Place::Component),
     ("crates/connector-sqlite", Place::Component),
     ("crates/engine", Place::Engine),
     ("crates/bundle", Place::Bundle),
     ("crates/emulator", Place::Emulator),
+    ("crates/services", Place::Services),
     ("crates/testkit", Place::Testkit),
     ("crates/cli", Place::Roof),
     ("benches", Place::Guest),
@@ -117,11 +124,14 @@ fn place(folder: &str) -> Option<Place> {
 
 fn may_import(from: Place, to: Place) -> bool {
     match from {
-        Place::Core | Place::Emulator | Place::Tool => false,
+        Place::Core | Place::Emulator | Place::Services => false,
+        Place::Tool => to == Place::Services,
         Place::Foundation => to == Place::Core,
         Place::Component | Place::Engine => matches!(to, Place::Core | Place::Foundation),
         Place::Bundle => matches!(to, Place::Core | Place::Foundation | Place::Component | Place::Engine),
-        Place::Testkit => matches!(to, Place::Core | Place::Foundation | Place::Engine | Place::Emulator),
+        Place::Testkit => {
+            matches!(to, Place::Core | Place::Foundation | Place::Engine | Place::Emulator | Place::Services)
+        }
         Place::Roof => to <= Place::Emulator,
         Place::Guest => to <= Place::Roof,
     }
@@ -129,8 +139,9 @@ fn may_import(from: Place, to: Place) -> bool {
 
 /// The testkit and the emulator are for everyone's tests, but the emulator's own: it stays a stranger.
 fn may_import_in_tests(from: Place, to: Place) -> bool {
-    let is_beside = matches!(to, Place::Testkit | Place::Emulator);
-    may_import(from, to) || (is_beside && !matches!(from, Place::Emulator | Place::Tool))
+    let is_beside = matches!(to, Place::Testkit | Place::Emulator | Place::Services);
+    let is_stranger = matches!(from, Place::Emulator | Place::Services | Place::Tool);
+    may_import(from, to) || (is_beside && !is_stranger)
 }
 
 #[cfg(test)]

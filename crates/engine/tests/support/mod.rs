@@ -13,10 +13,10 @@ use bytes::Bytes;
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_config::{AccountPlan, DeadLetterPolicy, Input, Plan, SinkPlan, SourcePlan, TransformPlan};
 use sluicebox_core::{
-    AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, CheckContext,
-    CheckpointStore, Committed, Context, Cursor, Delivery, DeliverySupport, Error, Event, Located, Meta,
-    Opened, Outputs, Pace, Period, Position, Problem, Result, RetryOptions, ScriptFiles, Shard, Shared, Sink,
-    Source, SourceClass, Timestamp, TransactionalSink, Transform, Window, Written,
+    AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, BuiltSource,
+    CheckContext, CheckpointStore, Committed, Context, Cursor, Delivery, DeliverySupport, Error, Event,
+    Located, Meta, Opened, Outputs, Pace, Period, Position, Problem, Result, RetryOptions, ScriptFiles,
+    Shard, Shared, Sink, Source, SourceClass, Timestamp, TransactionalSink, Transform, Window, Written,
 };
 use sluicebox_engine::{Failure, Metrics, Outcome, RunOptions, Running, Surroundings, start, system};
 use tokio_util::sync::CancellationToken;
@@ -74,8 +74,8 @@ impl AnySource for Feed {
     fn check(&self, _: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
     }
-    async fn build(self: Box<Self>, _: &Context) -> Result<Box<dyn Source>> {
-        Ok(Box::new(FeedSource { feed: *self, at: 0, poll: 0 }))
+    async fn build(self: Box<Self>, _: &Context) -> Result<BuiltSource> {
+        Ok(BuiltSource::single(FeedSource { feed: *self, at: 0, poll: 0 }))
     }
 }
 

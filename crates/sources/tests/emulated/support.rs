@@ -68,7 +68,14 @@ impl Driver {
         };
         let mut registry = Registry::new();
         sluicebox_sources::register(&mut registry);
-        let mut source = registry.sources()[source_type].parse(options).unwrap().build(&cx).await.unwrap();
+        let mut source = registry.sources()[source_type]
+            .parse(options)
+            .unwrap()
+            .build(&cx)
+            .await
+            .unwrap()
+            .into_single()
+            .unwrap();
         source.open(None).await.unwrap();
         let (lines, gaps) = (Vec::new(), Vec::new());
         Self { source, clock, cursor: None, seen: HashSet::new(), lines, rejects: 0, gaps, retries: 0 }

@@ -141,7 +141,7 @@ fn registry() -> Registry {
 
 /// Builds a source from its options.
 pub(crate) async fn source(source_type: &str, options: Value, cx: &Context) -> Box<dyn Source> {
-    registry().sources()[source_type].parse(options).unwrap().build(cx).await.unwrap()
+    registry().sources()[source_type].parse(options).unwrap().build(cx).await.unwrap().into_single().unwrap()
 }
 
 /// What `check` finds in the options of a source.

@@ -1,0 +1,1 @@
+//! Real servers for tests: PostgreSQL, RabbitMQ and Apache Kafka on private ports and folders.

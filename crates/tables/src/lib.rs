@@ -1,0 +1,1 @@
+//! Tables of events: which columns they have, which types, how both grow with the events, and what a contract allows.
