@@ -173,6 +173,7 @@ mod tests {
             key: "a".into(),
             received: Timestamp::from_millis(0),
             lookups: std::collections::BTreeMap::default(),
+            replay: None,
         }
     }
 

@@ -45,7 +45,7 @@ pub use error::{Error, ErrorClass, Result};
 pub use event::{Event, InvalidEvent};
 pub use frontier::{Frontier, Safe};
 pub use located::Located;
-pub use meta::{LookupStatus, Meta};
+pub use meta::{LookupStatus, Meta, PastFailure, Replay};
 pub use object::object_fields;
 pub use options::{BatchOptions, BufferOptions, RetryOptions};
 pub use probe::{Finding, Probe, Standing};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::Timestamp;
+use crate::{Reason, Timestamp};
 
 /// What Sluicebox knows of an event beside its JSON (`meta` in a rule).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,36 @@ pub struct Meta {
     /// How each look-up of this event ended, by component name.
     #[serde(default)]
     pub lookups: BTreeMap<SmolStr, LookupStatus>,
+    /// Set while a dead letter is replayed: what was tried before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Arc<Replay>>,
+}
+
+/// What was tried with an event before it was replayed from the dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// Attempts so far, over all replays.
+    pub attempts: u32,
+    /// The last failures, oldest first, at most [`Replay::FAILURES`].
+    pub failures: Vec<PastFailure>,
+}
+
+impl Replay {
+    /// How many failures are kept.
+    pub const FAILURES: usize = 10;
+}
+
+/// One earlier end of an event as a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastFailure {
+    /// When it became a dead letter.
+    pub time: Timestamp,
+    /// The component that gave up.
+    pub component: SmolStr,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Why, in a sentence.
+    pub message: String,
 }
 
 /// How a look-up for one event ended; `meta.lookups.<component>.status` in a rule.

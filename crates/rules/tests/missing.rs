@@ -15,6 +15,7 @@ fn event(json: &str) -> Event {
         key: "acme".into(),
         received: Timestamp::parse("2026-06-12T10:00:01Z").unwrap(),
         lookups: [("contract".into(), LookupStatus::NotFound)].into(),
+        replay: None,
     };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }

@@ -15,6 +15,7 @@ fn event(json: &str) -> Event {
         key: "a".into(),
         received: Timestamp::from_millis(0),
         lookups: std::collections::BTreeMap::default(),
+        replay: None,
     };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }

@@ -122,6 +122,7 @@ pub(crate) mod test_events {
             key: "k".into(),
             received: Timestamp::from_millis(1_781_258_405_000),
             lookups: BTreeMap::new(),
+            replay: None,
         };
         Event::parse(&Bytes::from(json.to_owned()), meta).unwrap()
     }

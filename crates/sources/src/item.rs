@@ -52,6 +52,7 @@ impl Origin {
             key: said.key.map_or_else(|| self.account_key.clone(), SmolStr::from),
             received,
             lookups: BTreeMap::new(),
+            replay: None,
         };
         Event::from_validated(raw, meta)
     }

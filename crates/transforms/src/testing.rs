@@ -74,6 +74,7 @@ pub(crate) fn event(id: &str, account: &str, json: &str) -> Event {
         key: "k".into(),
         received: Timestamp::from_millis(0),
         lookups: BTreeMap::default(),
+        replay: None,
     };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }

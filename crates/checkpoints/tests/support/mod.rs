@@ -61,6 +61,7 @@ pub(crate) fn meta(id: &str) -> Meta {
         key: "k".into(),
         received: Timestamp::from_millis(1_781_258_405_000),
         lookups: BTreeMap::new(),
+        replay: None,
     }
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn meta(number: usize) -> Meta {
         key: "k".into(),
         received: Timestamp::from_millis(1_781_258_405_000),
         lookups: BTreeMap::new(),
+        replay: None,
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn event(source: &str, number: u64, key: &str) -> Event {
         key: key.into(),
         received: Timestamp::from_millis(0),
         lookups: BTreeMap::new(),
+        replay: None,
     };
     Event::parse(&Bytes::from(text), meta).unwrap()
 }
