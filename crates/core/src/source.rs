@@ -57,7 +57,7 @@ pub trait PartitionedSource: Send {
 
 /// What a [`PartitionedSource`] found.
 pub enum Discovered {
-    /// A partition of this name; the name is what checkpoints and positions are kept under, and `meta.account`.
+    /// A partition of this name, which checkpoints and positions are kept under.
     Partition(SmolStr, Box<dyn Source>),
     /// Every partition that there is at this moment has been handed out: `run --once` waits for no more.
     AllForNow,

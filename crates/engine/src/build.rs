@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use sluicebox_config::{AccountPlan, Plan, SinkPlan, SourcePlan, TransformPlan};
 use sluicebox_core::{
-    BuiltSink, ComponentKind, Context, Delivery, Error, Located, RetryOptions, ScriptFiles, Shared, Source,
-    Transform,
+    BuiltSink, ComponentKind, Context, Delivery, Error, Located, RetryOptions, ScriptFiles, Shared, Transform,
 };
 use sluicebox_rules::{Condition, Expression};
 use smol_str::SmolStr;
@@ -14,6 +13,7 @@ use crate::checkpointer::Checkpointer;
 use crate::member::{Member, SharedMember};
 use crate::metrics::{Labels, Metrics};
 use crate::options::RunOptions;
+use crate::origins::{Origins, PartitionName};
 use crate::status::Failure;
 
 /// A source with its accounts.
@@ -22,7 +22,19 @@ pub(crate) struct BuiltSource {
     pub(crate) key: Option<Expression>,
     pub(crate) confirms: bool,
     pub(crate) accounts_listed: bool,
-    pub(crate) accounts: Vec<(SmolStr, Box<dyn Source>)>,
+    pub(crate) accounts: Vec<(SmolStr, sluicebox_core::BuiltSource)>,
+}
+
+impl BuiltSource {
+    /// The partitions that are known before it runs.
+    pub(crate) fn partition_names(&self, origins: &Origins) -> Vec<PartitionName> {
+        let single = |(account, source): &(SmolStr, _)| {
+            let single = matches!(source, sluicebox_core::BuiltSource::Single(_));
+            single.then(|| (self.member.name.clone(), account.clone()))
+        };
+        let names: Vec<_> = self.accounts.iter().filter_map(single).collect();
+        if names.len() == self.accounts.len() { names } else { origins.known_of(&self.member.name) }
+    }
 }
 
 /// A transform, with what the flow needs of its plan.
@@ -98,7 +110,6 @@ impl Builder {
         for AccountPlan { id, config: spec } in plan.accounts {
             let context = self.context(&plan.name, &id, &RetryOptions::default(), Delivery::AtLeastOnce);
             let source = spec.build(&context).await.map_err(|error| failure(&plan.name, &error))?;
-            let source = source.into_single().ok_or_else(|| config(&plan.name, String::new()))?;
             accounts.push((id, source));
         }
         let confirms = plan.class == sluicebox_core::SourceClass::ConfirmOnRead && !plan.prefetch;

@@ -10,13 +10,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sluicebox_core::{
     CheckpointStore, Clock, Commit, DeadLetter, Environment, ErrorClass, PartitionRecord, Position,
-    RetryOptions, SinkRecord, Token, Verdict,
+    RetryOptions, Safe, SinkRecord, Token, Verdict,
 };
 use smol_str::SmolStr;
 use tokio::sync::{Notify, oneshot};
 use tracing::{error, warn};
 
 use crate::partition::Partition;
+use crate::partitions::Partitions;
 use crate::status::Failure;
 
 /// A handle to the group commit; cheap to clone.
@@ -151,7 +152,7 @@ impl Checkpointer {
 pub(crate) struct CommitTask {
     pub(crate) handle: Checkpointer,
     pub(crate) store: Arc<dyn CheckpointStore>,
-    pub(crate) partitions: Arc<Vec<Arc<Partition>>>,
+    pub(crate) partitions: Arc<Partitions>,
     pub(crate) epoch: u64,
     pub(crate) environment: Environment,
     pub(crate) pipeline: Arc<str>,
@@ -167,11 +168,11 @@ impl CommitTask {
         let mut last = Duration::ZERO;
         while let Some(work) = self.handle.take(clock.as_ref(), last).await {
             last = clock.elapsed();
-            let (commit, slots) = self.commit_for(&work);
+            let (commit, positions) = self.commit_for(&work);
             self.write(commit).await?;
             let now = self.environment.clock.now();
-            for (partition, slot) in slots {
-                self.partitions[partition].made_durable(slot, now);
+            for (partition, safe) in positions {
+                partition.made_durable(safe, now);
             }
             for (_, token) in work.dead_letters {
                 if let Some(token) = token {
@@ -185,7 +186,7 @@ impl CommitTask {
         Ok(())
     }
 
-    fn commit_for(&self, work: &Waiting) -> (Commit, Vec<(usize, u64)>) {
+    fn commit_for(&self, work: &Waiting) -> (Commit, Vec<(Arc<Partition>, Safe)>) {
         let mut commit = Commit {
             epoch: None,
             partitions: Vec::with_capacity(work.dirty.len()),
@@ -193,24 +194,24 @@ impl CommitTask {
             dead_letters: work.dead_letters.iter().map(|(letter, _)| letter.clone()).collect(),
         };
         let now = self.environment.clock.now();
-        let mut slots = Vec::with_capacity(work.dirty.len());
+        let mut positions = Vec::with_capacity(work.dirty.len());
         for index in &work.dirty {
-            let partition = &self.partitions[*index];
+            let Some(partition) = self.partitions.get(*index) else { continue };
             let (safe, newest_event) = partition.safe();
-            slots.push((*index, safe.slot));
             commit.partitions.push(PartitionRecord {
                 source: partition.source.clone(),
                 partition: partition.account.clone(),
                 epoch: self.epoch,
                 safe_seq: safe.seq,
-                cursor: safe.cursor.map(|cursor| bytes::Bytes::copy_from_slice(cursor.as_bytes())),
+                cursor: safe.cursor.as_ref().map(|cursor| bytes::Bytes::copy_from_slice(cursor.as_bytes())),
                 committed_at: now,
                 newest_event,
                 paused: partition.paused().map(|pause| SmolStr::new_static(pause.reason)),
                 floor_epoch: partition.floor_epoch,
             });
+            positions.push((partition, safe));
         }
-        (commit, slots)
+        (commit, positions)
     }
 
     /// Writes until it holds: a full disk blocks the pipeline, it loses nothing.

@@ -7,6 +7,8 @@
 mod activity;
 mod build;
 mod checkpointer;
+mod confirm;
+mod discovery;
 mod edge;
 mod environment;
 mod flow;
@@ -15,7 +17,9 @@ mod member;
 mod metrics;
 mod open;
 mod options;
+mod origins;
 mod partition;
+mod partitions;
 mod poller;
 mod running;
 mod sinks;

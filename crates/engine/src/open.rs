@@ -1,6 +1,5 @@
-//! Taking ownership at start: opens the sinks, raises the epoch, and chooses where each partition stands.
+//! Taking ownership at start: opens the sinks and raises the epoch.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use crate::build::{SinkSettings, UnopenedSink};
 use crate::checkpointer::Checkpointer;
 use crate::member::SharedMember;
 use crate::options::RunOptions;
+use crate::origins::{Origins, PartitionName};
 use crate::sinks::CheckpointedSink;
 use crate::status::Failure;
 
@@ -35,9 +35,6 @@ pub(crate) enum Writer {
         own_positions: bool,
     },
 }
-
-/// Source and account.
-pub(crate) type PartitionName = (SmolStr, SmolStr);
 
 /// Opens every sink, waiting for destinations that are away.
 ///
@@ -167,51 +164,6 @@ pub(crate) fn epoch(state: &State, sinks: &[OpenedSink]) -> u64 {
     opened.max().unwrap_or(0).max(state.epoch + 1)
 }
 
-/// Where a partition starts: the highest safe position found, in the checkpoint or in a destination. Positions from
-/// before a person moved the cursor no longer count.
-pub(crate) fn position(name: &PartitionName, state: &State, sinks: &[OpenedSink]) -> PartitionRecord {
-    let stored =
-        state.partitions.iter().find(|record| (&record.source, &record.partition) == (&name.0, &name.1));
-    let mut best = stored.cloned().unwrap_or_else(|| PartitionRecord {
-        source: name.0.clone(),
-        partition: name.1.clone(),
-        epoch: 0,
-        safe_seq: 0,
-        cursor: None,
-        committed_at: sluicebox_core::Timestamp::default(),
-        newest_event: None,
-        paused: None,
-        floor_epoch: 0,
-    });
-    for position in positions(name, best.floor_epoch, sinks).values() {
-        if position.safe_seq > best.safe_seq {
-            best.safe_seq = position.safe_seq;
-            best.cursor.clone_from(&position.safe_cursor);
-        }
-    }
-    best
-}
-
-/// What each sink holds of a partition, by the sink's index.
-pub(crate) fn positions(
-    name: &PartitionName,
-    floor_epoch: u64,
-    sinks: &[OpenedSink],
-) -> HashMap<usize, Position> {
-    let mut found = HashMap::new();
-    for (index, sink) in sinks.iter().enumerate() {
-        let Writer::Transactional { opened, .. } = &sink.writer else { continue };
-        let own = opened
-            .positions
-            .iter()
-            .find(|position| (&position.source, &position.partition) == (&name.0, &name.1));
-        if let Some(position) = own.filter(|position| position.epoch >= floor_epoch) {
-            found.insert(index, position.clone());
-        }
-    }
-    found
-}
-
 /// Writes the position of every partition that a sink does not hold yet, so that a sink that is new to an old
 /// pipeline starts at the safe cursor and a later loss of the destination is noticed.
 ///
@@ -220,24 +172,26 @@ pub(crate) fn positions(
 pub(crate) async fn write_missing_positions(
     sink: &mut OpenedSink,
     index: usize,
-    starts: &[PartitionRecord],
-    sinks_hold: &[HashMap<usize, Position>],
+    origins: &Origins,
+    names: &[PartitionName],
 ) -> Result<Vec<Position>, Failure> {
     let Writer::Transactional { sink: writer, opened, own_positions: true } = &mut sink.writer else {
         return Ok(Vec::new());
     };
+    let position = |start: PartitionRecord| Position {
+        source: start.source,
+        partition: start.partition,
+        epoch: opened.epoch,
+        safe_seq: start.safe_seq,
+        safe_cursor: start.cursor,
+        ahead: Vec::new(),
+    };
+    let starts = names.iter().map(|name| (name, origins.start_of(name)));
     let missing: Vec<Position> = starts
-        .iter()
-        .zip(sinks_hold)
-        .filter(|(start, held)| start.safe_seq > 0 && !held.contains_key(&index))
-        .map(|(start, _)| Position {
-            source: start.source.clone(),
-            partition: start.partition.clone(),
-            epoch: opened.epoch,
-            safe_seq: start.safe_seq,
-            safe_cursor: start.cursor.clone(),
-            ahead: Vec::new(),
+        .filter(|(name, start)| {
+            start.safe_seq > 0 && !origins.held_of(name, start.floor_epoch).contains_key(&index)
         })
+        .map(|(_, start)| position(start))
         .collect();
     if missing.is_empty() {
         return Ok(missing);

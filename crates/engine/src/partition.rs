@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sluicebox_core::{Clock, Cursor, Frontier, Safe, SlotListener, Timestamp, Token};
 use smol_str::SmolStr;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::checkpointer::Checkpointer;
 use crate::metrics::PartitionMetrics;
@@ -82,6 +82,8 @@ pub(crate) struct Partition {
     inner: Mutex<Inner>,
     changed: Notify,
     durable_slot: AtomicU64,
+    /// The newest cursor that this run has made durable, for who confirms upstream.
+    durable_cursor: watch::Sender<Option<Cursor>>,
     lost: AtomicBool,
     restarted: AtomicBool,
     committed_at: Mutex<Option<Timestamp>>,
@@ -147,6 +149,7 @@ impl Partition {
             inner: Mutex::new(inner),
             changed: Notify::new(),
             durable_slot: AtomicU64::new(0),
+            durable_cursor: watch::Sender::new(None),
             lost: AtomicBool::new(false),
             restarted: AtomicBool::new(false),
             committed_at: Mutex::new(start.committed_at),
@@ -269,8 +272,14 @@ impl Partition {
         *self.committed_at.lock()
     }
 
-    /// The checkpointer made everything up to `slot` durable.
-    pub(crate) fn made_durable(&self, slot: u64, now: Timestamp) {
+    /// Hears of every cursor that becomes durable from now on.
+    pub(crate) fn durable_cursor(&self) -> watch::Receiver<Option<Cursor>> {
+        self.durable_cursor.subscribe()
+    }
+
+    /// The checkpointer made everything up to this position durable.
+    pub(crate) fn made_durable(&self, safe: Safe, now: Timestamp) {
+        let slot = safe.slot;
         {
             let mut inner = self.inner.lock();
             inner.unsaved = inner.unsaved.split_off(&(slot + 1));
@@ -278,6 +287,9 @@ impl Partition {
         *self.committed_at.lock() = Some(now);
         self.metrics.commits.inc();
         self.durable_slot.fetch_max(slot, Ordering::AcqRel);
+        if slot > 0 && self.durable_cursor.receiver_count() > 0 {
+            self.durable_cursor.send_replace(safe.cursor);
+        }
         self.changed.notify_waiters();
     }
 

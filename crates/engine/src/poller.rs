@@ -12,8 +12,8 @@ use crate::activity::{Activity, Busy};
 use crate::flow::Arrival;
 use crate::member::SharedMember;
 use crate::metrics::PollOutcome;
-use crate::options::RunOptions;
 use crate::partition::{Page, Partition, Pause};
+use crate::partitions::Partitions;
 
 /// Retries of a source start at a second and stay at a minute.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -21,14 +21,13 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Everything that polling one partition needs.
 pub(crate) struct Poller {
-    pub(crate) pipeline: Arc<str>,
+    pub(crate) partitions: Arc<Partitions>,
     pub(crate) partition: Arc<Partition>,
     pub(crate) member: SharedMember,
     pub(crate) source: Box<dyn Source>,
     pub(crate) pages: mpsc::Sender<Arrival>,
     pub(crate) sinks: Vec<Arc<Activity>>,
     pub(crate) drain: CancellationToken,
-    pub(crate) options: RunOptions,
     /// Whether retries are under way, so that the recovery is told.
     pub(crate) failing: bool,
     /// Whether "caught up" has been told since the last page that was not.
@@ -49,6 +48,9 @@ impl Poller {
         if !self.open().await {
             return self.stay_paused().await;
         }
+        if let Some(committer) = self.source.committer() {
+            self.partitions.confirm(&self.partition, &self.member, committer);
+        }
         loop {
             let next = match self.poll().await {
                 None => return,
@@ -66,7 +68,7 @@ impl Poller {
                 Next::End => return self.stay_paused().await,
                 Next::Poll => {}
                 Next::Wait(wait) => {
-                    let clock = Arc::clone(&self.options.environment.clock);
+                    let clock = Arc::clone(&self.partitions.options.environment.clock);
                     tokio::select! {
                         () = clock.sleep(wait) => {}
                         () = self.partition.wait_until_lost() => {}
@@ -82,7 +84,7 @@ impl Poller {
 
     /// A paused source keeps the process up (its health says so) unless the run is meant to end.
     async fn stay_paused(self) {
-        if self.partition.paused().is_some() && !self.options.once {
+        if self.partition.paused().is_some() && !self.partitions.options.once {
             self.drain.cancelled().await;
         }
     }
@@ -95,7 +97,7 @@ impl Poller {
     /// A token was lost: everything in flight is polled again from the safe cursor.
     async fn restart(&mut self) -> bool {
         error!(
-            pipeline = %self.pipeline, component = %self.partition.source, account = %self.partition.account,
+            pipeline = %self.partitions.pipeline, component = %self.partition.source, account = %self.partition.account,
             event = "restarted", "an event was lost between poll and sink; starting again from the saved cursor"
         );
         let cursor = self.partition.rewind();
@@ -112,7 +114,7 @@ impl Poller {
             let Err(error) = opened else { return true };
             let Next::Wait(wait) = self.failed(&error, &mut backoff) else { return false };
             tokio::select! {
-                () = self.options.environment.clock.sleep(wait) => {}
+                () = self.partitions.options.environment.clock.sleep(wait) => {}
                 () = self.drain.cancelled() => return false,
             }
         }
@@ -133,7 +135,7 @@ impl Poller {
         if self.partition.is_lost() {
             return Some((Ok(Some(Batch::empty(self.partition.safe().0.cursor))), Busy::new(&[])));
         }
-        let clock = &self.options.environment.clock;
+        let clock = &self.partitions.options.environment.clock;
         let before = clock.elapsed();
         // With confirm on read nothing is in flight now, so no sink has a reason to wait for this poll.
         let busy = Busy::new(if self.partition.confirms { &[] } else { &self.sinks });
@@ -152,7 +154,7 @@ impl Poller {
     async fn page(&mut self, batch: Batch, busy: Busy) -> Next {
         let (pace, caught_up) = (batch.pace, batch.caught_up);
         self.tell(&batch);
-        let received = self.options.environment.clock.elapsed();
+        let received = self.partitions.options.environment.clock.elapsed();
         let busy = if self.partition.confirms { Busy::new(&self.sinks) } else { busy };
         let bytes = batch.events.iter().map(Event::size).sum::<usize>();
         let bytes = bytes + batch.unread.as_ref().map_or(0, |unread| unread.bytes);
@@ -165,7 +167,7 @@ impl Poller {
             }
         }
         match pace {
-            _ if caught_up && self.options.once => Next::End,
+            _ if caught_up && self.partitions.options.once => Next::End,
             Pace::Immediately => Next::Poll,
             Pace::After(wait) => Next::Wait(wait),
         }
@@ -174,14 +176,14 @@ impl Poller {
     fn tell(&mut self, batch: &Batch) {
         let (component, account) = (&self.partition.source, &self.partition.account);
         if std::mem::take(&mut self.failing) {
-            info!(pipeline = %self.pipeline, %component, %account, event = "resumed", "polling works again");
+            info!(pipeline = %self.partitions.pipeline, %component, %account, event = "resumed", "polling works again");
         }
         if let Some(gap) = &batch.gap {
             self.partition.metrics.gaps.inc();
-            error!(pipeline = %self.pipeline, %component, %account, event = "gap", "{}", gap.message);
+            error!(pipeline = %self.partitions.pipeline, %component, %account, event = "gap", "{}", gap.message);
         }
         if batch.caught_up && !self.caught_up {
-            info!(pipeline = %self.pipeline, %component, %account, event = "caught_up", "caught up with the feed");
+            info!(pipeline = %self.partitions.pipeline, %component, %account, event = "caught_up", "caught up with the feed");
         }
         self.caught_up = batch.caught_up;
     }
@@ -193,7 +195,7 @@ impl Poller {
         let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
         if !error.class().is_retryable() {
             error!(
-                pipeline = %self.pipeline, %component, %account, event = "paused", reason = error.reason(),
+                pipeline = %self.partitions.pipeline, %component, %account, event = "paused", reason = error.reason(),
                 "paused, the cursor is kept: {}{help}", error.chain()
             );
             self.partition.metrics.paused(error.reason());
@@ -201,14 +203,14 @@ impl Poller {
             self.partition.pause(Pause { reason: error.reason(), message });
             return Next::End;
         }
-        let wait = backoff.next(error.retry_after(), self.options.environment.chance.as_ref());
+        let wait = backoff.next(error.retry_after(), self.partitions.options.environment.chance.as_ref());
         self.failing = true;
         self.member.metrics.retries.inc();
         if error.class() == ErrorClass::RateLimited {
             self.member.metrics.rate_limited.inc_by(wait.as_secs_f64());
         }
         warn!(
-            pipeline = %self.pipeline, %component, %account, event = "retry",
+            pipeline = %self.partitions.pipeline, %component, %account, event = "retry",
             "{}{help}, trying again in {:.1} s", error.chain(), wait.as_secs_f64()
         );
         Next::Wait(wait)

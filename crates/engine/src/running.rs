@@ -14,6 +14,7 @@ use crate::checkpointer::Checkpointer;
 use crate::member::SharedMember;
 use crate::metrics::Metrics;
 use crate::partition::{Partition, Pause};
+use crate::partitions::Partitions;
 use crate::start::{Surroundings, Tasks};
 use crate::status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};
 
@@ -31,7 +32,7 @@ pub struct Running {
 pub struct Watch {
     pipeline: Arc<str>,
     members: Vec<SharedMember>,
-    partitions: Arc<Vec<Arc<Partition>>>,
+    partitions: Arc<Partitions>,
     drain: CancellationToken,
     environment: Environment,
     metrics: Arc<Metrics>,
@@ -41,7 +42,7 @@ pub struct Watch {
 impl Running {
     pub(crate) fn new(
         pipeline: Arc<str>,
-        (members, partitions): (Vec<SharedMember>, Arc<Vec<Arc<Partition>>>),
+        (members, partitions): (Vec<SharedMember>, Arc<Partitions>),
         checkpointer: Checkpointer,
         (tasks, commits): (Tasks, Tasks),
         around: Surroundings,
@@ -78,7 +79,9 @@ impl Running {
                 }
                 // Everything is settled: the last positions are committed.
                 self.checkpointer.close();
-                supervise(&mut self.commits, &self.around.drain).await
+                supervise(&mut self.commits, &self.around.drain).await?;
+                self.watch.partitions.confirm_the_rest().await;
+                Ok(())
             };
             tokio::select! {
                 ended = work => Some(ended),
@@ -87,6 +90,7 @@ impl Running {
         };
         self.tasks.shutdown().await;
         self.commits.shutdown().await;
+        self.watch.partitions.shut_down().await;
         self.outcome(ended)
     }
 
@@ -101,11 +105,7 @@ impl Running {
                 Outcome::Drained
             }
             Some(Ok(())) => {
-                let paused = self.watch.partitions.iter().filter_map(|partition| {
-                    let pause = partition.paused()?;
-                    Some(format!("{}/{}: {}", partition.source, partition.account, pause.message))
-                });
-                let paused: Vec<String> = paused.collect();
+                let paused = self.watch.paused();
                 if paused.is_empty() { Outcome::Finished } else { Outcome::Paused(paused) }
             }
         }
@@ -115,14 +115,17 @@ impl Running {
 /// Waits for every task; the first failure or panic ends the wait. A sink that was paused lets the others drain.
 async fn supervise(tasks: &mut Tasks, drain: &CancellationToken) -> Result<(), Failure> {
     while let Some(joined) = tasks.join_next().await {
-        match joined {
-            Ok(Ok(())) => {}
-            Ok(Err(Failure::Paused { .. })) if drain.is_cancelled() => {}
-            Ok(Err(failure)) => return Err(failure),
-            Err(error) => return Err(panicked(error)),
+        match settled(joined) {
+            Err(Failure::Paused { .. }) if drain.is_cancelled() => {}
+            ended => ended?,
         }
     }
     Ok(())
+}
+
+/// How a task ended; a panic is a failure of its pipeline.
+pub(crate) fn settled(joined: Result<Result<(), Failure>, JoinError>) -> Result<(), Failure> {
+    joined.unwrap_or_else(|error| Err(panicked(error)))
 }
 
 fn panicked(error: JoinError) -> Failure {
@@ -141,7 +144,7 @@ impl Watch {
     /// What it looks like now.
     pub fn status(&self) -> PipelineStatus {
         let components: Vec<_> = self.members.iter().map(component).collect();
-        let partitions: Vec<_> = self.partitions.iter().map(partition).collect();
+        let partitions: Vec<_> = self.partitions.all().iter().map(partition).collect();
         let paused = components.iter().any(|it| it.paused.is_some())
             || partitions.iter().any(|it| it.paused.is_some());
         let state = match (self.drain.is_cancelled(), paused) {
@@ -152,10 +155,25 @@ impl Watch {
         PipelineStatus { name: self.pipeline.to_string(), state, components, partitions }
     }
 
+    /// Every source and partition that is paused, with its reason.
+    fn paused(&self) -> Vec<String> {
+        let sources = self.members.iter().filter(|member| member.kind == ComponentKind::Source);
+        let sources = sources.filter_map(|member| {
+            let pause = member.paused.lock();
+            pause.as_ref().map(|pause| format!("{}: {}", member.name, pause.message))
+        });
+        let partitions = self.partitions.all();
+        let partitions = partitions.iter().filter_map(|partition| {
+            let pause = partition.paused()?;
+            Some(format!("{}/{}: {}", partition.source, partition.account, pause.message))
+        });
+        sources.chain(partitions).collect()
+    }
+
     /// Brings the gauges that age up to date; called before metrics are read.
     pub fn refresh_metrics(&self) {
-        for partition in self.partitions.iter() {
-            partition.metrics.refresh(partition, self.environment.clock.as_ref());
+        for partition in self.partitions.all() {
+            partition.metrics.refresh(&partition, self.environment.clock.as_ref());
         }
         for member in &self.members {
             let Some(tally) = self.shared.find::<CacheTally>(&member.name, "") else { continue };
@@ -186,7 +204,7 @@ fn component(member: &SharedMember) -> ComponentStatus {
         discarded: metrics.discarded_total(),
         dead_letters: metrics.dead_letters_total(),
         errors: metrics.errors_total(),
-        paused: member.paused.lock().as_ref().filter(|_| member.kind == ComponentKind::Sink).map(pause),
+        paused: member.paused.lock().as_ref().map(pause),
     }
 }
 

@@ -9,7 +9,7 @@ mod transactional;
 pub(crate) use inbox::Inbox;
 pub(crate) use plain::PlainTask;
 pub(crate) use resumable::CheckpointedSink;
-pub(crate) use transactional::{Ahead, TransactionalTask};
+pub(crate) use transactional::TransactionalTask;
 
 use std::sync::Arc;
 use std::time::Duration;

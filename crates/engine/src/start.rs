@@ -1,12 +1,10 @@
 //! Starting a pipeline: build, take ownership, choose positions, spawn the tasks.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sluicebox_config::Plan;
-use sluicebox_core::{CheckpointStore, Commit, Cursor, PartitionRecord, Position, ScriptFiles, Shared};
+use sluicebox_core::{CheckpointStore, Commit, ScriptFiles, Shared};
 use smol_str::SmolStr;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -14,20 +12,18 @@ use tracing::Instrument;
 use crate::activity::Activity;
 use crate::build::{Builder, Built, BuiltSource, BuiltTransform};
 use crate::checkpointer::{Checkpointer, CommitTask};
+use crate::discovery::Launcher;
 use crate::edge::{self, EdgeReceiver, EdgeSender};
 use crate::member::SharedMember;
-use crate::metrics::{Labels, Metrics};
+use crate::metrics::Metrics;
 use crate::open::{self, OpenedSink, Writer};
 use crate::options::RunOptions;
-use crate::partition::{Budget, Partition, Start};
-use crate::poller::Poller;
+use crate::origins::Origins;
+use crate::partitions::Partitions;
 use crate::running::Running;
-use crate::sinks::{Ahead, Desk, Inbox, PlainTask, TransactionalTask};
+use crate::sinks::{Desk, Inbox, PlainTask, TransactionalTask};
 use crate::status::Failure;
 use crate::topology::{self, GraphSink, Route};
-
-/// Pages waiting between a poller and its worker: enough to poll on while a sink flushes. The caps count them.
-const PAGES_AHEAD: usize = 16;
 
 /// What a pipeline runs with, beside its plan.
 #[derive(Clone)]
@@ -74,10 +70,7 @@ struct Ready {
     sources: Vec<BuiltSource>,
     transforms: Vec<BuiltTransform>,
     sinks: Vec<OpenedSink>,
-    /// Where each partition starts, in the order of sources and accounts.
-    starts: Vec<PartitionRecord>,
-    /// What each sink holds of each partition, by sink index.
-    held: Vec<HashMap<usize, Position>>,
+    origins: Origins,
     epoch: u64,
 }
 
@@ -100,23 +93,19 @@ impl Starter {
             open::sinks(&self.pipeline, sinks, &state, (&self.checkpointer, &around.store), watching).await?;
         let epoch = open::epoch(&state, &sinks);
         self.take_epoch(epoch).await?;
-        let names = sources.iter().flat_map(|source| {
-            source.accounts.iter().map(|(account, _)| (source.member.name.clone(), account.clone()))
+        let held = sinks.iter().map(|sink| match &sink.writer {
+            Writer::Transactional { opened, .. } => opened.positions.clone(),
+            Writer::Plain(_) => Vec::new(),
         });
-        let mut starts = Vec::new();
-        let mut held = Vec::new();
-        for name in names {
-            let start = open::position(&name, &state, &sinks);
-            held.push(open::positions(&name, start.floor_epoch, &sinks));
-            starts.push(start);
-        }
+        let origins = Origins { held: held.collect(), state };
+        let names: Vec<_> = sources.iter().flat_map(|source| source.partition_names(&origins)).collect();
         for (index, sink) in sinks.iter_mut().enumerate() {
-            let written = open::write_missing_positions(sink, index, &starts, &held).await?;
+            let written = open::write_missing_positions(sink, index, &origins, &names).await?;
             if !written.is_empty() {
                 self.checkpointer.remember_sink(&sink.member.name, written);
             }
         }
-        Ok(Ready { sources, transforms, sinks, starts, held, epoch })
+        Ok(Ready { sources, transforms, sinks, origins, epoch })
     }
 
     /// Makes an epoch durable before anything is written under it.
@@ -126,8 +115,13 @@ impl Starter {
     }
 
     fn launch(self, ready: Ready) -> Running {
-        let Ready { sources, transforms, sinks, starts, held, epoch } = ready;
-        let partitions = Arc::new(self.partitions(&sources, starts));
+        let Ready { sources, transforms, sinks, origins, epoch } = ready;
+        let partitions = Arc::new(Partitions::new(
+            Arc::clone(&self.pipeline),
+            origins,
+            (Arc::clone(&self.around.metrics), self.around.options.clone()),
+            self.checkpointer.clone(),
+        ));
         let mut members: Vec<SharedMember> =
             sources.iter().map(|source| Arc::clone(&source.member)).collect();
         members.extend(transforms.iter().map(|transform| Arc::clone(&transform.member)));
@@ -142,7 +136,7 @@ impl Starter {
             environment: self.around.options.environment.clone(),
             pipeline: Arc::clone(&self.pipeline),
         };
-        commits.spawn(commit_task.run().instrument(self.span("", "")));
+        commits.spawn(commit_task.run().instrument(span(&self.pipeline, "", "")));
 
         let mut tasks = Tasks::new();
         let (edges, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|sink| self.edge(sink)).unzip();
@@ -156,65 +150,21 @@ impl Starter {
                 sink.plan.batch.clone(),
                 Arc::clone(&self.around.options.environment.clock),
             );
-            let ahead = held.iter().enumerate().filter_map(|(partition, sinks)| {
-                let position = sinks.get(&index)?;
-                Some((partition, Ahead::restored(position.ahead.iter().cloned())))
-            });
-            self.spawn_sink(sink, inbox, ahead.collect(), &mut tasks);
+            self.spawn_sink(sink, inbox, &mut tasks);
         }
-        let mut unused = partitions.iter();
         for (source, route) in sources.into_iter().zip(routes) {
-            let own: Vec<_> = unused.by_ref().take(source.accounts.len()).cloned().collect();
-            let below = route.sinks.iter().map(|sink| Arc::clone(&activities[*sink])).collect();
-            self.spawn_source(source, &route, (own, below), &mut tasks);
+            let launcher = Launcher {
+                partitions: Arc::clone(&partitions),
+                member: Arc::clone(&source.member),
+                flow: route.flow,
+                sinks: route.sinks.iter().map(|sink| Arc::clone(&activities[*sink])).collect(),
+                confirms: source.confirms,
+                drain: self.around.drain.clone(),
+            };
+            launch_source(source, launcher, &mut tasks);
         }
         tracing::info!(pipeline = %self.pipeline, event = "started", "pipeline started");
         Running::new(self.pipeline, (members, partitions), self.checkpointer, (tasks, commits), self.around)
-    }
-
-    /// Who speaks in a task's log lines, whatever library the line comes from. Empty names are left out.
-    fn span(&self, component: &str, account: &str) -> tracing::Span {
-        let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
-        tracing::error_span!(
-            "task",
-            pipeline = &*self.pipeline,
-            component = named(component),
-            account = named(account)
-        )
-    }
-
-    fn partitions(&self, sources: &[BuiltSource], starts: Vec<PartitionRecord>) -> Vec<Arc<Partition>> {
-        let budget = Arc::new(Budget::default());
-        let options = &self.around.options;
-        let listed = sources.iter().flat_map(|source| source.accounts.iter().map(move |_| source));
-        let mut partitions = Vec::with_capacity(starts.len());
-        for ((index, start), source) in starts.into_iter().enumerate().zip(listed) {
-            let labels = Labels {
-                pipeline: &self.pipeline,
-                component: &source.member.name,
-                kind: source.member.kind.as_str(),
-                component_type: source.member.component_type,
-                account: if source.accounts_listed { &start.partition } else { "" },
-            };
-            let metrics = self.around.metrics.partition(&labels);
-            let committed_at = (start.safe_seq > 0).then_some(start.committed_at);
-            partitions.push(Arc::new(Partition::new(
-                (index, start.source, start.partition),
-                Start {
-                    safe_seq: start.safe_seq,
-                    cursor: start.cursor.map(Cursor::new),
-                    newest: start.newest_event,
-                    floor_epoch: start.floor_epoch,
-                    confirms: source.confirms,
-                    committed_at,
-                    metrics,
-                },
-                options.caps,
-                (Arc::clone(&budget), Arc::clone(&options.environment.clock)),
-                self.checkpointer.clone(),
-            )));
-        }
-        partitions
     }
 
     fn edge(&self, sink: &OpenedSink) -> (EdgeSender, EdgeReceiver) {
@@ -247,7 +197,7 @@ impl Starter {
         sources.iter().map(|source| topology::route(source, transforms, &graph, environment)).collect()
     }
 
-    fn spawn_sink(&self, sink: OpenedSink, inbox: Inbox, ahead: HashMap<usize, Ahead>, tasks: &mut Tasks) {
+    fn spawn_sink(&self, sink: OpenedSink, inbox: Inbox, tasks: &mut Tasks) {
         let desk = Desk {
             pipeline: Arc::clone(&self.pipeline),
             member: sink.member,
@@ -256,45 +206,33 @@ impl Starter {
             drain: self.around.drain.clone(),
             once: self.around.options.once,
         };
-        let span = self.span(&desk.member.name, "");
+        let span = span(&self.pipeline, &desk.member.name, "");
         match sink.writer {
             Writer::Plain(sink) => tasks.spawn(PlainTask { desk, inbox, sink }.run().instrument(span)),
             Writer::Transactional { sink, opened, own_positions } => {
-                let epoch = opened.epoch;
-                let task = TransactionalTask { desk, inbox, sink, epoch, ahead, remembered: own_positions };
+                let task = TransactionalTask::new(desk, (inbox, sink), opened, own_positions);
                 tasks.spawn(task.run().instrument(span))
             }
         };
     }
+}
 
-    fn spawn_source(
-        &self,
-        source: BuiltSource,
-        route: &Route,
-        (partitions, below): (Vec<Arc<Partition>>, Vec<Arc<Activity>>),
-        tasks: &mut Tasks,
-    ) {
-        for ((_, reader), partition) in source.accounts.into_iter().zip(partitions) {
-            let (pages, arrivals) = mpsc::channel(PAGES_AHEAD);
-            let span = self.span(&partition.source, &partition.account);
-            tasks.spawn(route.flow.clone().run(arrivals).instrument(span.clone()));
-            let poller = Poller {
-                pipeline: Arc::clone(&self.pipeline),
-                partition,
-                member: Arc::clone(&source.member),
-                source: reader,
-                pages,
-                sinks: below.clone(),
-                drain: self.around.drain.clone(),
-                options: self.around.options.clone(),
-                failing: false,
-                caught_up: false,
-            };
-            let polling = async move {
-                poller.run().await;
-                Ok(())
-            };
-            tasks.spawn(polling.instrument(span));
+fn launch_source(source: BuiltSource, launcher: Launcher, tasks: &mut Tasks) {
+    let labelled = source.accounts_listed;
+    for (account, reader) in source.accounts {
+        match reader {
+            sluicebox_core::BuiltSource::Single(reader) => launcher.launch(account, labelled, reader, tasks),
+            sluicebox_core::BuiltSource::Partitioned(reader) => {
+                let span = span(&launcher.partitions.pipeline, &source.member.name, "");
+                let prefix = labelled.then_some(account);
+                tasks.spawn(launcher.clone().discover(prefix, reader).instrument(span));
+            }
         }
     }
+}
+
+/// Who speaks in a task's log lines, whatever library the line comes from. Empty names are left out.
+pub(crate) fn span(pipeline: &str, component: &str, account: &str) -> tracing::Span {
+    let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    tracing::error_span!("task", pipeline, component = named(component), account = named(account))
 }

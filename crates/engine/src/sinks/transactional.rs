@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use sluicebox_core::{Committed, DeadLetter, Event, Position, Rejected, TransactionalSink, Verdict, Window};
+use sluicebox_core::{
+    Committed, DeadLetter, Event, Opened, Position, Rejected, TransactionalSink, Verdict, Window,
+};
 use smol_str::SmolStr;
 
 use super::{Desk, Duty, Inbox};
@@ -41,15 +43,17 @@ impl Ahead {
 
 /// Commits windows to a sink that holds its own positions.
 pub(crate) struct TransactionalTask {
-    pub(crate) desk: Desk,
-    pub(crate) inbox: Inbox,
-    pub(crate) sink: Box<dyn TransactionalSink>,
+    desk: Desk,
+    inbox: Inbox,
+    sink: Box<dyn TransactionalSink>,
     /// The epoch that the destination gave us.
-    pub(crate) epoch: u64,
-    /// By partition index.
-    pub(crate) ahead: HashMap<usize, Ahead>,
+    epoch: u64,
+    /// What the destination held of each partition when it was opened.
+    held: Vec<Position>,
+    /// By partition index; one that has sent nothing yet is missing.
+    ahead: HashMap<usize, Ahead>,
     /// Whether the destination's positions are noted in the checkpoint, so that a restored backup is noticed.
-    pub(crate) remembered: bool,
+    remembered: bool,
 }
 
 /// What a window holds of one slot.
@@ -69,6 +73,17 @@ struct Pending {
 }
 
 impl TransactionalTask {
+    /// A task that goes on where the destination stood when it was opened. `remembered`: see the field.
+    pub(crate) fn new(
+        desk: Desk,
+        (inbox, sink): (Inbox, Box<dyn TransactionalSink>),
+        opened: Opened,
+        remembered: bool,
+    ) -> Self {
+        let Opened { epoch, positions: held } = opened;
+        Self { desk, inbox, sink, epoch, held, ahead: HashMap::new(), remembered }
+    }
+
     /// Runs until everything above is gone and everything is committed.
     ///
     /// # Errors
@@ -95,8 +110,8 @@ impl TransactionalTask {
         for (event, duty) in events.into_iter().zip(duties) {
             let index = duty.partition.index;
             if plain.is_none_or(|(known, _)| known != index) {
-                let ahead = self.ahead.get(&index).is_some_and(|ahead| !ahead.slots.is_empty());
-                plain = Some((index, !ahead && !duty.partition.has_restarted()));
+                let is_ahead = !self.ahead(&duty.partition).slots.is_empty();
+                plain = Some((index, !is_ahead && !duty.partition.has_restarted()));
             }
             if plain.is_some_and(|(_, is_plain)| is_plain) {
                 pending.events.push(event);
@@ -104,7 +119,7 @@ impl TransactionalTask {
                 continue;
             }
             let id = &event.meta().id;
-            let ahead = self.ahead.entry(duty.partition.index).or_default();
+            let ahead = self.ahead(&duty.partition);
             if let Some(slot) = ahead.slots.get_mut(id) {
                 *slot = duty.token.slot();
                 duty.token.resolve(Verdict::Delivered);
@@ -117,6 +132,18 @@ impl TransactionalTask {
             }
         }
         pending
+    }
+
+    /// What the sink has committed of a partition beyond its safe cursor: at first what the destination remembers.
+    fn ahead(&mut self, partition: &Partition) -> &mut Ahead {
+        self.ahead.entry(partition.index).or_insert_with(|| {
+            let of_partition = |position: &&Position| {
+                (&position.source, &position.partition) == (&partition.source, &partition.account)
+                    && position.epoch >= partition.floor_epoch
+            };
+            let held = self.held.iter().find(of_partition);
+            Ahead::restored(held.iter().flat_map(|held| held.ahead.iter().cloned()))
+        })
     }
 
     async fn commit(&mut self, mut pending: Pending) -> Result<(), Failure> {
