@@ -2,6 +2,7 @@
 //!
 //! Invariant: every variant is externally tagged, so that an error in it keeps its place.
 
+use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::Secret;
@@ -12,13 +13,48 @@ use sluicebox_core::Secret;
 pub enum Auth {
     /// A token, sent as `Authorization: Bearer …`.
     Bearer(Secret),
+    /// A user name and a password, sent as `Authorization: Basic …`.
+    Basic(Basic),
+    /// A header of any name whose value is the secret.
+    Header(Header),
     /// A static key whose every request is signed with its secret (HMAC-SHA256).
     ApiKey(ApiKey),
     /// `OAuth` client credentials: an access token is fetched from `base_url` + `/oauth/token` and renewed in time.
     #[serde(rename = "oauth")]
     OAuth(OAuth),
+    /// Nothing is sent; what a sink sends is signed as the Standard Webhooks specification says: headers `webhook-id`,
+    /// `webhook-timestamp` and `webhook-signature` (HMAC-SHA256).
+    Webhook(Webhook),
     /// The credentials, the signing and the request budget of this source.
     SameAs(String),
+}
+
+/// A user name and a password.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// The user name, without a colon.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// A header that is the credential.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The name, like `X-Api-Key`.
+    pub name: String,
+    /// The value.
+    pub value: Secret,
+}
+
+/// What signs a webhook.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The secret that the receiver shares, like `whsec_…` (base64); it never leaves this machine.
+    pub secret: Secret,
 }
 
 /// A static key with its signing secret.
@@ -44,6 +80,22 @@ pub struct OAuth {
     pub scope: Option<String>,
 }
 
+impl Auth {
+    /// What is wrong with the values that the types cannot say, as a sentence for the user.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Self::Basic(basic) if basic.username.contains(':') => {
+                Some("a user name of `basic` must not hold a colon (RFC 7617)".to_owned())
+            }
+            Self::Header(header) => match HeaderName::try_from(&header.name) {
+                Ok(_) => None,
+                Err(_) => Some(format!("`{}` is not the name of a header", header.name.escape_debug())),
+            },
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +109,17 @@ mod tests {
             read(r#"{"oauth":{"client_id":"b@1","client_secret":"s","scope":"updates:read"}}"#).unwrap();
         assert!(matches!(oauth, Auth::OAuth(OAuth { scope: Some(_), .. })));
         assert!(matches!(read(r#"{"same_as":"chat"}"#).unwrap(), Auth::SameAs(_)));
+        assert!(matches!(read(r#"{"basic":{"username":"u","password":"p"}}"#).unwrap(), Auth::Basic(_)));
+        assert!(matches!(read(r#"{"header":{"name":"X-Key","value":"v"}}"#).unwrap(), Auth::Header(_)));
+        assert!(matches!(read(r#"{"webhook":{"secret":"whsec_AAAA"}}"#).unwrap(), Auth::Webhook(_)));
+    }
+
+    #[test]
+    fn names_that_cannot_be_sent_are_named() {
+        let problem = |text: &str| serde_json::from_str::<Auth>(text).unwrap().problem();
+        assert!(problem(r#"{"header":{"name":"X Key","value":"v"}}"#).unwrap().contains("X Key"));
+        assert!(problem(r#"{"basic":{"username":"a:b","password":"p"}}"#).is_some());
+        assert!(problem(r#"{"header":{"name":"X-Key","value":"v"}}"#).is_none());
     }
 
     #[test]

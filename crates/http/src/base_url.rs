@@ -4,11 +4,17 @@
 //! data never climbs out of its folder.
 
 use sluicebox_core::{Error, Result};
-use url::{Host, Url};
+use url::{Host, Position, Url};
+
+/// Parts of a secret address that are shorter than this are words, not secrets.
+const LEAST_SECRET_CHARACTERS: usize = 8;
 
 /// An API's address: `https://host[:port][/path]`, without query, fragment or user name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseUrl(Url);
+#[derive(Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    url: Url,
+    secret: bool,
+}
 
 impl BaseUrl {
     /// Reads an address. Plain http is accepted for hosts of this machine only (`localhost`, `127.0.0.0/8`, `::1`).
@@ -16,18 +22,35 @@ impl BaseUrl {
     /// # Errors
     /// A sentence for the user, without the address: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Self::read(text)?;
+        if url.query().is_some() {
+            return Err("an address must not hold `?` or `#`".to_owned());
+        }
+        Ok(Self { url, secret: false })
+    }
+
+    /// Reads an address whose path is a credential, as those of incoming webhooks are; it may hold a query. Of it, and
+    /// of every request under it, messages show scheme, host and port only: `https://hooks.slack.com/…`.
+    ///
+    /// # Errors
+    /// As [`BaseUrl::parse`].
+    pub fn secret(text: &str) -> Result<Self, String> {
+        Ok(Self { url: Self::read(text)?, secret: true })
+    }
+
+    fn read(text: &str) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|_| {
             "expected an address like `https://api.example.com`, with its scheme and host".to_owned()
         })?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("an address must not hold a user name or password: use `auth`".to_owned());
         }
-        if url.query().is_some() || url.fragment().is_some() {
+        if url.fragment().is_some() {
             return Err("an address must not hold `?` or `#`".to_owned());
         }
         match (url.scheme(), url.host()) {
-            ("https", Some(_)) => Ok(Self(url)),
-            ("http", Some(host)) if is_loopback(&host) => Ok(Self(url)),
+            ("https", Some(_)) => Ok(url),
+            ("http", Some(host)) if is_loopback(&host) => Ok(url),
             ("http", Some(_)) => {
                 Err("plain http is accepted for hosts of this machine only: use `https://`".to_owned())
             }
@@ -47,16 +70,21 @@ impl BaseUrl {
 
     /// Whether there is a path after the host.
     pub fn has_path(&self) -> bool {
-        self.0.path() != "/"
+        self.url.path() != "/"
     }
 
     /// Scheme, host and port, as shown to people.
     pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
+        self.url.origin().ascii_serialization()
     }
 
-    /// The URL of a request: `target` is a path with its query (`/updates?limit=5`, encoded), put after the base, or
-    /// an absolute URL of the same origin.
+    /// Whether the host is this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.url.host().is_some_and(|host| is_loopback(&host))
+    }
+
+    /// The URL of a request: `target` is a path with its query (`/updates?limit=5`, encoded), put after the base, an
+    /// absolute URL of the same origin, or nothing for the base itself.
     ///
     /// # Errors
     /// `Permanent` if it is neither, or has `.` or `..` as a path segment.
@@ -72,13 +100,15 @@ impl BaseUrl {
         if climbs {
             return refuse("a request path holds `.` or `..` as a segment");
         }
-        let absolute = if target.starts_with('/') {
-            format!("{}{target}", self.0.as_str().trim_end_matches('/'))
+        let absolute = if target.is_empty() {
+            return Ok(self.url.clone());
+        } else if target.starts_with('/') {
+            format!("{}{target}", self.url[..Position::AfterPath].trim_end_matches('/'))
         } else {
             target.to_owned()
         };
         match Url::parse(&absolute) {
-            Ok(url) if url.origin() == self.0.origin() && url.username().is_empty() => Ok(url),
+            Ok(url) if url.origin() == self.url.origin() && url.username().is_empty() => Ok(url),
             Ok(_) => Err(Error::permanent(format!("a request would leave {}", self.origin()))
                 .with_help("credentials are only sent to the host that they were given for")),
             Err(error) => Err(Error::permanent("a request has no valid URL").with_cause(error)),
@@ -86,15 +116,40 @@ impl BaseUrl {
     }
 }
 
-impl std::fmt::Display for BaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+impl BaseUrl {
+    /// A URL under this one as messages show it: never with its query, which may hold a signature or a cursor.
+    pub(crate) fn shown(&self, url: &Url) -> String {
+        if self.secret {
+            return format!("{}/…", url.origin().ascii_serialization());
+        }
+        url[..Position::AfterPath].to_owned()
+    }
+
+    /// What messages must not repeat, longest first: nothing unless the address is secret.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        if !self.secret {
+            return Vec::new();
+        }
+        let whole = &self.url[Position::BeforePath..];
+        let last = self.url.path_segments().into_iter().flatten().next_back().unwrap_or_default();
+        let parts = [whole, self.url.path(), self.url.query().unwrap_or_default(), last];
+        parts.into_iter().filter(|part| part.len() >= LEAST_SECRET_CHARACTERS).collect()
     }
 }
 
-/// A URL as messages show it: never with its query, which may hold a signature or a cursor.
-pub(crate) fn shown(url: &Url) -> &str {
-    &url[..url::Position::AfterPath]
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.secret {
+            return f.write_str(&self.shown(&self.url));
+        }
+        f.write_str(self.url.as_str().trim_end_matches('/'))
+    }
+}
+
+impl std::fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BaseUrl({self})")
+    }
 }
 
 /// The origin of a `Location` header, the only part of it that a message may show.
@@ -150,6 +205,23 @@ mod tests {
         let origin = BaseUrl::origin_of("https://app.opentrain.ai/api/contracts/").unwrap();
         assert_eq!(origin.to_string(), "https://app.opentrain.ai");
         assert!(!origin.has_path());
+    }
+
+    #[test]
+    fn a_secret_address_shows_its_origin_only() {
+        let base = BaseUrl::secret("https://hooks.slack.com/services/T0/B0/hunter2hunter2").unwrap();
+        let url = base.resolve("").unwrap();
+        assert_eq!(url.as_str(), "https://hooks.slack.com/services/T0/B0/hunter2hunter2");
+        for shown in [base.to_string(), base.shown(&url)] {
+            assert_eq!(shown, "https://hooks.slack.com/…");
+        }
+        assert_eq!(format!("{base:?}"), "BaseUrl(https://hooks.slack.com/…)");
+        assert!(base.secrets().contains(&"hunter2hunter2"));
+        let signed = BaseUrl::secret("https://h.example/hook?sig=hunter2hunter2").unwrap();
+        assert_eq!(signed.resolve("").unwrap().query(), Some("sig=hunter2hunter2"));
+        assert_eq!(signed.resolve("/x").unwrap().as_str(), "https://h.example/hook/x");
+        assert!(BaseUrl::secret("https://user:hunter2@h.example/").is_err());
+        assert!(BaseUrl::secret("http://h.example/hook").is_err());
     }
 
     #[test]

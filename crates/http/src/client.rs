@@ -1,20 +1,22 @@
-//! The client of one API with one set of credentials: what sources and look-ups call.
+//! The client of one API with one set of credentials: what sources, look-ups and sinks call.
 //!
 //! Invariant: every attempt waits for the one budget of its credentials, and nobody passes while it is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
 use sluicebox_core::{Context, Result, Shared};
-use url::Url;
 
 use crate::budget::Budget;
 use crate::credentials::Credentials;
 use crate::exchange::Exchange;
-use crate::{Answer, Auth, BaseUrl, Limits, Rate, Request, ReqwestTransport, TransportHandle};
+use crate::failure::Named;
+use crate::tls::TlsOptions;
+use crate::{
+    Answer, Auth, BaseUrl, Call, Limits, Rate, Request, ReqwestTransport, Transport, TransportHandle,
+};
 
 const AGENT: &str = concat!("sluicebox/", env!("CARGO_PKG_VERSION"));
 /// Characters of an error body that a message repeats.
@@ -23,7 +25,7 @@ const EXCERPT_CHARACTERS: usize = 200;
 /// What a client is made of.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Where the API lives; credentials are sent nowhere else.
+    /// Where the API lives; credentials are sent nowhere else. [`BaseUrl::secret`] if the address is the credential.
     pub base_url: BaseUrl,
     /// The credentials; `None` for a public API. [`Auth::SameAs`] is not for here: see [`Client::published`].
     pub auth: Option<Auth>,
@@ -48,14 +50,33 @@ impl Client {
     /// # Errors
     /// `Config` if `auth` is `same_as`.
     pub fn new(options: ClientOptions, cx: &Context) -> Result<Arc<Self>> {
-        let ClientOptions { base_url, auth, rate, limits } = options;
-        let credentials = Credentials::new(auth.as_ref(), &base_url, limits.read)?;
         let transport = cx.shared.find::<TransportHandle>("", "").unwrap_or_else(|| {
             let network = Arc::new(TransportHandle(Arc::new(ReqwestTransport::new())));
             cx.shared.publish("", "", Arc::clone(&network));
             network
         });
-        let exchange = Exchange { transport: Arc::clone(&transport.0), environment: cx.environment.clone() };
+        Self::over(Arc::clone(&transport.0), options, cx)
+    }
+
+    /// A client with a TLS of its own. Its connections are not shared.
+    ///
+    /// # Errors
+    /// `Config` if `auth` is `same_as`, or a file cannot be read or used.
+    pub fn with_tls(options: ClientOptions, tls: &TlsOptions, cx: &Context) -> Result<Arc<Self>> {
+        let transport = ReqwestTransport::with_tls(tls, &cx.folder)?;
+        if tls.insecure_skip_verify {
+            tracing::warn!(
+                component = &*cx.component,
+                "certificates are not verified (`insecure_skip_verify`): anybody on the way can read and change what is sent"
+            );
+        }
+        Self::over(Arc::new(transport), options, cx)
+    }
+
+    fn over(transport: Arc<dyn Transport>, options: ClientOptions, cx: &Context) -> Result<Arc<Self>> {
+        let ClientOptions { base_url, auth, rate, limits } = options;
+        let credentials = Credentials::new(auth.as_ref(), &base_url, limits.read)?;
+        let exchange = Exchange { transport, environment: cx.environment.clone() };
         Ok(Arc::new(Self { base_url, credentials, budget: Budget::new(rate), limits, exchange }))
     }
 
@@ -88,17 +109,12 @@ impl Client {
         &self.limits
     }
 
-    /// Asks for `target`: a path with its query, percent-encoded, put after the base URL (`/updates?limit=5`), or an
-    /// absolute URL of the same origin. Cancel-safe.
-    ///
-    /// Waiting for the budget is not part of the deadlines. A 401 is answered by one more attempt if the credentials
-    /// could be renewed; a 429 with `Retry-After` closes the budget for everybody.
+    /// Asks for `target`, as [`Client::send`] does with a GET.
     ///
     /// # Errors
-    /// `Transient` for the network, `Permanent` (reason `too_large`) for a body over the limit, `Config` (reason
-    /// `redirected`) for a redirect, and the token endpoint's own. Any other status is an answer.
+    /// As there.
     pub async fn get(&self, target: &str) -> Result<Answer> {
-        self.get_within(target, &self.limits).await
+        self.send(Call::new(Method::GET, target)).await
     }
 
     /// As [`Client::get`], with deadlines and a size limit of its own.
@@ -106,13 +122,31 @@ impl Client {
     /// # Errors
     /// As there.
     pub async fn get_within(&self, target: &str, limits: &Limits) -> Result<Answer> {
-        let url = self.base_url.resolve(target)?;
-        let (answer, version) = self.attempt(&url, limits).await?;
+        self.send(Call { limits: Some(*limits), ..Call::new(Method::GET, target) }).await
+    }
+
+    /// Makes a request of any method. Cancel-safe for this client; a request that was under way may have been carried
+    /// out.
+    ///
+    /// Waiting for the budget is not part of the deadlines. A 401 is answered by one more attempt if the credentials
+    /// could be renewed; a 429 with `Retry-After` closes the budget for everybody. An answer that is larger than the
+    /// limit is an error after a safe method (GET, HEAD, OPTIONS) and is cut after any other.
+    ///
+    /// # Errors
+    /// `Transient` for the network; with the reason `unknown_outcome` if the method is not safe and the request may
+    /// have been carried out, because it broke after it was, or may have been, on the wire. Without that reason it was
+    /// not sent (refused, no address, no connection, a certificate). `Permanent` for a request that cannot be sent, and
+    /// (reason `too_large`) for a body over the limit; `Config` (reason `redirected`) for a redirect; and the token
+    /// endpoint's own. Any other status is an answer.
+    pub async fn send(&self, call: Call) -> Result<Answer> {
+        let limits = call.limits.unwrap_or(self.limits);
+        let request = self.request(call)?;
+        let (answer, version) = self.attempt(request.clone(), &limits).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
         let last = if self.credentials.renew(version, &answer, &self.exchange).await? {
-            self.attempt(&url, limits).await?.0
+            self.attempt(request, &limits).await?.0
         } else {
             answer
         };
@@ -132,6 +166,9 @@ impl Client {
     /// out.
     pub fn quote(&self, text: &str) -> String {
         let mut text = text.to_owned();
+        for part in self.base_url.secrets() {
+            text = text.replace(part, "…");
+        }
         for secret in self.credentials.secrets().iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(&**secret, "…");
         }
@@ -139,15 +176,23 @@ impl Client {
         printable.take(EXCERPT_CHARACTERS).collect::<String>().trim().to_owned()
     }
 
-    async fn attempt(&self, url: &Url, limits: &Limits) -> Result<(Answer, u64)> {
+    /// The request that a call asks for, without credentials.
+    fn request(&self, call: Call) -> Result<Request> {
+        let url = self.base_url.resolve(&call.target)?;
+        let mut headers = call.headers;
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        Ok(Request { method: call.method, url, headers, body: call.body })
+    }
+
+    async fn attempt(&self, mut request: Request, limits: &Limits) -> Result<(Answer, u64)> {
         let clock = &*self.exchange.environment.clock;
         self.budget.acquire(clock).await;
-        let authorization = self.credentials.authorize(url, &self.exchange).await?;
-        let mut headers = authorization.headers;
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        let request = Request { method: Method::GET, url: url.clone(), headers, body: Bytes::new() };
-        let answer = self.exchange.send(request, limits).await?;
+        let authorization = self.credentials.authorize(&request, &self.exchange).await?;
+        // Whole names are replaced: a header of the call never stands beside one of the credentials.
+        request.headers.extend(authorization.headers);
+        let named = Named::new(&request.method, &request.url, &self.base_url);
+        let answer = self.exchange.send(request, &named, limits).await?;
         if answer.status == StatusCode::TOO_MANY_REQUESTS
             && let Some(wait) = answer.retry_after()
         {

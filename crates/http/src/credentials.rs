@@ -4,39 +4,36 @@
 //! credentials has changed since (a rewritten secret file, a new access token, a corrected clock).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sluicebox_core::{Error, Result, Timestamp};
-use url::Url;
+use sluicebox_core::{Error, Result};
 
 use crate::exchange::{Exchange, unsendable_credential};
 use crate::oauth::OAuthTokens;
-use crate::retry_after::server_time;
 use crate::rotating::RotatingSecret;
-use crate::signing::{path_and_query, sign};
-use crate::{Answer, ApiKey, Auth, BaseUrl};
-
-/// Clocks that differ by less than this are not the reason for a refusal (the server allows five minutes).
-const TOLERATED_SKEW_MILLISECONDS: i64 = 60_000;
+use crate::signed_key::SignedKey;
+use crate::{Answer, Auth, BaseUrl, Request, webhook};
 
 /// The credentials of one client.
 pub(crate) enum Credentials {
     /// None: a public API.
     Open,
     Bearer(RotatingSecret),
+    Basic {
+        username: String,
+        password: RotatingSecret,
+    },
+    Header {
+        name: HeaderName,
+        value: RotatingSecret,
+    },
     ApiKey(SignedKey),
     OAuth(Box<OAuthTokens>),
-}
-
-/// A static key with its signing secret and what is known of the server's clock.
-pub(crate) struct SignedKey {
-    key: RotatingSecret,
-    secret: RotatingSecret,
-    /// The server's clock minus ours, as far as it was needed.
-    skew_milliseconds: AtomicI64,
+    Webhook(RotatingSecret),
 }
 
 /// The headers of one attempt and the version of what made them.
@@ -47,37 +44,58 @@ pub(crate) struct Authorization {
 
 impl Credentials {
     pub(crate) fn new(auth: Option<&Auth>, base: &BaseUrl, longest_request: Duration) -> Result<Self> {
+        let Some(auth) = auth else { return Ok(Self::Open) };
+        if let Some(message) = auth.problem() {
+            return Err(Error::config(message));
+        }
         Ok(match auth {
-            None => Self::Open,
-            Some(Auth::Bearer(token)) => Self::Bearer(RotatingSecret::new(token)),
-            Some(Auth::ApiKey(ApiKey { key, secret })) => Self::ApiKey(SignedKey {
-                key: RotatingSecret::new(key),
-                secret: RotatingSecret::new(secret),
-                skew_milliseconds: AtomicI64::new(0),
-            }),
-            Some(Auth::OAuth(options)) => {
-                let endpoint = base.resolve("/oauth/token")?;
-                Self::OAuth(Box::new(OAuthTokens::new(options, endpoint, longest_request)))
-            }
-            Some(Auth::SameAs(source)) => {
+            Auth::Bearer(token) => Self::Bearer(RotatingSecret::new(token)),
+            Auth::Basic(basic) => Self::Basic {
+                username: basic.username.clone(),
+                password: RotatingSecret::new(&basic.password),
+            },
+            Auth::Header(header) => Self::Header {
+                name: HeaderName::try_from(&header.name)
+                    .map_err(|_| Error::config("the name of a header is not valid"))?,
+                value: RotatingSecret::new(&header.value),
+            },
+            Auth::ApiKey(key) => Self::ApiKey(SignedKey::new(key)),
+            Auth::OAuth(options) => Self::OAuth(Box::new(OAuthTokens::new(options, base, longest_request)?)),
+            Auth::Webhook(webhook) => Self::Webhook(RotatingSecret::new(&webhook.secret)),
+            Auth::SameAs(source) => {
                 return Err(Error::config(format!("`same_as: {source}` has no credentials of its own"))
                     .with_help("name a source that has its own `auth`"));
             }
         })
     }
 
-    /// The headers for one attempt at `url`, made now.
-    pub(crate) async fn authorize(&self, url: &Url, exchange: &Exchange) -> Result<Authorization> {
+    /// The headers for one attempt at `request`, made now.
+    pub(crate) async fn authorize(&self, request: &Request, exchange: &Exchange) -> Result<Authorization> {
+        let now = || exchange.environment.clock.now();
         match self {
             Self::Open => Ok(Authorization { headers: HeaderMap::new(), version: 0 }),
             Self::Bearer(token) => {
                 let (token, version) = token.current();
                 Ok(Authorization { headers: bearer(&token, "token")?, version })
             }
-            Self::ApiKey(key) => key.authorize(url, exchange.environment.clock.now()),
+            Self::Basic { username, password } => {
+                let (password, version) = password.current();
+                let value = basic(username, &password);
+                Ok(Authorization { headers: sensitive(AUTHORIZATION, &value, "password")?, version })
+            }
+            Self::Header { name, value } => {
+                let (value, version) = value.current();
+                let headers = sensitive(name.clone(), &value, "value of the header")?;
+                Ok(Authorization { headers, version })
+            }
+            Self::ApiKey(key) => key.authorize(request, now()),
             Self::OAuth(tokens) => {
                 let token = tokens.token(None, exchange).await?;
                 Ok(Authorization { headers: bearer(&token.text, "access token")?, version: token.number })
+            }
+            Self::Webhook(secret) => {
+                let (secret, version) = secret.current();
+                Ok(Authorization { headers: webhook::headers(&secret, request, now())?, version })
             }
         }
     }
@@ -89,7 +107,10 @@ impl Credentials {
     pub(crate) async fn renew(&self, version: u64, answer: &Answer, exchange: &Exchange) -> Result<bool> {
         match self {
             Self::Open => Ok(false),
-            Self::Bearer(token) => Ok(token.renewed_since(version).await),
+            Self::Bearer(secret)
+            | Self::Basic { password: secret, .. }
+            | Self::Header { value: secret, .. }
+            | Self::Webhook(secret) => Ok(secret.renewed_since(version).await),
             Self::ApiKey(key) => Ok(key.renewed_since(version).await || key.correct_clock(answer)),
             Self::OAuth(tokens) => {
                 tracing::info!("an access token was refused; fetching a new one");
@@ -101,68 +122,41 @@ impl Credentials {
     /// After the last 401 of a signed request: how far the clocks are apart, if that is worth naming.
     pub(crate) fn clock_skew_seconds(&self, answer: &Answer) -> Option<i64> {
         let Self::ApiKey(key) = self else { return None };
-        let skew = measured_skew(answer)?;
-        // A correction that did not help is forgotten: the next refusal measures again.
-        key.skew_milliseconds.store(0, Ordering::Relaxed);
-        (skew.abs() > TOLERATED_SKEW_MILLISECONDS).then_some(skew / 1000)
+        key.clock_skew_seconds(answer)
     }
 
     /// The secrets that messages must not show.
     pub(crate) fn secrets(&self) -> Vec<Arc<str>> {
         match self {
             Self::Open => Vec::new(),
-            Self::Bearer(token) => vec![token.current().0],
-            Self::ApiKey(key) => vec![key.key.current().0, key.secret.current().0],
+            Self::Bearer(secret) | Self::Header { value: secret, .. } | Self::Webhook(secret) => {
+                vec![secret.current().0]
+            }
+            Self::Basic { username, password } => {
+                let password = password.current().0;
+                vec![encoded(username, &password).into(), password]
+            }
+            Self::ApiKey(key) => key.secrets(),
             Self::OAuth(tokens) => tokens.secrets(),
         }
     }
 }
 
-impl SignedKey {
-    fn authorize(&self, url: &Url, now: Timestamp) -> Result<Authorization> {
-        let (key, key_version) = self.key.current();
-        let (secret, secret_version) = self.secret.current();
-        let skew = self.skew_milliseconds.load(Ordering::Relaxed);
-        let time = Timestamp::from_millis(now.as_millis().saturating_add(skew));
-        let mut headers = bearer(&key, "key")?;
-        headers.insert(HeaderName::from_static("x-timestamp"), HeaderValue::from(time.as_millis()));
-        let signature = HeaderValue::try_from(sign(&secret, time, path_and_query(url)))
-            .map_err(|_| unsendable_credential("signature"))?;
-        headers.insert(HeaderName::from_static("x-signature"), signature);
-        Ok(Authorization { headers, version: key_version + secret_version })
-    }
-
-    async fn renewed_since(&self, version: u64) -> bool {
-        // Versions only grow, so their sum tells whether either has changed.
-        self.key.read_again().await + self.secret.read_again().await > version
-    }
-
-    /// Takes over the server's clock if ours, as corrected so far, is too far from it to be believed.
-    fn correct_clock(&self, answer: &Answer) -> bool {
-        let Some(skew) = measured_skew(answer) else { return false };
-        let applied = self.skew_milliseconds.load(Ordering::Relaxed);
-        if (skew - applied).abs() <= TOLERATED_SKEW_MILLISECONDS {
-            return false;
-        }
-        self.skew_milliseconds.store(skew, Ordering::Relaxed);
-        tracing::warn!(
-            skew_seconds = skew / 1000,
-            "this machine's clock differs from the server's; requests are signed with the server's time"
-        );
-        true
-    }
+pub(crate) fn bearer(token: &str, what: &str) -> Result<HeaderMap> {
+    sensitive(AUTHORIZATION, &format!("Bearer {token}"), what)
 }
 
-/// The server's clock minus ours, in milliseconds; `Date` has a resolution of one second.
-fn measured_skew(answer: &Answer) -> Option<i64> {
-    server_time(&answer.headers).map(|server| server.as_millis() - answer.received.as_millis())
+/// RFC 7617, with the charset that it recommends.
+fn basic(username: &str, password: &str) -> String {
+    format!("Basic {}", encoded(username, password))
 }
 
-fn bearer(token: &str, what: &str) -> Result<HeaderMap> {
-    let mut value =
-        HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| unsendable_credential(what))?;
+fn encoded(username: &str, password: &str) -> String {
+    STANDARD.encode(format!("{username}:{password}"))
+}
+
+fn sensitive(name: HeaderName, value: &str, what: &str) -> Result<HeaderMap> {
+    let mut value = HeaderValue::try_from(value).map_err(|_| unsendable_credential(what))?;
     value.set_sensitive(true);
-    let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, value);
-    Ok(headers)
+    Ok(HeaderMap::from_iter([(name, value)]))
 }

@@ -25,7 +25,8 @@ pub struct Limits {
     pub read: Duration,
     /// Longest whole attempt.
     pub total: Duration,
-    /// Most bytes of a decompressed body.
+    /// Most bytes of a decompressed body. A longer one is an error; after a request that may have had an effect (any
+    /// but GET, HEAD and OPTIONS) it is cut instead.
     pub body_bytes: usize,
 }
 
@@ -43,16 +44,14 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// One attempt. Cancel-safe.
-    pub(crate) async fn send(&self, request: Request, limits: &Limits) -> Result<Answer> {
-        let (method, url) = (request.method.clone(), request.url.clone());
-        let named = Named(&method, &url);
+    /// One attempt, called `named` in messages. Cancel-safe.
+    pub(crate) async fn send(&self, request: Request, named: &Named, limits: &Limits) -> Result<Answer> {
         let clock = &*self.environment.clock;
         let started = clock.elapsed();
         let received_bytes = AtomicUsize::new(0);
-        let attempt = self.attempt(request, &named, limits, &received_bytes);
+        let attempt = self.attempt(request, named, limits, &received_bytes);
         let Some(result) = within(clock, limits.total, attempt).await else {
-            return Err(failure::too_slow(&named, limits.total, received_bytes.into_inner()));
+            return Err(failure::too_slow(named, limits.total, received_bytes.into_inner()));
         };
         let (head, body) = result?;
         Ok(Answer {
@@ -68,7 +67,7 @@ impl Exchange {
     async fn attempt(
         &self,
         request: Request,
-        named: &Named<'_>,
+        named: &Named,
         limits: &Limits,
         received_bytes: &AtomicUsize,
     ) -> Result<(Response, Bytes)> {
@@ -88,14 +87,14 @@ impl Exchange {
     async fn read_body(
         &self,
         response: &mut Response,
-        named: &Named<'_>,
+        named: &Named,
         limits: &Limits,
         received_bytes: &AtomicUsize,
     ) -> Result<Bytes> {
         let declared =
             response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let declared: usize = declared.unwrap_or_default();
-        if declared > limits.body_bytes {
+        if declared > limits.body_bytes && !named.has_effect {
             return Err(failure::too_large(named, limits.body_bytes));
         }
         // What is only declared reserves little: it costs the other side nothing.
@@ -108,7 +107,13 @@ impl Exchange {
                 Some(Some(Err(error))) => return Err(failure::broken(named, error, body.len())),
                 Some(Some(Ok(chunk))) => chunk,
             };
-            if body.len() + chunk.len() > limits.body_bytes {
+            let room = limits.body_bytes - body.len();
+            if chunk.len() > room && named.has_effect {
+                // The status says how it ended; to fail now would be to do it again.
+                body.extend_from_slice(&chunk[..room]);
+                return Ok(body.freeze());
+            }
+            if chunk.len() > room {
                 return Err(failure::too_large(named, limits.body_bytes));
             }
             body.extend_from_slice(&chunk);

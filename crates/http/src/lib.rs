@@ -1,6 +1,6 @@
 //! The one HTTP client of Sluicebox: credentials, one request budget per credential, deadlines and size limits.
 //!
-//! Sources poll with it and look-ups ask with it. Invariant: one call is one attempt, apart from the single retry that
+//! Sources poll with it, look-ups ask with it, sinks send with it. Invariant: one call is one attempt, apart from the single retry that
 //! fresh credentials deserve; waiting and trying again belong to the caller. No secret, and no query of a URL, is in
 //! any error or log line.
 
@@ -8,6 +8,7 @@ mod answer;
 mod auth;
 mod base_url;
 mod budget;
+mod call;
 mod client;
 mod credentials;
 mod exchange;
@@ -17,16 +18,21 @@ mod rate;
 mod reqwest_transport;
 mod retry_after;
 mod rotating;
+mod signed_key;
 mod signing;
+mod tls;
 mod transport;
+mod webhook;
 
 pub use answer::Answer;
-pub use auth::{ApiKey, Auth, OAuth};
+pub use auth::{ApiKey, Auth, Basic, Header, OAuth, Webhook};
 pub use base_url::BaseUrl;
+pub use call::Call;
 pub use client::{Client, ClientOptions};
 pub use exchange::Limits;
 pub use rate::Rate;
 pub use reqwest_transport::ReqwestTransport;
 pub use retry_after::retry_after;
 pub use signing::sign;
+pub use tls::TlsOptions;
 pub use transport::{Fault, Request, Response, Transport, TransportError, TransportHandle};

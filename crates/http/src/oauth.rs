@@ -14,8 +14,9 @@ use sluicebox_core::{Error, ErrorClass, Result};
 use url::Url;
 
 use crate::exchange::Exchange;
+use crate::failure::Named;
 use crate::rotating::RotatingSecret;
-use crate::{Answer, Limits, OAuth, Request};
+use crate::{Answer, BaseUrl, Limits, OAuth, Request};
 
 /// What a token is trusted for if the server does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
@@ -32,6 +33,7 @@ pub(crate) struct AccessToken {
 
 /// The tokens of one client.
 pub(crate) struct OAuthTokens {
+    base: BaseUrl,
     endpoint: Url,
     client_id: String,
     client_secret: RotatingSecret,
@@ -70,16 +72,21 @@ struct Refused {
 }
 
 impl OAuthTokens {
-    pub(crate) fn new(options: &OAuth, endpoint: Url, longest_request: Duration) -> Self {
-        Self {
-            endpoint,
+    /// Tokens of the endpoint below `base`.
+    ///
+    /// # Errors
+    /// As [`BaseUrl::resolve`].
+    pub(crate) fn new(options: &OAuth, base: &BaseUrl, longest_request: Duration) -> Result<Self> {
+        Ok(Self {
+            endpoint: base.resolve("/oauth/token")?,
+            base: base.clone(),
             client_id: options.client_id.clone(),
             client_secret: RotatingSecret::new(&options.client_secret),
             scope: options.scope.clone(),
             longest_request,
             gate: tokio::sync::Mutex::default(),
             state: Mutex::default(),
-        }
+        })
     }
 
     /// A token that is good for a whole request, and is not the one with the number `refused`.
@@ -173,7 +180,9 @@ impl OAuthTokens {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let body = self.form(secret).into();
         let request = Request { method: Method::POST, url: self.endpoint.clone(), headers, body };
-        exchange.send(request, &Limits { body_bytes: 1 << 20, ..Limits::default() }).await
+        // One token more does no harm: a lost answer is like any other failure.
+        let named = Named::new(&request.method, &request.url, &self.base).harmless();
+        exchange.send(request, &named, &Limits { body_bytes: 1 << 20, ..Limits::default() }).await
     }
 }
 
@@ -215,8 +224,8 @@ mod tests {
     #[test]
     fn a_token_is_renewed_before_a_held_request_could_outlive_it() {
         let options = OAuth { client_id: "b@1".into(), client_secret: Secret::new("s"), scope: None };
-        let endpoint = Url::parse("https://api.zenzap.co/oauth/token").unwrap();
-        let tokens = |held| OAuthTokens::new(&options, endpoint.clone(), Duration::from_secs(held));
+        let base = BaseUrl::parse("https://api.zenzap.co").unwrap();
+        let tokens = |held| OAuthTokens::new(&options, &base, Duration::from_secs(held)).unwrap();
         let usable = |held, life| tokens(held).usable_for(Duration::from_secs(life)).as_secs();
         assert_eq!(usable(35, 3600), 3540);
         assert_eq!(usable(75, 3600), 3525);

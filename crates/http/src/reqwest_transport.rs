@@ -1,17 +1,22 @@
 //! The network: reqwest with rustls, no redirects, no cookies.
 //!
 //! Invariant: plain http is sent without a proxy (it only ever goes to this machine), https verifies the certificate
-//! against the system's trust and obeys the usual proxy variables.
+//! against the system's trust (or that of `tls`) and obeys the usual proxy variables.
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
+use http::Method;
+use http::header::CONTENT_LENGTH;
 
-use crate::{Fault, Request, Response, Transport, TransportError};
+use sluicebox_core::Error;
+
+use crate::{Fault, Request, Response, TlsOptions, Transport, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections kept per host; each may hold a read buffer of up to some hundreds of KiB.
@@ -32,6 +37,18 @@ impl ReqwestTransport {
         Self::default()
     }
 
+    /// A transport whose https trusts and shows what `tls` says; its files are relative to `folder`, and read now.
+    ///
+    /// # Errors
+    /// `Config` if a file cannot be read or used.
+    pub fn with_tls(tls: &TlsOptions, folder: &Path) -> sluicebox_core::Result<Self> {
+        let secure = tls.apply(builder().https_only(true), folder)?;
+        let secure = secure
+            .build()
+            .map_err(|error| Error::config("the certificates of `tls` cannot be used").with_cause(error))?;
+        Ok(Self { plain: OnceLock::new(), secure: OnceLock::from(secure) })
+    }
+
     fn client(&self, scheme: &str) -> Result<&reqwest::Client, TransportError> {
         let (cell, plain) = if scheme == "https" { (&self.secure, false) } else { (&self.plain, true) };
         if let Some(client) = cell.get() {
@@ -42,15 +59,19 @@ impl ReqwestTransport {
     }
 }
 
-fn build(plain: bool) -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .http1_max_headers(128);
+        .http1_max_headers(128)
+}
+
+fn build(plain: bool) -> reqwest::Result<reqwest::Client> {
+    let builder = builder();
     if plain { builder.no_proxy().tls_certs_only([]).build() } else { builder.https_only(true).build() }
 }
 
@@ -58,9 +79,13 @@ fn build(plain: bool) -> reqwest::Result<reqwest::Client> {
 impl Transport for ReqwestTransport {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let client = self.client(request.url.scheme())?;
+        // Without a body none of the libraries states a length, and some servers insist on one (RFC 9110, section 8.6).
+        let expects_length = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
         let mut outgoing = client.request(request.method, request.url).headers(request.headers);
         if !request.body.is_empty() {
             outgoing = outgoing.body(request.body);
+        } else if expects_length {
+            outgoing = outgoing.header(CONTENT_LENGTH, 0);
         }
         let sent = outgoing.send().await.map_err(|error| describe(error, Fault::Broken))?;
         let status = sent.status();

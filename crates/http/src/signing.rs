@@ -1,22 +1,26 @@
-//! The signature of a request: HMAC-SHA256 over `{milliseconds}.{text}`, in lower-case hex.
+//! The signature of a request: HMAC-SHA256 over `{milliseconds}.{content}`, in lower-case hex. The content is path and
+//! query of a GET, and the body of what has one.
 //!
-//! Source: the Zenzap contract, section 2a. Invariant: what is signed is what goes on the wire, so the text is read
-//! back from the URL that is sent and never rebuilt.
+//! Source: the Zenzap contract, section 2a. Invariant: what is signed is what goes on the wire, so the content
+//! is read back from the request that is sent and never rebuilt.
 
 use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit, Mac};
+use http::Method;
 use sha2::Sha256;
 use sluicebox_core::Timestamp;
 use url::Url;
 
-/// The signature of `text` (path and query of a GET) at a time, as 64 lower-case hex digits.
-pub fn sign(secret: &str, time: Timestamp, text: &str) -> String {
+use crate::Request;
+
+/// The signature of `content` (path and query of a GET, else the body) at a time, as 64 lower-case hex digits.
+pub fn sign(secret: &str, time: Timestamp, content: impl AsRef<[u8]>) -> String {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length (RFC 2104)");
     mac.update(time.as_millis().to_string().as_bytes());
     mac.update(b".");
-    mac.update(text.as_bytes());
+    mac.update(content.as_ref());
     let mut hex = String::with_capacity(64);
     for byte in mac.finalize().into_bytes() {
         // Writing to a String cannot fail.
@@ -25,8 +29,16 @@ pub fn sign(secret: &str, time: Timestamp, text: &str) -> String {
     hex
 }
 
+/// What a signature of `request` covers: its path and query if it is a GET (or HEAD), else its body.
+pub(crate) fn signed_content(request: &Request) -> &[u8] {
+    match request.method {
+        Method::GET | Method::HEAD => path_and_query(&request.url).as_bytes(),
+        _ => &request.body,
+    }
+}
+
 /// Path and query exactly as they stand in the request line.
-pub(crate) fn path_and_query(url: &Url) -> &str {
+fn path_and_query(url: &Url) -> &str {
     &url[url::Position::BeforePath..url::Position::AfterQuery]
 }
 

@@ -3,8 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use sluicebox_core::ErrorClass;
+use sluicebox_http::{BaseUrl, Client, ClientOptions, Limits, Rate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -86,4 +88,30 @@ async fn a_server_with_an_untrusted_certificate_gets_no_request_and_no_credentia
     }
     say_as_one_who_trusts(&server, "GET / HTTP/1.1").await;
     assert_eq!(server.heard.recv().await.unwrap().unwrap(), "GET / HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_by_its_file_or_by_a_user_who_trusts_anybody() {
+    let mut server = SelfSignedServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        base64::engine::general_purpose::STANDARD.encode(&server.certificate)
+    );
+    std::fs::write(folder.path().join("ca.pem"), pem).unwrap();
+    let mut cx = context(NOW);
+    cx.folder = folder.path().to_path_buf();
+    for tls in [r#"{"ca_file":"ca.pem"}"#, r#"{"insecure_skip_verify":true}"#] {
+        let options = ClientOptions {
+            base_url: BaseUrl::parse(&format!("https://{}", server.address)).unwrap(),
+            auth: serde_json::from_str(BEARER).unwrap(),
+            rate: Rate::Unlimited,
+            limits: Limits::default(),
+        };
+        let client = Client::with_tls(options, &serde_json::from_str(tls).unwrap(), &cx).unwrap();
+        // The server hangs up after it has listened.
+        assert!(client.get("/v2/updates").await.is_err());
+        let heard = server.heard.recv().await.unwrap().unwrap();
+        assert!(!heard.is_empty(), "{tls}");
+    }
 }
