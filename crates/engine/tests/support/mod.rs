@@ -14,9 +14,10 @@ use sluicebox_checkpoints::MemoryStore;
 use sluicebox_config::{AccountPlan, DeadLetterPolicy, Input, Plan, SinkPlan, SourcePlan, TransformPlan};
 use sluicebox_core::{
     AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, BuiltSource,
-    CheckContext, CheckpointStore, Committed, Context, Cursor, Delivery, DeliverySupport, Error, Event,
-    Located, Meta, Opened, Outputs, Pace, Period, Position, Problem, Result, RetryOptions, ScriptFiles,
-    Shard, Shared, Sink, Source, SourceClass, Timestamp, TransactionalSink, Transform, Window, Written,
+    CheckContext, CheckpointStore, Committed, Committer, Context, Cursor, Delivery, DeliverySupport,
+    Discovered, Error, Event, Located, Meta, Opened, Outputs, Pace, PartitionedSource, Period, Position,
+    Problem, Result, RetryOptions, ScriptFiles, Shard, Shared, Sink, Source, SourceClass, Timestamp,
+    TransactionalSink, Transform, Window, Written,
 };
 use sluicebox_engine::{Failure, Metrics, Outcome, RunOptions, Running, Surroundings, start, system};
 use tokio_util::sync::CancellationToken;
@@ -50,6 +51,10 @@ pub(crate) struct Feed {
     pub(crate) polls: Arc<AtomicUsize>,
     /// Cursors that the source was opened with.
     pub(crate) opened: Arc<Mutex<Vec<Option<String>>>>,
+    /// Names of partitions that come while it runs; none: the feed is one partition.
+    pub(crate) partitions: Vec<&'static str>,
+    /// Cursors that were confirmed upstream; `None`: it does not want to hear.
+    pub(crate) confirmed: Option<Arc<Mutex<Vec<String>>>>,
 }
 
 impl Feed {
@@ -63,6 +68,8 @@ impl Feed {
             failures: BTreeMap::new(),
             polls: Arc::default(),
             opened: Arc::default(),
+            partitions: Vec::new(),
+            confirmed: None,
         }
     }
 }
@@ -76,7 +83,47 @@ impl AnySource for Feed {
         Vec::new()
     }
     async fn build(self: Box<Self>, _: &Context) -> Result<BuiltSource> {
-        Ok(BuiltSource::single(FeedSource { feed: *self, at: 0, poll: 0 }))
+        if self.partitions.is_empty() {
+            return Ok(BuiltSource::single(FeedSource { feed: *self, at: 0, poll: 0 }));
+        }
+        Ok(BuiltSource::Partitioned(Box::new(Topic { feed: *self, handed_out: 0, told: false })))
+    }
+}
+
+/// A source that finds its partitions one by one.
+struct Topic {
+    feed: Feed,
+    handed_out: usize,
+    told: bool,
+}
+
+#[async_trait]
+impl PartitionedSource for Topic {
+    async fn discover(&mut self) -> Result<Discovered> {
+        let Some(name) = self.feed.partitions.get(self.handed_out) else {
+            if std::mem::replace(&mut self.told, true) {
+                std::future::pending().await
+            }
+            return Ok(Discovered::AllForNow);
+        };
+        self.handed_out += 1;
+        let feed = Feed {
+            polls: Arc::clone(&self.feed.polls),
+            opened: Arc::clone(&self.feed.opened),
+            confirmed: self.feed.confirmed.clone(),
+            ..Feed::new(name, self.feed.total, self.feed.page)
+        };
+        Ok(Discovered::Partition((*name).into(), Box::new(FeedSource { feed, at: 0, poll: 0 })))
+    }
+}
+
+struct Confirmations(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl Committer for Confirmations {
+    async fn commit(&mut self, cursor: &Cursor) -> Result<()> {
+        self.0.lock().unwrap().push(cursor.to_text());
+        Ok(())
     }
 }
 
@@ -110,6 +157,11 @@ impl Source for FeedSource {
         let caught_up = end == self.feed.total;
         let pace = if caught_up { Pace::After(Duration::from_millis(20)) } else { Pace::Immediately };
         Ok(Some(Batch { events, pace, caught_up, ..Batch::empty(Some(Cursor::from(end.to_string()))) }))
+    }
+
+    fn committer(&self) -> Option<Box<dyn Committer>> {
+        let confirmed = self.feed.confirmed.clone()?;
+        Some(Box::new(Confirmations(confirmed)))
     }
 }
 

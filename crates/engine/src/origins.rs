@@ -1,0 +1,61 @@
+//! What was found at start, in the checkpoint and in the destinations: where a partition begins, whether it is known
+//! then or comes later.
+
+use std::collections::HashMap;
+
+use sluicebox_core::{PartitionRecord, Position, State, Timestamp};
+use smol_str::SmolStr;
+
+/// Source and account.
+pub(crate) type PartitionName = (SmolStr, SmolStr);
+
+/// The state as it was loaded, and the positions that each sink holds itself, by the sink's index.
+pub(crate) struct Origins {
+    pub(crate) state: State,
+    pub(crate) held: Vec<Vec<Position>>,
+}
+
+impl Origins {
+    /// Where a partition starts: the highest safe position found, in the checkpoint or in a destination. Positions
+    /// from before a person moved the cursor no longer count.
+    pub(crate) fn start_of(&self, name: &PartitionName) -> PartitionRecord {
+        let mut stored = self.state.partitions.iter();
+        let stored = stored.find(|record| (&record.source, &record.partition) == (&name.0, &name.1));
+        let mut best = stored.cloned().unwrap_or_else(|| PartitionRecord {
+            source: name.0.clone(),
+            partition: name.1.clone(),
+            epoch: 0,
+            safe_seq: 0,
+            cursor: None,
+            committed_at: Timestamp::default(),
+            newest_event: None,
+            paused: None,
+            floor_epoch: 0,
+        });
+        for position in self.held_of(name, best.floor_epoch).values() {
+            if position.safe_seq > best.safe_seq {
+                best.safe_seq = position.safe_seq;
+                best.cursor.clone_from(&position.safe_cursor);
+            }
+        }
+        best
+    }
+
+    /// What each sink holds of a partition, by the sink's index.
+    pub(crate) fn held_of(&self, name: &PartitionName, floor_epoch: u64) -> HashMap<usize, &Position> {
+        let mut found = HashMap::new();
+        for (index, positions) in self.held.iter().enumerate() {
+            let own = positions
+                .iter()
+                .find(|position| (&position.source, &position.partition) == (&name.0, &name.1));
+            found.extend(own.filter(|position| position.epoch >= floor_epoch).map(|own| (index, own)));
+        }
+        found
+    }
+
+    /// The partitions of a source that were known before this start.
+    pub(crate) fn known_of(&self, source: &SmolStr) -> Vec<PartitionName> {
+        let records = self.state.partitions.iter().filter(|record| record.source == *source);
+        records.map(|record| (record.source.clone(), record.partition.clone())).collect()
+    }
+}
