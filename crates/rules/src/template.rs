@@ -74,6 +74,19 @@ impl Template {
     /// # Errors
     /// An expression failed, or gave nothing where a path or URL needs a value: a dead letter.
     pub fn render(&self, event: &Event) -> Result<String, RuleError> {
+        self.render_with(event, |text, value| text.push_str(value))
+    }
+
+    /// The text for an event, with every value put at the end of the text so far by `put`: for a markup that needs an
+    /// escaping of its own, which the literal parts are not given.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_with(
+        &self,
+        event: &Event,
+        mut put: impl FnMut(&mut String, &str),
+    ) -> Result<String, RuleError> {
         let mut variables = view::variables(event, self.needs)?;
         let mut text = String::new();
         for part in &self.parts {
@@ -85,7 +98,7 @@ impl Template {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Value(program) => {
                     let value = program.evaluate(&mut variables)?;
-                    text.push_str(&self.escaped(program, &value)?);
+                    put(&mut text, &self.escaped(program, &value)?);
                 }
             }
         }

@@ -143,3 +143,16 @@ fn errors_name_their_place() {
     assert_eq!((details.file.as_deref(), details.line, details.column), (Some("p.yaml"), Some(7), Some(34)));
     assert_eq!(error.reason(), Reason::Script);
 }
+
+#[test]
+fn values_can_be_put_by_an_escaping_that_the_literal_parts_are_not_given() {
+    let template =
+        Template::compile(&"<b>{{ event.a }}</b>{{ event.none }}".into(), TemplateKind::Text).unwrap();
+    let text = template
+        .render_with(&event(r#"{"a":"<i>"}"#), |text, value| {
+            assert!(text == "<b>" || text.ends_with("</b>"), "{text}");
+            text.push_str(&value.replace('<', "&lt;"));
+        })
+        .unwrap();
+    assert_eq!(text, "<b>&lt;i></b>");
+}
