@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::Secret;
 
+use crate::BaseUrl;
+
 /// Credentials of an API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -19,7 +21,8 @@ pub enum Auth {
     Header(Header),
     /// A static key whose every request is signed with its secret (HMAC-SHA256).
     ApiKey(ApiKey),
-    /// `OAuth` client credentials: an access token is fetched from `base_url` + `/oauth/token` and renewed in time.
+    /// `OAuth` client credentials: an access token is fetched from `token_url` (unset: `/oauth/token` of the API) and
+    /// renewed in time.
     #[serde(rename = "oauth")]
     OAuth(OAuth),
     /// Nothing is sent; what a sink sends is signed as the Standard Webhooks specification says: headers `webhook-id`,
@@ -78,6 +81,10 @@ pub struct OAuth {
     /// The scopes to ask for, separated by spaces; unset: every scope that the client holds.
     #[serde(default)]
     pub scope: Option<String>,
+    /// Where access tokens are fetched; unset: the API's own `/oauth/token`.
+    #[serde(default)]
+    #[schemars(example = &"https://login.example.com/oauth/token")]
+    pub token_url: Option<String>,
 }
 
 impl Auth {
@@ -91,6 +98,9 @@ impl Auth {
                 Ok(_) => None,
                 Err(_) => Some(format!("`{}` is not the name of a header", header.name.escape_debug())),
             },
+            Self::OAuth(OAuth { token_url: Some(url), .. }) => {
+                BaseUrl::parse(url).err().map(|message| format!("`token_url`: {message}"))
+            }
             _ => None,
         }
     }

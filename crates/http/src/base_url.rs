@@ -38,6 +38,12 @@ impl BaseUrl {
         Ok(Self { url: Self::read(text)?, secret: true })
     }
 
+    /// The same address as one whose paths are credentials; see [`BaseUrl::secret`].
+    #[must_use]
+    pub fn kept_secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
     fn read(text: &str) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|_| {
             "expected an address like `https://api.example.com`, with its scheme and host".to_owned()
@@ -219,6 +225,8 @@ mod tests {
         assert!(base.secrets().contains(&"hunter2hunter2"));
         let signed = BaseUrl::secret("https://h.example/hook?sig=hunter2hunter2").unwrap();
         assert_eq!(signed.resolve("").unwrap().query(), Some("sig=hunter2hunter2"));
+        let origin = BaseUrl::origin_of("https://h.example/hook/").unwrap().kept_secret();
+        assert_eq!(origin.shown(&origin.resolve("/hook/hunter2").unwrap()), "https://h.example/…");
         assert_eq!(signed.resolve("/x").unwrap().as_str(), "https://h.example/hook/x");
         assert!(BaseUrl::secret("https://user:hunter2@h.example/").is_err());
         assert!(BaseUrl::secret("http://h.example/hook").is_err());

@@ -72,14 +72,18 @@ struct Refused {
 }
 
 impl OAuthTokens {
-    /// Tokens of the endpoint below `base`.
+    /// Tokens of the endpoint that the options name, or else of the one below `base`.
     ///
     /// # Errors
-    /// As [`BaseUrl::resolve`].
+    /// `Config` if the options name no usable address.
     pub(crate) fn new(options: &OAuth, base: &BaseUrl, longest_request: Duration) -> Result<Self> {
+        let (base, target) = match &options.token_url {
+            Some(url) => (BaseUrl::parse(url).map_err(Error::config)?, ""),
+            None => (base.clone(), "/oauth/token"),
+        };
         Ok(Self {
-            endpoint: base.resolve("/oauth/token")?,
-            base: base.clone(),
+            endpoint: base.resolve(target)?,
+            base,
             client_id: options.client_id.clone(),
             client_secret: RotatingSecret::new(&options.client_secret),
             scope: options.scope.clone(),
@@ -223,7 +227,8 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_before_a_held_request_could_outlive_it() {
-        let options = OAuth { client_id: "b@1".into(), client_secret: Secret::new("s"), scope: None };
+        let (client_id, client_secret) = ("b@1".to_owned(), Secret::new("s"));
+        let options = OAuth { client_id, client_secret, scope: None, token_url: None };
         let base = BaseUrl::parse("https://api.zenzap.co").unwrap();
         let tokens = |held| OAuthTokens::new(&options, &base, Duration::from_secs(held)).unwrap();
         let usable = |held, life| tokens(held).usable_for(Duration::from_secs(life)).as_secs();

@@ -118,6 +118,19 @@ async fn one_token_is_fetched_for_all_who_ask_and_one_more_after_a_401() {
 }
 
 #[tokio::test]
+async fn a_token_may_come_from_another_place() {
+    let issuer =
+        RawServer::start(|_, _| reply("200 OK", "", r#"{"access_token":"t","expires_in":60}"#)).await;
+    let server = RawServer::start(|_, _| reply("200 OK", "", "{}")).await;
+    let url = format!("{}/realms/a/token", issuer.url);
+    let auth = format!(r#"{{"oauth":{{"client_id":"c","client_secret":"hunter2","token_url":"{url}"}}}}"#);
+    let cx = context(NOW);
+    client(&server.url, Some(&auth), &cx).get("/v2/updates").await.unwrap();
+    assert_eq!(target(&issuer.requests()[0]), "/realms/a/token");
+    assert_eq!(header(&server.requests()[0], "authorization").unwrap(), "Bearer t");
+}
+
+#[tokio::test]
 async fn refusals_of_the_token_endpoint_are_classified_and_shared_and_show_no_secret() {
     for (status, body, class) in [
         ("400 Bad Request", r#"{"error":"invalid_scope","error_description":"hunter2"}"#, ErrorClass::Config),
