@@ -1,0 +1,95 @@
+//! Installing what is missing: Debian's packages, and Kafka's jars by their Maven coordinates.
+//!
+//! Invariant: nothing is installed that is there, and no server of the machine's own is left running by it: a policy
+//! file forbids Debian to start one for as long as the installation takes.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::{place, tools};
+
+/// Where Debian asks whether it may start a service.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing; `say` hears what.
+pub(crate) fn install(say: &mut dyn FnMut(&str)) -> Result<()> {
+    let packages = missing_packages();
+    if !packages.is_empty() {
+        say(&format!("installing the Debian packages {}", packages.join(", ")));
+        install_packages(&packages)?;
+    }
+    if tools::kafka_jars().is_err() {
+        say("fetching Apache Kafka's jars with Maven");
+        fetch_jars()?;
+    }
+    Ok(())
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let mut packages = Vec::new();
+    if tools::postgres("postgres").is_err() || tools::postgres("psql").is_err() {
+        packages.push("postgresql");
+    }
+    if tools::rabbitmq("rabbitmq-server").is_err() {
+        packages.push("rabbitmq-server");
+    }
+    if tools::java().is_err() {
+        packages.push("default-jre-headless");
+    }
+    if tools::kafka_jars().is_err() && tools::on_search_path("mvn").is_none() {
+        packages.push("maven");
+    }
+    packages
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    if tools::on_search_path("apt-get").is_none() {
+        return Err(Error::new(format!(
+            "this machine has no apt-get; install {} by hand, or use compose.yaml",
+            packages.join(", ")
+        )));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::new(format!(
+            "only root can install packages: sudo apt-get install {}",
+            packages.join(" ")
+        )));
+    }
+    let policy = Path::new(POLICY);
+    let is_ours = !policy.exists();
+    if is_ours {
+        place::write(
+            policy,
+            "#!/bin/sh\n# Written by sluicebox-services for as long as it installs.\nexit 101\n",
+        )?;
+        place::executable(policy)?;
+    }
+    let outcome = apt(&["update"])
+        .and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat()));
+    if is_ours {
+        place::remove_file(policy)?;
+    }
+    outcome
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet").args(arguments);
+    tools::run(&mut command).map(|_| ())
+}
+
+/// Copies the jars into a folder of their own; a file says that all of them are there.
+fn fetch_jars() -> Result<()> {
+    let folder = tools::kafka_jars_folder();
+    place::remove(&folder)?;
+    place::create(&folder)?;
+    let mut command = Command::new("mvn");
+    command
+        .args(["--quiet", "--batch-mode", "--file"])
+        .arg(place::repository().join("crates/services/kafka/pom.xml"))
+        .arg("dependency:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", folder.display()));
+    tools::run(&mut command)?;
+    place::write(&folder.join("complete"), "")
+}

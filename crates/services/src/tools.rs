@@ -1,0 +1,83 @@
+//! The programs that the servers consist of: where they are, and running one to its end.
+//!
+//! Invariant: a program that is missing is named together with what installs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Result};
+use crate::place;
+
+/// What to say when something is not there.
+const REMEDY: &str = "`cargo xtask services up --install` installs it";
+
+/// A program of PostgreSQL: of the newest version that Debian installed, or of the search path.
+pub(crate) fn postgres(name: &str) -> Result<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter(|version| version.path().join("bin").join(name).is_file())
+        .filter_map(|version| version.file_name().to_str()?.parse::<u32>().ok())
+        .max();
+    match newest {
+        Some(version) => Ok(PathBuf::from(format!("/usr/lib/postgresql/{version}/bin/{name}"))),
+        None => on_search_path(name).ok_or_else(|| missing("PostgreSQL", name)),
+    }
+}
+
+/// A program of RabbitMQ. Debian's `/usr/sbin` holds wrappers that change the user; the programs lie elsewhere.
+pub(crate) fn rabbitmq(name: &str) -> Result<PathBuf> {
+    let debian = Path::new("/usr/lib/rabbitmq/bin").join(name);
+    if debian.is_file() {
+        return Ok(debian);
+    }
+    on_search_path(name).ok_or_else(|| missing("RabbitMQ", name))
+}
+
+/// The port mapper of Erlang.
+pub(crate) fn erlang_mapper() -> Result<PathBuf> {
+    on_search_path("epmd").ok_or_else(|| missing("Erlang", "epmd"))
+}
+
+/// The Java runtime.
+pub(crate) fn java() -> Result<PathBuf> {
+    on_search_path("java").ok_or_else(|| missing("Java 17 or newer", "java"))
+}
+
+/// The folder of Kafka's jars.
+pub(crate) fn kafka_jars() -> Result<PathBuf> {
+    let folder = kafka_jars_folder();
+    if folder.join("complete").is_file() { Ok(folder) } else { Err(missing("Apache Kafka", "its jars")) }
+}
+
+/// Where the jars lie once they are installed.
+pub(crate) fn kafka_jars_folder() -> PathBuf {
+    place::services().join("kafka/lib")
+}
+
+/// A program of the search path.
+pub(crate) fn on_search_path(name: &str) -> Option<PathBuf> {
+    let mut command = Command::new("sh");
+    command.args(["-c", "command -v \"$1\"", "sh", name]).stdin(Stdio::null());
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    let path = String::from_utf8(output.stdout).ok()?;
+    Some(PathBuf::from(path.trim()))
+}
+
+/// Runs a command to its end and returns what it wrote to its standard output.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let name = Path::new(command.get_program()).display().to_string();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|cause| Error::during(format!("cannot start {name}"), cause))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(format!("{name} failed with {}\n{}\n{}", output.status, text.trim(), errors.trim())))
+}
+
+fn missing(server: &str, program: &str) -> Error {
+    Error::new(format!("{server} is not installed ({program} is missing); {REMEDY}"))
+}
