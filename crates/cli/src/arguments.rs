@@ -41,7 +41,7 @@ pub(crate) enum Verb {
     Run(RunArguments),
     /// Check everything that can be known without running, and print what every route guarantees
     Check(CheckArguments),
-    /// Show a whole pipeline at work, against emulators of both APIs
+    /// Show a whole pipeline at work, against emulators of two APIs
     Demo(DemoArguments),
     /// Serve one of the APIs on this machine as its contract says
     Emulate(EmulateArguments),
@@ -126,7 +126,7 @@ pub(crate) struct DemoArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct EmulateArguments {
-    /// `opentrain` or `zenzap`
+    /// `opentrain`, `zenzap` or `slack`
     #[arg(value_name = "API")]
     pub(crate) api: String,
     /// Address to listen on, loopback only; port 0 takes a free one
@@ -135,9 +135,10 @@ pub(crate) struct EmulateArguments {
     /// How many events the feed holds
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub(crate) events: u64,
-    /// Events that appear per second; 0: all at once
-    #[arg(long, default_value_t = 0.0, value_name = "R")]
-    pub(crate) rate: f64,
+    /// Events that appear per second, 0 (the default) all at once; for slack, messages that a channel takes per second
+    /// before it answers 429, 0 any number (default 1)
+    #[arg(long, value_name = "R")]
+    pub(crate) rate: Option<f64>,
     /// Equal seeds give equal events
     #[arg(long, default_value_t = 1, value_name = "S")]
     pub(crate) seed: u64,

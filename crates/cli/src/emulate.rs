@@ -18,13 +18,14 @@ pub(crate) async fn verb(arguments: EmulateArguments) -> Ended {
     for text in &arguments.fault {
         faults.extend(Fault::parse_set(text).map_err(wrong)?);
     }
+    let defaults = Options::new(api);
     let options = Options {
         listen: arguments.listen,
         events: arguments.events,
-        rate: arguments.rate,
+        rate: arguments.rate.unwrap_or(defaults.rate),
         seed: arguments.seed,
         faults,
-        ..Options::new(api)
+        ..defaults
     };
     let stop = CancellationToken::new();
     signals::watch(stop.clone())?;

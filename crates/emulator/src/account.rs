@@ -11,6 +11,7 @@ use crate::feed::{Feed, World};
 use crate::opentrain::Marketplace;
 use crate::options::{Api, DeliveryMode, Options};
 use crate::page::History;
+use crate::slack::Workspace;
 use crate::zenzap::TeamChat;
 
 pub(crate) struct Account {
@@ -20,6 +21,7 @@ pub(crate) struct Account {
     pub(crate) history: Mutex<History>,
     pub(crate) bot: Mutex<Bot>,
     pub(crate) window: Mutex<Window>,
+    pub(crate) workspace: Mutex<Workspace>,
 }
 
 /// Who may read what.
@@ -63,10 +65,12 @@ impl Window {
     }
 }
 
-pub(crate) fn world(api: Api, seed: u64, account: u32) -> Box<dyn World> {
+/// What happens in the feed of an account; `None` for an API that has no feed.
+pub(crate) fn world(api: Api, seed: u64, account: u32) -> Option<Box<dyn World>> {
     match api {
-        Api::OpenTrain => Box::new(Marketplace::new(seed, account)),
-        Api::Zenzap => Box::new(TeamChat::new(seed, account)),
+        Api::OpenTrain => Some(Box::new(Marketplace::new(seed, account))),
+        Api::Zenzap => Some(Box::new(TeamChat::new(seed, account))),
+        Api::Slack => None,
     }
 }
 
@@ -81,7 +85,7 @@ impl Account {
             number,
             feed: RwLock::new(Feed::new(world(api, options.seed, number), options.events, options.rate)),
             access: RwLock::new(Access {
-                credentials: Credentials::derive(api, options.seed, number, 0),
+                credentials: Credentials::derive(options, number, 0),
                 scopes,
                 rotation: 0,
                 revoked: false,
@@ -94,6 +98,7 @@ impl Account {
                 generation: 0,
             }),
             window: Mutex::default(),
+            workspace: Mutex::new(Workspace::new(options.seed, number)),
         }
     }
 

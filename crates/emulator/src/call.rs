@@ -1,4 +1,4 @@
-//! One request, read whole, with the little that both APIs ask of it.
+//! One request, read whole, with the little that all APIs ask of it.
 
 use axum::http::{HeaderMap, Method, header};
 use bytes::Bytes;
@@ -17,6 +17,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The fault that strikes this request.
     pub(crate) fault: Option<FaultKind>,
+    /// Its number in the log.
+    pub(crate) number: u64,
 }
 
 impl Call {

@@ -11,6 +11,7 @@ use crate::faults::Fault;
 use crate::log::{RequestRecord, Stats};
 use crate::options::DeliveryMode;
 use crate::server::Server;
+use crate::slack::PostedMessage;
 
 /// What steers a running emulator. Clones steer the same one.
 ///
@@ -117,8 +118,7 @@ impl Control {
             let mut access = account.access.write();
             access.rotation += 1;
             access.revoked = false;
-            access.credentials =
-                Credentials::derive(options.api, options.seed, account.number, access.rotation);
+            access.credentials = Credentials::derive(options, account.number, access.rotation);
             access.credentials.clone()
         })?;
         self.server.directory.write().extend(fresh.names().into_iter().map(|name| (name, account)));
@@ -128,6 +128,11 @@ impl Control {
     /// Lets the OAuth access tokens of an account expire now (Zenzap); its client can get new ones.
     pub fn expire_access_tokens(&self, account: u32) {
         self.server.access_tokens.lock().expire(account);
+    }
+
+    /// The messages that were posted to the workspace of an account, in the order in which they were stored (Slack).
+    pub fn messages(&self, account: u32) -> Vec<PostedMessage> {
+        self.server.account(account).map(|account| account.workspace.lock().messages()).unwrap_or_default()
     }
 
     /// The requests so far, oldest first; the newest 200,000 are remembered.

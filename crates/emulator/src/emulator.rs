@@ -25,7 +25,8 @@ pub async fn start(options: Options) -> Result<Emulator, EmulatorError> {
     let failed = |source| EmulatorError::Listen { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let server = build(options).await?;
+    // Credentials of Slack name the address.
+    let server = build(Options { listen: address, ..options }).await?;
     let app = Router::new().fallback(serve).with_state(server.clone());
     let closed = wait_for_close(&server.closing);
     let gate = Gate { listener, closing: server.closing.clone() };
@@ -61,7 +62,8 @@ pub struct Emulator {
 /// Where an emulator listens and what lets a client in; as JSON, the line that `sluicebox emulate` prints first.
 ///
 /// For the marketplace `{"api":"opentrain","url":"http://127.0.0.1:PORT/api/public/v1","token":"…"}`, for the team
-/// chat `{"api":"zenzap","url":"http://127.0.0.1:PORT","key":"…","secret":"…","client_id":"…","client_secret":"…"}`.
+/// chat `{"api":"zenzap","url":"http://127.0.0.1:PORT","key":"…","secret":"…","client_id":"…","client_secret":"…"}`,
+/// for Slack `{"api":"slack","url":"http://127.0.0.1:PORT","token":"xoxb-…","webhook_url":"…","channel":"C…",…}`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Announcement {
     /// The API.
@@ -83,7 +85,7 @@ impl Emulator {
     pub fn url(&self) -> String {
         match self.server.options.api {
             Api::OpenTrain => format!("http://{}/api/public/v1", self.address),
-            Api::Zenzap => format!("http://{}", self.address),
+            Api::Zenzap | Api::Slack => format!("http://{}", self.address),
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 #[non_exhaustive]
 pub enum EmulatorError {
     /// The name is none of the APIs.
-    #[error("no API is called `{name}`: expected `opentrain` or `zenzap`")]
+    #[error("no API is called `{name}`: expected `opentrain`, `zenzap` or `slack`")]
     UnknownApi {
         /// The name that was given.
         name: String,
@@ -23,7 +23,7 @@ pub enum EmulatorError {
     #[error("an emulator needs at least one account")]
     NoAccounts,
     /// The rate is negative or no number.
-    #[error("the rate must be 0 or more events per second, not {rate}")]
+    #[error("the rate must be 0 or more per second, not {rate}")]
     Rate {
         /// The rate that was given.
         rate: f64,

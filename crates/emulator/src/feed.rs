@@ -48,7 +48,8 @@ impl Segment {
 }
 
 pub(crate) struct Feed {
-    world: Box<dyn World>,
+    /// Without a world there are no events, whatever is asked for: an API that is only written to.
+    world: Option<Box<dyn World>>,
     segments: Vec<Segment>,
     generated: u64,
     visibility: Visibility,
@@ -64,7 +65,8 @@ struct Visibility {
 }
 
 impl Feed {
-    pub(crate) fn new(world: Box<dyn World>, total: u64, rate: f64) -> Self {
+    pub(crate) fn new(world: Option<Box<dyn World>>, total: u64, rate: f64) -> Self {
+        let total = if world.is_some() { total } else { 0 };
         let base = if rate > 0.0 { 0 } else { total };
         let visibility = Visibility { total, base, rate, since: Duration::ZERO };
         Self { world, segments: Vec::new(), generated: 0, visibility }
@@ -103,6 +105,7 @@ impl Feed {
 
     /// Adds events at the end of the feed; without a rate they can be seen at once.
     pub(crate) fn append(&mut self, count: u64) {
+        let count = if self.world.is_some() { count } else { 0 };
         self.visibility.total += count;
         if self.visibility.rate <= 0.0 {
             self.visibility.base += count;
@@ -111,6 +114,7 @@ impl Feed {
 
     /// Shows exactly so many events, adding to the feed if it is shorter, and stops the growth.
     pub(crate) fn show(&mut self, count: u64) {
+        let count = if self.world.is_some() { count } else { 0 };
         let total = self.visibility.total.max(count);
         self.visibility = Visibility { total, base: count, rate: 0.0, since: Duration::ZERO };
     }
@@ -121,6 +125,9 @@ impl Feed {
 
     /// Generates so many events, if that has not happened yet.
     pub(crate) fn generate(&mut self, count: u64) {
+        let Some(world) = &mut self.world else {
+            return;
+        };
         while self.generated < count {
             if self.segments.last().is_none_or(|segment| segment.marks.len() == SEGMENT) {
                 self.segments.push(Segment::default());
@@ -129,7 +136,7 @@ impl Feed {
             if !segment.marks.is_empty() {
                 segment.text.push(b',');
             }
-            let mark = self.world.next(&mut segment.text);
+            let mark = world.next(&mut segment.text);
             segment.ends.push(u32::try_from(segment.text.len()).expect("1024 events are far below 4 GiB"));
             segment.marks.push(mark);
             if segment.marks.len() == SEGMENT {
@@ -190,8 +197,9 @@ impl Feed {
         out.into()
     }
 
-    pub(crate) fn world(&self) -> &dyn World {
-        &*self.world
+    /// Asks the world; see [`World::look_up`].
+    pub(crate) fn look_up(&self, path: &[&str], query: &[(String, String)]) -> Option<Value> {
+        self.world.as_ref()?.look_up(path, query)
     }
 }
 
@@ -215,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_copy_across_segments_is_a_list() {
-        let mut feed = Feed::new(Box::new(Counting(0)), 5000, 0.0);
+        let mut feed = Feed::new(Some(Box::new(Counting(0))), 5000, 0.0);
         feed.generate(5000);
         for range in [0..1, 0..5000, 1020..1030, 1024..2048, 1023..3073, 4999..5000, 7..7] {
             let mut out = b"[".to_vec();
@@ -234,7 +242,7 @@ mod tests {
     #[test]
     fn events_become_visible_at_the_rate() {
         let second = Duration::from_secs(1);
-        let mut feed = Feed::new(Box::new(Counting(0)), 10, 4.0);
+        let mut feed = Feed::new(Some(Box::new(Counting(0))), 10, 4.0);
         assert_eq!(
             (feed.visible(Duration::ZERO), feed.visible(second), feed.visible(9 * second)),
             (0, 4, 10)

@@ -1,8 +1,9 @@
-//! The two APIs that Sluicebox polls, served on loopback: OpenTrain, a marketplace, and Zenzap, a team chat.
+//! The APIs that Sluicebox talks to, served on loopback: OpenTrain, a marketplace, and Zenzap, a team chat, which are
+//! polled, and Slack, which is posted to.
 //!
 //! A client that is tested against mocks of itself proves nothing. This crate is the other side: it is written from the
 //! contracts alone, shares no signing and no cursor code with the client, and is as strict as the contracts are. It is
-//! what `sluicebox emulate` and `sluicebox demo` serve, and what tests and benchmarks poll, over real TCP connections.
+//! what `sluicebox emulate` and `sluicebox demo` serve, and what tests and benchmarks talk to, over real TCP connections.
 //!
 //! ```
 //! use sluicebox_emulator::{Api, Options, start};
@@ -29,6 +30,11 @@
 //!   `/v2/members`, `/v2/members/{id}`, `/v2/topics`, `/v2/topics/{id}`, `/v2/topics/{id}/messages`. A key with a
 //!   signature over the bytes of the request line as they were received, or an OAuth access token without one.
 //!
+//! * **Slack**: incoming webhooks (`POST /services/T…/B…/X…`), `POST /api/chat.postMessage`, `/api/auth.test` and
+//!   `/api/conversations.info`. What breaks a limit of the contract is refused with its word, and a channel that is
+//!   sent more than [`Options::rate`] messages per second, after a burst of three, is answered 429 with `Retry-After`,
+//!   whichever way they come. What was stored, and when each request came, can be read back.
+//!
 //! Each account has credentials, a feed and faults of its own, so one port can play hundreds of customers. What happens
 //! is generated: equal seeds give equal bytes on every machine, see [`events`]. Whatever an event names can be looked
 //! up and answers with the state after the newest event generated so far; only the newest messages of a chat topic
@@ -37,13 +43,16 @@
 //! Where the contracts are silent, the emulator decides: `limit` of OpenTrain defaults to 50; the first request of
 //! Zenzap starts at the oldest update that is kept; a timestamp in the future is accepted; a wrong client secret is
 //! `invalid_client`, a scope that is not granted is `invalid_grant`; the offset of Zenzap moves on every empty page and
-//! `+`, `/` and `=` are common in it. Both feeds carry now and then a type and a field that no contract names.
+//! `+`, `/` and `=` are common in it. Both feeds carry now and then a type and a field that no contract names. Slack
+//! counts characters in UTF-16 units, refuses a JSON body that is no object with `invalid_arguments`, answers an unknown
+//! team, service or secret of a webhook with `no_team`, `no_service` or `invalid_token`, and a token that was replaced
+//! with `token_revoked`; `#name` finds a channel as its id does. A refused message counts for the limit of its channel.
 //!
 //! # Faults
 //!
 //! A [`Fault`] is written `[TARGET:][account:K:]KIND[=ARG][@N|@every:N]`.
 //!
-//! * `TARGET` is `poll` (the default), `lookup` or `oauth`; `account:K:` limits the fault to account `K`.
+//! * `TARGET` is `poll` (the default; for Slack, whatever posts), `lookup` or `oauth`; `account:K:` limits the fault to account `K`.
 //! * `@N` strikes the `N`th matching request, once, and `@every:N` each `N`th, counted from 1 since the fault was added;
 //!   without either it strikes the next matching request, once. At most one fault strikes a request, the one added
 //!   first; a single fault that had to give way strikes the next request instead.
@@ -71,8 +80,10 @@
 //! | `redirect=URL` | 302 to that address |
 //! | `skew=SECONDS` | for this request, the clock and the `Date` of the server are ahead |
 //! | `expired`, `webhook_mode` | 409 in either of its two meanings (Zenzap) |
+//! | `slack_error=WORD` | a refusal with this word, documented or not, in the way of the path (Slack) |
+//! | `stored_reset`, `stored_hang=SECONDS`, `stored_status=CODE`, `stored_slack_error=WORD` | the same, but after the message was stored (Slack) |
 //!
-//! Faults that bend pages do nothing to look-ups, and those that go back to an earlier page nothing on the first one.
+//! Faults that bend pages do nothing to look-ups and to Slack, and those that go back to an earlier page nothing on the first one.
 //!
 //! # Control over HTTP
 //!
@@ -84,6 +95,7 @@
 //! | `GET /_emulator/log?after=N` | requests with a number above `N`, as JSON lines of [`RequestRecord`] |
 //! | `POST /_emulator/fault`, `DELETE /_emulator/fault` | switches on the faults of the body, one a line; switches all off |
 //! | `GET /_emulator/events` | every visible event exactly as it is served, as JSON lines |
+//! | `GET /_emulator/messages` | every stored message in order, as JSON lines of [`PostedMessage`] (Slack) |
 //! | `GET /_emulator/stats` | [`Stats`], with `visible` and `total` of the feed |
 //! | `GET /_emulator/credentials` | the current [`Credentials`] |
 //! | `POST /_emulator/append?n=N`, `POST /_emulator/visible?n=N` | adds events; shows exactly so many |
@@ -110,6 +122,7 @@ mod options;
 mod page;
 mod private;
 mod server;
+mod slack;
 mod strike;
 mod vocabulary;
 mod zenzap;
@@ -122,3 +135,4 @@ pub use faults::{Fault, FaultKind, RetryAfter, Target, When};
 pub use history::events;
 pub use log::{Credential, RequestRecord, Stats};
 pub use options::{Api, DeliveryMode, Options};
+pub use slack::PostedMessage;

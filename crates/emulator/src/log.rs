@@ -41,8 +41,10 @@ pub struct RequestRecord {
     /// How long the answer told the client to stay away.
     #[serde(serialize_with = "in_optional_seconds")]
     pub retry_after: Option<Duration>,
-    /// How many events were served.
+    /// How many events were served; for Slack, how many messages were stored.
     pub events: u64,
+    /// The word with which it was refused (Slack), whatever the status was.
+    pub error: Option<String>,
 }
 
 /// The way a client identified itself; never the secret itself.
@@ -51,7 +53,7 @@ pub struct RequestRecord {
 pub enum Credential {
     /// Nothing that could be read as a credential.
     Missing,
-    /// A bearer token (OpenTrain).
+    /// A bearer token (OpenTrain, Slack).
     Token,
     /// A static key with a signature (Zenzap).
     ApiKey,
@@ -59,6 +61,8 @@ pub enum Credential {
     AccessToken,
     /// The id and secret of an OAuth client (Zenzap).
     Client,
+    /// The address of an incoming webhook (Slack).
+    Webhook,
 }
 
 fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -78,7 +82,7 @@ fn in_optional_seconds<S: Serializer>(time: &Option<Duration>, serializer: S) ->
 pub struct Stats {
     /// Requests that arrived.
     pub requests: u64,
-    /// Those for the polled feed.
+    /// Those for the polled feed, or that post a message.
     pub polls: u64,
     /// Those that look something up.
     pub lookups: u64,
@@ -86,7 +90,8 @@ pub struct Stats {
     pub mints: u64,
     /// Requests that a fault struck.
     pub faults: u64,
-    /// Events in the pages that were answered; what is served twice counts twice.
+    /// Events in the pages that were answered, and messages whose storing was answered; what is served twice counts
+    /// twice.
     pub events_served: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
@@ -99,6 +104,7 @@ pub(crate) struct Finish {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) events: u64,
+    pub(crate) error: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -140,6 +146,7 @@ impl RequestLog {
             record.status = finish.status;
             record.retry_after = finish.retry_after;
             record.events = finish.events;
+            record.error.clone_from(&finish.error);
         }
     }
 

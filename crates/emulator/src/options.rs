@@ -18,6 +18,8 @@ pub enum Api {
     OpenTrain,
     /// The team chat: `GET /v2/updates`, long-polled with an opaque offset.
     Zenzap,
+    /// The workspace that messages are posted to: incoming webhooks and `chat.postMessage`.
+    Slack,
 }
 
 impl fmt::Display for Api {
@@ -25,6 +27,7 @@ impl fmt::Display for Api {
         formatter.write_str(match self {
             Self::OpenTrain => "opentrain",
             Self::Zenzap => "zenzap",
+            Self::Slack => "slack",
         })
     }
 }
@@ -36,6 +39,7 @@ impl FromStr for Api {
         match text {
             "opentrain" => Ok(Self::OpenTrain),
             "zenzap" => Ok(Self::Zenzap),
+            "slack" => Ok(Self::Slack),
             _ => Err(EmulatorError::UnknownApi { name: text.to_owned() }),
         }
     }
@@ -59,7 +63,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// How many events the feed of each account holds in total. Default 1000.
     pub events: u64,
-    /// Events that become visible per second and account; 0 shows all at once. Default 0.
+    /// Events that become visible per second and account; 0 shows all at once. Default 0. For Slack, messages that a
+    /// channel takes per second before it is answered 429; 0 is no limit, and the default is 1.
     pub rate: f64,
     /// The seed of everything that is generated; equal seeds give equal bytes. Default 1.
     pub seed: u64,
@@ -92,7 +97,7 @@ impl Options {
             api,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             events: 1000,
-            rate: 0.0,
+            rate: if api == Api::Slack { 1.0 } else { 0.0 },
             seed: 1,
             faults: Vec::new(),
             accounts: 1,

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::call::Call;
@@ -34,13 +35,9 @@ fn route(server: &Arc<Server>, path: &str, call: &Call) -> Result<Response, Stri
     }
     match (call.method.as_str(), path) {
         ("GET", "log") => {
-            let mut lines = Vec::new();
-            for record in control.log_after(number(call, "after", 0)?) {
-                serde_json::to_writer(&mut lines, &record).map_err(|error| error.to_string())?;
-                lines.push(b'\n');
-            }
-            return Ok(lines.into_response());
+            return lines(&control.log_after(number(call, "after", 0)?));
         }
+        ("GET", "messages") => return lines(&control.messages(account)),
         ("GET", "events") => return Ok(events(server, account, control.visible(account))),
         ("GET", "stats") => {
             let mut stats = serde_json::to_value(control.stats()).map_err(|error| error.to_string())?;
@@ -74,6 +71,16 @@ fn route(server: &Arc<Server>, path: &str, call: &Call) -> Result<Response, Stri
         _ => return Err(format!("there is no {} {PREFIX}{path}", call.method)),
     }
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// JSON lines.
+fn lines(records: &[impl Serialize]) -> Result<Response, String> {
+    let mut lines = Vec::new();
+    for record in records {
+        serde_json::to_writer(&mut lines, record).map_err(|error| error.to_string())?;
+        lines.push(b'\n');
+    }
+    Ok(lines.into_response())
 }
 
 fn number(call: &Call, name: &str, default: u64) -> Result<u64, String> {

@@ -17,10 +17,10 @@ use crate::faults::{FaultBoard, FaultKind, Target};
 use crate::log::{Credential, Finish, RequestLog, RequestRecord};
 use crate::options::{Api, Options};
 use crate::zenzap::AccessTokens;
-use crate::{opentrain, private, strike, zenzap};
+use crate::{opentrain, private, slack, strike, zenzap};
 
-/// No request to either API carries more.
-const BODY_LIMIT: usize = 64 << 10;
+/// No request to any of the APIs carries more: 40,000 characters of text and as much in blocks, each escaped in JSON.
+const BODY_LIMIT: usize = 1 << 20;
 
 pub(crate) struct Server {
     pub(crate) options: Options,
@@ -42,6 +42,7 @@ impl Server {
         let scopes = match options.api {
             Api::OpenTrain => opentrain::SCOPES,
             Api::Zenzap => zenzap::SCOPES,
+            Api::Slack => slack::SCOPES,
         };
         let accounts: Vec<Account> =
             (0..options.accounts).map(|number| Account::new(&options, number, scopes)).collect();
@@ -94,6 +95,7 @@ impl Server {
         match (self.options.api, call.path.as_str()) {
             (Api::OpenTrain, opentrain::POLL) | (Api::Zenzap, zenzap::POLL) => Target::Poll,
             (Api::Zenzap, zenzap::TOKEN) => Target::OAuth,
+            (Api::Slack, path) if slack::posts(path) => Target::Poll,
             _ => Target::LookUp,
         }
     }
@@ -102,6 +104,7 @@ impl Server {
         match self.options.api {
             Api::OpenTrain => opentrain::identify(self, call),
             Api::Zenzap => zenzap::identify(self, call),
+            Api::Slack => slack::identify(self, call),
         }
     }
 
@@ -123,6 +126,7 @@ impl Server {
             fault: call.fault.as_ref().map(FaultKind::to_string),
             retry_after: None,
             events: 0,
+            error: None,
         };
         self.log.lock().begin(record, target)
     }
@@ -137,8 +141,9 @@ impl Server {
         let answer = match self.options.api {
             Api::OpenTrain => opentrain::answer(self, call),
             Api::Zenzap => zenzap::answer(self, call).await,
+            Api::Slack => slack::answer(self, call),
         };
-        Reply::Answer(strike::deform(answer, call.fault.as_ref()))
+        strike::afterwards(self, call, answer).await
     }
 
     /// Turns a reply into a response, or the switch of the connection.
@@ -177,20 +182,24 @@ pub(crate) async fn serve(
         headers: parts.headers,
         body,
         fault: None,
+        number: 0,
     };
     if let Some(path) = call.path.strip_prefix(private::PREFIX) {
         return private::answer(&server, path, &call);
     }
     let number = server.receive(&mut call);
+    call.number = number;
     let reply = tokio::select! {
         reply = server.answer(&call) => reply,
         () = wait_for_close(&server.closing) => Reply::Close,
     };
-    let (status, retry_after, events) = match &reply {
-        Reply::Answer(answer) => (Some(answer.status), answer.retry_after, answer.events),
-        Reply::Close | Reply::Reset => (None, None, 0),
-    };
-    let finish = Finish { at: server.clock.elapsed(), status, retry_after, events };
+    let mut finish = Finish { at: server.clock.elapsed(), ..Finish::default() };
+    if let Reply::Answer(answer) = &reply {
+        finish.status = Some(answer.status);
+        finish.retry_after = answer.retry_after;
+        finish.events = answer.events;
+        finish.error = if server.options.api == Api::Slack { slack::word(answer) } else { None };
+    }
     server.log.lock().finish(number, &finish);
     server.send(reply, &connection, call.skew())
 }

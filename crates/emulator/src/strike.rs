@@ -12,16 +12,17 @@ use crate::call::Call;
 use crate::faults::{FaultKind, RetryAfter};
 use crate::options::Api;
 use crate::server::Server;
-use crate::{opentrain, zenzap};
+use crate::{opentrain, slack, zenzap};
 
 const PORTAL: &str = "<!DOCTYPE html><html><body><h1>Welcome to the guest network</h1></body></html>";
 
 /// The reply that a fault gives before the API is asked at all; `None` if it leaves the API to answer.
 pub(crate) async fn instead(server: &Server, call: &Call) -> Option<Reply> {
     let answer = match call.fault.as_ref()? {
-        FaultKind::Status(status) => failure(server, *status),
+        FaultKind::Status(status) => failure(server, call, *status),
+        FaultKind::SlackError(word) => slack::refusal(call, word),
         FaultKind::RateLimited(when) => {
-            let answer = failure(server, 429);
+            let answer = failure(server, call, 429);
             match when {
                 RetryAfter::Absent => answer,
                 RetryAfter::Seconds(seconds) => answer.retry_after(*seconds),
@@ -43,15 +44,37 @@ pub(crate) async fn instead(server: &Server, call: &Call) -> Option<Reply> {
 }
 
 /// An error of this status, in the way of the API.
-fn failure(server: &Server, status: u16) -> Answer {
+fn failure(server: &Server, call: &Call, status: u16) -> Answer {
     match server.options.api {
         Api::OpenTrain => opentrain::failure(server, status),
         Api::Zenzap => zenzap::failure(status),
+        Api::Slack => slack::failure(call, status),
     }
 }
 
+/// What comes of an answer that the API gave: its bytes spoiled, or something else sent in its place although the work
+/// was done.
+pub(crate) async fn afterwards(server: &Server, call: &Call, answer: Answer) -> Reply {
+    let stored = answer.events;
+    let mut instead = match call.fault.as_ref() {
+        Some(FaultKind::Stored(kind)) if stored > 0 => match &**kind {
+            FaultKind::Reset => return Reply::Reset,
+            FaultKind::Hang(time) => {
+                tokio::time::sleep(*time).await;
+                return Reply::Close;
+            }
+            FaultKind::Status(status) => failure(server, call, *status),
+            FaultKind::SlackError(word) => slack::refusal(call, word),
+            _ => answer,
+        },
+        fault => return Reply::Answer(deform(answer, fault)),
+    };
+    instead.events = stored;
+    Reply::Answer(instead)
+}
+
 /// Spoils the bytes of an answer, if the fault is one that does.
-pub(crate) fn deform(mut answer: Answer, fault: Option<&FaultKind>) -> Answer {
+fn deform(mut answer: Answer, fault: Option<&FaultKind>) -> Answer {
     let body = answer.body.bytes().clone();
     answer.body = match fault {
         Some(FaultKind::Cut(bytes)) => {

@@ -21,6 +21,7 @@ fn poll_uri(api: Api) -> &'static str {
     match api {
         Api::OpenTrain => "/updates?limit=20",
         Api::Zenzap => "/v2/updates?limit=20",
+        Api::Slack => unreachable!("nothing is polled from Slack"),
     }
 }
 

@@ -284,6 +284,6 @@ async fn what_cannot_be_served_is_refused() {
     };
     assert!(refuse(|options| options.listen = "0.0.0.0:0".parse().unwrap()).await.contains("loopback"));
     assert!(refuse(|options| options.accounts = 0).await.contains("at least one account"));
-    assert!(refuse(|options| options.rate = f64::NAN).await.contains("events per second"));
-    assert!("slack".parse::<Api>().unwrap_err().to_string().contains("`slack`"));
+    assert!(refuse(|options| options.rate = f64::NAN).await.contains("more per second"));
+    assert!("discord".parse::<Api>().unwrap_err().to_string().contains("`discord`"));
 }

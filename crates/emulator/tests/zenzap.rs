@@ -29,7 +29,7 @@ fn keys(emulator: &Emulator) -> Keys {
         Credentials::Zenzap { key, secret, client_id, client_secret } => {
             Keys { key, secret, client_id, client_secret }
         }
-        Credentials::OpenTrain { .. } => unreachable!("the emulator is one of the chat"),
+        _ => unreachable!("the emulator is one of the chat"),
     }
 }
 

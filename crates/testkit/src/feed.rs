@@ -58,6 +58,7 @@ impl Feed {
                 "timeout: 1s\n    auth: { api_key: { key: \"${account.key}\", secret: \"${account.secret}\" } }",
                 &["key", "secret"][..],
             ),
+            Api::Slack => panic!("nothing can be polled from Slack"),
         };
         let base_url = self.served.url();
         let own = options.lines().map(|line| format!("    {}\n", line.trim()));

@@ -75,7 +75,8 @@ fn parse_when(text: &str) -> Result<(&str, When), String> {
 
 const NAMES: &str = "status, rate_limited, rate_limited_date, cut, reset, hang, trickle, malformed, wrong_types, \
     missing_keys, oversized, bomb, gzip, duplicate_page, cursor_backwards, cursor_cycle, stuck_cursor, null_cursor, \
-    empty_page, has_more_lie, has_more_hidden, redirect, html, skew, expired, webhook_mode, utf8, poison, nameless";
+    empty_page, has_more_lie, has_more_hidden, redirect, html, skew, expired, webhook_mode, utf8, poison, nameless, slack_error, \
+    stored_status, stored_reset, stored_hang, stored_slack_error";
 
 fn parse_kind(name: &str, argument: Option<&str>) -> Result<FaultKind, String> {
     Ok(match name {
@@ -94,6 +95,11 @@ fn parse_kind(name: &str, argument: Option<&str>) -> Result<FaultKind, String> {
         "oversized" => FaultKind::Oversized(argument.map_or(Ok(64 << 20), size)?),
         "bomb" => FaultKind::Bomb(argument.map_or(Ok(256 << 20), size)?),
         "redirect" => FaultKind::Redirect(argument.ok_or("expected `redirect=URL`")?.to_owned()),
+        "slack_error" => FaultKind::SlackError(word(argument)?),
+        "stored_status" | "stored_reset" | "stored_hang" | "stored_slack_error" => {
+            let inner = name.trim_start_matches("stored_");
+            FaultKind::Stored(Box::new(parse_kind(inner, argument)?))
+        }
         "skew" => {
             let text = argument.ok_or("expected `skew=SECONDS`")?;
             FaultKind::Skew(text.parse().map_err(|_| format!("`{text}` is not a number of seconds"))?)
@@ -137,6 +143,16 @@ fn status(argument: Option<&str>) -> Result<u16, String> {
         Ok(code @ 200..=599) => Ok(code),
         _ => Err(format!("`{text}` is not a status from 200 to 599")),
     }
+}
+
+/// A word as Slack writes them, documented or not: a client has to live with words that are new.
+fn word(argument: Option<&str>) -> Result<String, String> {
+    let text = argument.ok_or("expected `slack_error=WORD`")?;
+    let written = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.is_empty() || !text.bytes().all(written) {
+        return Err(format!("`{text}` is not a word of small letters, digits and `_`"));
+    }
+    Ok(text.to_owned())
 }
 
 fn number(text: &str) -> Result<u64, String> {
@@ -195,6 +211,8 @@ impl fmt::Display for FaultKind {
             Self::Bomb(bytes) => return write!(formatter, "bomb={bytes}"),
             Self::Redirect(url) => return write!(formatter, "redirect={url}"),
             Self::Skew(seconds) => return write!(formatter, "skew={seconds}"),
+            Self::SlackError(word) => return write!(formatter, "slack_error={word}"),
+            Self::Stored(kind) => return write!(formatter, "stored_{kind}"),
             Self::RateLimited(RetryAfter::Absent) => "rate_limited",
             Self::Reset => "reset",
             Self::Malformed => "malformed",
@@ -224,6 +242,10 @@ impl fmt::Display for FaultKind {
 mod tests {
     use super::*;
 
+    /// The kinds that need an argument.
+    const NEEDY: [&str; 6] =
+        ["status", "redirect", "skew", "slack_error", "stored_status", "stored_slack_error"];
+
     #[test]
     fn what_is_read_is_written_back() {
         let texts = [
@@ -238,6 +260,11 @@ mod tests {
             "redirect=http://user@127.0.0.1:9/x@every:3",
             "skew=-400",
             "has_more_lie",
+            "slack_error=channel_not_found@every:2",
+            "stored_reset",
+            "stored_hang=3",
+            "stored_status=502@4",
+            "stored_slack_error=internal_error",
         ];
         for text in texts {
             let fault: Fault = text.parse().unwrap();
@@ -246,7 +273,7 @@ mod tests {
         for fault in Fault::transient_set() {
             assert_eq!(fault.to_string().parse::<Fault>().unwrap(), fault);
         }
-        for name in NAMES.split(", ").filter(|name| !["status", "redirect", "skew"].contains(name)) {
+        for name in NAMES.split(", ").filter(|name| !NEEDY.contains(name)) {
             assert!(name.parse::<Fault>().is_ok(), "{name}");
         }
         assert_eq!("oversized=2KiB".parse::<Fault>().unwrap().kind, FaultKind::Oversized(2048));
@@ -258,6 +285,9 @@ mod tests {
         for (text, part) in [
             ("flood", "expected one of"),
             ("status", "status=CODE"),
+            ("slack_error", "slack_error=WORD"),
+            ("slack_error=Not Found", "small letters"),
+            ("stored_html", "expected one of"),
             ("status=99", "200 to 599"),
             ("reset=1", "takes no argument"),
             ("reset@0", "counted from 1"),

@@ -31,7 +31,7 @@ pub enum When {
 /// The requests that a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The polled feed: `/updates` or `/v2/updates`.
+    /// The polled feed: `/updates` or `/v2/updates`; for Slack, everything that posts.
     Poll,
     /// Every other call that reads something.
     LookUp,
@@ -110,6 +110,11 @@ pub enum FaultKind {
     Poison,
     /// An item more in the page, which is an object without an id; the others are right.
     Nameless,
+    /// A refusal with this word, of `chat.postMessage` or a webhook; nothing is stored (Slack).
+    SlackError(String),
+    /// The message is stored, and then this goes wrong: the client cannot know (Slack). One of `Status`, `Reset`,
+    /// `Hang` and `SlackError`.
+    Stored(Box<FaultKind>),
 }
 
 impl Fault {

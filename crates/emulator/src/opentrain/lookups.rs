@@ -29,7 +29,7 @@ pub(super) fn check_range(server: &Server, call: &Call, list: &str) -> Result<()
 pub(super) fn public_job(server: &Server, id: &str) -> Answer {
     let found = server.accounts.iter().find_map(|account| {
         let feed = account.feed.read();
-        feed.world().look_up(&["jobs", id], &[])
+        feed.look_up(&["jobs", id], &[])
     });
     match found {
         Some(job) if job["status"] == "closed" => Answer::json(404, &job),
@@ -47,7 +47,7 @@ pub(super) fn job_changes(server: &Server, call: &Call) -> Result<Answer, Answer
     let mut newest = start;
     for account in &server.accounts {
         let feed = account.feed.read();
-        if let Some(Value::Array(list)) = feed.world().look_up(&["jobs", "changes"], &[]) {
+        if let Some(Value::Array(list)) = feed.look_up(&["jobs", "changes"], &[]) {
             changes.extend(list.into_iter().filter_map(|change| {
                 let at = change["occurredAt"].as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond();
                 (at >= start).then_some((at, change))

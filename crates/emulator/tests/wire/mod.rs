@@ -155,6 +155,10 @@ pub(crate) fn prepare(emulator: &Emulator, account: u32, uri: &str) -> Prepared 
             ];
             Prepared { address, uri: uri.to_owned(), headers }
         }
+        Credentials::Slack { token, .. } => {
+            let headers = vec![("Authorization", format!("Bearer {token}"))];
+            Prepared { address, uri: format!("/api{uri}"), headers }
+        }
     }
 }
 
