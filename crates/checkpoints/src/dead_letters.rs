@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
-use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 use sluicebox_core::{DeadLetter, Reason, Timestamp};
 
 use crate::checksum::Checksum;
@@ -13,8 +11,7 @@ use crate::head::{Head, Tally};
 
 /// A dead letter as it lies in the state of a pipeline.
 ///
-/// Serialises as `{id, time, pipeline, component, account, reason, error, attempts, meta, event}`; an event that is not
-/// JSON is shown as text. Signed links are whole: whoever prints one for people redacts them.
+/// Serialises as [`sluicebox_core::NamedDeadLetter`] does.
 #[derive(Clone, Debug)]
 pub struct StoredDeadLetter {
     /// Short, unique within the pipeline, sorts by time: `01k3x7q2m0-0017`.
@@ -27,22 +24,7 @@ pub struct StoredDeadLetter {
 
 impl Serialize for StoredDeadLetter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let letter = &self.letter;
-        let mut shown = serializer.serialize_struct("DeadLetter", 10)?;
-        shown.serialize_field("id", &self.id)?;
-        shown.serialize_field("time", &letter.time)?;
-        shown.serialize_field("pipeline", &self.pipeline)?;
-        shown.serialize_field("component", &letter.component)?;
-        shown.serialize_field("account", &letter.meta.account)?;
-        shown.serialize_field("reason", &letter.reason)?;
-        shown.serialize_field("error", &letter.error)?;
-        shown.serialize_field("attempts", &letter.attempts)?;
-        shown.serialize_field("meta", &letter.meta)?;
-        match serde_json::from_slice::<&RawValue>(&letter.event) {
-            Ok(json) => shown.serialize_field("event", json)?,
-            Err(_) => shown.serialize_field("event", &String::from_utf8_lossy(&letter.event))?,
-        }
-        shown.end()
+        self.letter.named(&self.id, &self.pipeline).serialize(serializer)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::options::{declared, whole};
 use crate::shape::Walk;
 
 /// A component as the file names it.
+#[derive(Clone)]
 pub(crate) struct Header<'n> {
     pub(crate) kind: ComponentKind,
     pub(crate) name: SmolStr,

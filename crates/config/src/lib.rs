@@ -14,6 +14,7 @@ mod faults;
 mod form;
 mod graph;
 mod interpolate;
+mod letters;
 mod load;
 mod misfit;
 mod node;

@@ -14,7 +14,7 @@ use crate::misfit::{hide_by_name, secret_options};
 use crate::node::{Kind, Node, join};
 use crate::routes::{Asked, routes};
 use crate::text::SourceText;
-use crate::{Inputs, Plan, Report, SinkPlan, SourcePlan, TransformPlan, yaml};
+use crate::{Inputs, Plan, Report, SinkPlan, SourcePlan, TransformPlan, letters, yaml};
 
 /// The keys of the file itself.
 const TOP: [&str; 5] = ["name", "sources", "transforms", "sinks", "tests"];
@@ -61,6 +61,7 @@ fn plan(
 ) -> Option<Plan> {
     let name = top(file, root, faults);
     let headers = headers(root, faults);
+    letters::check(&headers, faults);
     let neighbours: Vec<(String, String)> = headers
         .iter()
         .map(|header| (header.name.to_string(), header.type_name.unwrap_or_default().to_owned()))

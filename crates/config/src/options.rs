@@ -71,9 +71,9 @@ fn condition(_: &mut SchemaGenerator) -> Schema {
 fn dead_letter(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
-        "enum": ["store", "drop"],
+        "minLength": 1,
         "default": "store",
-        "x-help": "`store` keeps dead letters in the state, `drop` only counts them; a sink cannot be named yet"
+        "description": "what becomes of events that cannot be processed: `store` keeps them in the pipeline's state, `drop` only counts them, and the name of a sink sends them there"
     })
 }
 
@@ -100,7 +100,10 @@ pub(crate) fn whole(kind: ComponentKind, type_name: &str, common: &Value, own: &
         properties.insert("accounts".to_owned(), accounts());
     } else {
         properties.insert("inputs".to_owned(), inputs());
-        required.push("inputs".into());
+        // A sink that takes only dead letters reads nothing else; `letters` sees to the others.
+        if kind == ComponentKind::Transform {
+            required.push("inputs".into());
+        }
     }
     whole.insert("type".to_owned(), "object".into());
     whole.insert("properties".to_owned(), Value::Object(properties));

@@ -118,14 +118,26 @@ pub struct Input {
 }
 
 /// What becomes of events that cannot be processed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(from = "String")]
 pub enum DeadLetterPolicy {
     /// Kept in the pipeline's state until someone looks.
     #[default]
     Store,
     /// Counted and forgotten.
     Drop,
+    /// Sent to this sink of the same pipeline, as events.
+    Sink(SmolStr),
+}
+
+impl From<String> for DeadLetterPolicy {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "store" => Self::Store,
+            "drop" => Self::Drop,
+            _ => Self::Sink(text.into()),
+        }
+    }
 }
 
 /// What one source→sink path promises, for `check` and for people.

@@ -1,7 +1,9 @@
 //! Dead letters: events that could not be processed, kept whole with the reason.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use crate::{Error, ErrorClass, Event, Meta, Timestamp};
@@ -125,12 +127,53 @@ impl DeadLetter {
         }
     }
 
+    /// The letter as people and sinks see it.
+    pub fn named<'l>(&'l self, id: &'l str, pipeline: &'l str) -> NamedDeadLetter<'l> {
+        NamedDeadLetter { id, pipeline, letter: self }
+    }
+
     /// The reason for an error that a sink gave for one event.
     pub fn reason_of(error: &Error) -> Reason {
         match (error.class(), error.reason()) {
             (_, "too_large") => Reason::TooLarge,
+            (_, "validation") => Reason::Validation,
             (ErrorClass::Script, _) => Reason::Script,
             _ => Reason::Rejected,
         }
+    }
+}
+
+/// A dead letter with its id and its pipeline.
+///
+/// Serialises as `{id, time, pipeline, component, account, reason, error, attempts, meta, event}`; an event that is not
+/// JSON is shown as text. Signed links are whole: whoever prints one for people redacts them.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedDeadLetter<'l> {
+    /// Unique within the pipeline.
+    pub id: &'l str,
+    /// The pipeline's name.
+    pub pipeline: &'l str,
+    /// The letter itself.
+    pub letter: &'l DeadLetter,
+}
+
+impl Serialize for NamedDeadLetter<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let letter = self.letter;
+        let mut shown = serializer.serialize_struct("DeadLetter", 10)?;
+        shown.serialize_field("id", self.id)?;
+        shown.serialize_field("time", &letter.time)?;
+        shown.serialize_field("pipeline", self.pipeline)?;
+        shown.serialize_field("component", &letter.component)?;
+        shown.serialize_field("account", &letter.meta.account)?;
+        shown.serialize_field("reason", &letter.reason)?;
+        shown.serialize_field("error", &letter.error)?;
+        shown.serialize_field("attempts", &letter.attempts)?;
+        shown.serialize_field("meta", &letter.meta)?;
+        match serde_json::from_slice::<&RawValue>(&letter.event) {
+            Ok(json) => shown.serialize_field("event", json)?,
+            Err(_) => shown.serialize_field("event", &String::from_utf8_lossy(&letter.event))?,
+        }
+        shown.end()
     }
 }

@@ -22,6 +22,8 @@ pub trait SlotListener: Send + Sync {
     fn closed(&self, slot: u64);
     /// A token of the slot was dropped without a verdict: the slot can never close.
     fn lost(&self, slot: u64);
+    /// The partition's index within its pipeline.
+    fn index(&self) -> usize;
 }
 
 /// One page in flight: how many (event, sink) pairs are still open.
@@ -72,6 +74,11 @@ impl Token {
         self.slot.as_ref().map_or(0, |slot| slot.number)
     }
 
+    /// The index of the partition that this token belongs to.
+    pub fn partition(&self) -> usize {
+        self.slot.as_ref().map_or(0, |slot| slot.listener.index())
+    }
+
     /// How many tokens of this slot are open, this one included. Whoever holds that many of them holds all: nobody
     /// else can split or resolve one, so closing the slot is then in the holder's hands.
     pub fn open_in_slot(&self) -> u32 {
@@ -115,6 +122,9 @@ mod tests {
         fn lost(&self, slot: u64) {
             self.0.lock().unwrap().push(("lost", slot));
         }
+        fn index(&self) -> usize {
+            3
+        }
     }
 
     fn page(count: u32) -> (Vec<Token>, Arc<Heard>) {
@@ -144,6 +154,7 @@ mod tests {
     #[test]
     fn a_dropped_token_is_lost_and_its_slot_never_closes() {
         let (mut tokens, heard) = page(2);
+        assert_eq!(tokens[0].partition(), 3);
         drop(tokens.pop());
         tokens.pop().unwrap().resolve(Verdict::Delivered);
         assert_eq!(*heard.0.lock().unwrap(), [("lost", 7)]);

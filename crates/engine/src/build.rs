@@ -1,8 +1,9 @@
 //! From a plan to built components: sources per account, one instance of each transform, sinks opened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sluicebox_config::{AccountPlan, Plan, SinkPlan, SourcePlan, TransformPlan};
+use sluicebox_config::{AccountPlan, DeadLetterPolicy, Plan, SinkPlan, SourcePlan, TransformPlan};
 use sluicebox_core::{
     BuiltSink, ComponentKind, Context, Delivery, Error, Located, RetryOptions, ScriptFiles, Shared, Transform,
 };
@@ -10,7 +11,8 @@ use sluicebox_rules::{Condition, Expression};
 use smol_str::SmolStr;
 
 use crate::checkpointer::Checkpointer;
-use crate::member::{Member, SharedMember};
+use crate::letters::Postbox;
+use crate::member::{Letters, Member, SharedMember};
 use crate::metrics::{Labels, Metrics};
 use crate::options::RunOptions;
 use crate::origins::{Origins, PartitionName};
@@ -58,6 +60,8 @@ pub(crate) struct SinkSettings {
     pub(crate) batch: sluicebox_core::BatchOptions,
     pub(crate) buffer: sluicebox_core::BufferOptions,
     pub(crate) retry: RetryOptions,
+    /// The sink that its dead letters go to.
+    pub(crate) letters_to: Option<SmolStr>,
 }
 
 /// Everything that a plan describes.
@@ -76,6 +80,8 @@ pub(crate) struct Builder {
     pub(crate) checkpointer: Checkpointer,
     pub(crate) options: RunOptions,
     pub(crate) shared: Shared,
+    /// Of every sink that is there.
+    pub(crate) postboxes: BTreeMap<SmolStr, Postbox>,
 }
 
 impl Builder {
@@ -102,7 +108,7 @@ impl Builder {
             (&plan.name, ComponentKind::Source, plan.component_type),
             plan.when.as_ref(),
             true,
-            plan.dead_letter,
+            &plan.dead_letter,
         )?;
         let key = plan.key.as_ref().map(Expression::compile).transpose();
         let key = key.map_err(|problem| config(&plan.name, problem.message))?;
@@ -121,7 +127,7 @@ impl Builder {
             (&plan.name, ComponentKind::Transform, plan.component_type),
             plan.when.as_ref(),
             plan.when_discards,
-            plan.dead_letter,
+            &plan.dead_letter,
         )?;
         let context = self.context(&plan.name, "", &plan.retry, Delivery::AtLeastOnce);
         let transform = plan.config.build(&context, self.files.as_ref()).await;
@@ -134,12 +140,21 @@ impl Builder {
             (&plan.name, ComponentKind::Sink, plan.component_type),
             plan.when.as_ref(),
             true,
-            plan.dead_letter,
+            &plan.dead_letter,
         )?;
         let context = self.context(&plan.name, "", &plan.retry, plan.delivery);
         let sink = plan.config.build(&context).await.map_err(|error| failure(&plan.name, &error))?;
-        let plan =
-            SinkSettings { inputs: plan.inputs, batch: plan.batch, buffer: plan.buffer, retry: plan.retry };
+        let letters_to = match plan.dead_letter {
+            DeadLetterPolicy::Sink(sink) => Some(sink),
+            DeadLetterPolicy::Store | DeadLetterPolicy::Drop => None,
+        };
+        let plan = SinkSettings {
+            inputs: plan.inputs,
+            batch: plan.batch,
+            buffer: plan.buffer,
+            retry: plan.retry,
+            letters_to,
+        };
         Ok(UnopenedSink { member, sink, plan })
     }
 
@@ -148,10 +163,18 @@ impl Builder {
         (name, kind, component_type): (&SmolStr, ComponentKind, &'static str),
         when: Option<&Located>,
         when_discards: bool,
-        policy: sluicebox_config::DeadLetterPolicy,
+        policy: &DeadLetterPolicy,
     ) -> Result<SharedMember, Failure> {
         let when =
             when.map(Condition::compile).transpose().map_err(|problem| config(name, problem.message))?;
+        let letters = match policy {
+            DeadLetterPolicy::Store => Letters::Store,
+            DeadLetterPolicy::Drop => Letters::Drop,
+            DeadLetterPolicy::Sink(sink) => {
+                let unknown = || config(name, format!("there is no sink `{sink}` for its dead letters"));
+                Letters::Post(self.postboxes.get(sink).ok_or_else(unknown)?.address())
+            }
+        };
         let labels = Labels {
             pipeline: &self.pipeline,
             component: name,
@@ -165,7 +188,7 @@ impl Builder {
             component_type,
             when,
             when_discards,
-            policy,
+            letters,
             metrics: self.metrics.component(&labels),
             checkpointer: self.checkpointer.clone(),
             environment: self.options.environment.clone(),

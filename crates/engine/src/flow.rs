@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::activity::Busy;
 use crate::edge::{EdgeSender, Tracked};
 use crate::intake;
+use crate::letters::Postbox;
 use crate::member::{Admission, Cause, SharedMember};
 use crate::partition::Partition;
 use crate::status::Failure;
@@ -58,6 +59,8 @@ pub(crate) struct Flow {
     pub(crate) readers: Vec<Reader>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) outlets: Vec<Outlet>,
+    /// Kept open for the dead letters of all these components.
+    pub(crate) _postboxes: Vec<Postbox>,
     pub(crate) environment: Environment,
 }
 

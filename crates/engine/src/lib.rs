@@ -13,6 +13,7 @@ mod edge;
 mod environment;
 mod flow;
 mod intake;
+mod letters;
 mod member;
 mod metrics;
 mod open;

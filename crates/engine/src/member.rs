@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sluicebox_config::DeadLetterPolicy;
 use sluicebox_core::{
     ComponentKind, DeadLetter, DeadLetterError, DiscardReason, Environment, Error, ErrorClass, Event, Reason,
     Token, Verdict,
@@ -13,6 +12,7 @@ use smol_str::SmolStr;
 
 use crate::checkpointer::Checkpointer;
 use crate::edge::Tracked;
+use crate::letters::PostboxAddress;
 use crate::metrics::{ComponentMetrics, Labels};
 use crate::partition::Pause;
 
@@ -24,11 +24,21 @@ pub(crate) struct Member {
     pub(crate) when: Option<Condition>,
     /// Whether what does not match `when:` is discarded (sources, sinks, `filter`) or goes around the component.
     pub(crate) when_discards: bool,
-    pub(crate) policy: DeadLetterPolicy,
+    pub(crate) letters: Letters,
     pub(crate) metrics: ComponentMetrics,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) environment: Environment,
     pub(crate) paused: Mutex<Option<Pause>>,
+}
+
+/// What becomes of a component's dead letters.
+pub(crate) enum Letters {
+    /// They are kept in the state.
+    Store,
+    /// They are counted.
+    Drop,
+    /// They go to a sink.
+    Post(PostboxAddress),
 }
 
 /// What a component's condition says of an event.
@@ -92,14 +102,16 @@ impl Member {
 
     /// Makes an event a dead letter; its token is resolved once that is durable.
     pub(crate) fn give_up(&self, event: &Event, token: Token, cause: Cause) {
-        match self.letter(event, cause) {
-            Some(letter) => self.checkpointer.dead_letter(letter, token),
-            None => token.resolve(Verdict::Filtered),
+        let letter = self.letter(event, cause);
+        match &self.letters {
+            Letters::Store => self.checkpointer.dead_letter(letter, token),
+            Letters::Drop => token.resolve(Verdict::Filtered),
+            Letters::Post(postbox) => postbox.post(letter, token),
         }
     }
 
-    /// The dead letter for an event, counted and logged; `None` where the pipeline says `dead_letter: drop`.
-    pub(crate) fn letter(&self, event: &Event, cause: Cause) -> Option<DeadLetter> {
+    /// The dead letter for an event, counted and logged.
+    pub(crate) fn letter(&self, event: &Event, cause: Cause) -> DeadLetter {
         let Cause { reason, error, attempts } = cause;
         self.metrics.dead_letter(reason);
         tracing::warn!(
@@ -108,7 +120,8 @@ impl Member {
             "event {} became a dead letter: {}", event.meta().id, error.message
         );
         let letter = DeadLetter::new(&self.name, event, reason, error, self.environment.clock.now());
-        matches!(self.policy, DeadLetterPolicy::Store).then_some(DeadLetter { attempts, ..letter })
+        let earlier = event.meta().replay.as_ref().map_or(0, |replay| replay.attempts);
+        DeadLetter { attempts: earlier + attempts, ..letter }
     }
 
     /// Its label values.

@@ -354,6 +354,10 @@ pub(crate) struct Page {
 }
 
 impl SlotListener for Partition {
+    fn index(&self) -> usize {
+        self.index
+    }
+
     fn closed(&self, slot: u64) {
         if self.settle(slot) {
             self.checkpointer.touch(self.index, self.confirms);

@@ -18,6 +18,7 @@ use sluicebox_core::{Backoff, Environment, Error, ErrorClass, Event, RetryOption
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::letters::Postbox;
 use crate::member::SharedMember;
 use crate::partition::{Partition, Pause};
 use crate::status::Failure;
@@ -45,6 +46,8 @@ pub(crate) struct Desk {
     pub(crate) environment: Environment,
     pub(crate) drain: CancellationToken,
     pub(crate) once: bool,
+    /// Kept open for this sink's own dead letters.
+    pub(crate) _postbox: Option<Postbox>,
 }
 
 impl Desk {

@@ -1,5 +1,6 @@
 //! Starting a pipeline: build, take ownership, choose positions, spawn the tasks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluicebox_config::Plan;
@@ -14,6 +15,7 @@ use crate::build::{Builder, Built, BuiltSource, BuiltTransform};
 use crate::checkpointer::{Checkpointer, CommitTask};
 use crate::discovery::Launcher;
 use crate::edge::{self, EdgeReceiver, EdgeSender};
+use crate::letters::{Carrier, Postbox, Posts, postbox};
 use crate::member::SharedMember;
 use crate::metrics::Metrics;
 use crate::open::{self, OpenedSink, Writer};
@@ -72,13 +74,18 @@ struct Ready {
     sinks: Vec<OpenedSink>,
     origins: Origins,
     epoch: u64,
+    postboxes: BTreeMap<SmolStr, Postbox>,
+    /// The other ends, in the order of the sinks.
+    posts: Vec<Posts>,
 }
 
 impl Starter {
     async fn take_ownership(&self, plan: Plan) -> Result<Ready, Failure> {
         let around = &self.around;
         let state = around.store.load().await.map_err(|error| Failure::State(error.chain()))?;
+        let postboxes: Vec<_> = plan.sinks.iter().map(|sink| (sink.name.clone(), postbox())).collect();
         let builder = Builder {
+            postboxes: postboxes.iter().map(|(name, (postbox, _))| (name.clone(), postbox.clone())).collect(),
             pipeline: Arc::clone(&self.pipeline),
             folder: plan.folder.clone(),
             files: Arc::clone(&around.files),
@@ -105,7 +112,8 @@ impl Starter {
                 self.checkpointer.remember_sink(&sink.member.name, written);
             }
         }
-        Ok(Ready { sources, transforms, sinks, origins, epoch })
+        let posts = postboxes.into_iter().map(|(_, (_, posts))| posts).collect();
+        Ok(Ready { sources, transforms, sinks, origins, epoch, posts, postboxes: builder.postboxes })
     }
 
     /// Makes an epoch durable before anything is written under it.
@@ -115,7 +123,7 @@ impl Starter {
     }
 
     fn launch(self, ready: Ready) -> Running {
-        let Ready { sources, transforms, sinks, origins, epoch } = ready;
+        let Ready { sources, transforms, sinks, origins, epoch, postboxes, posts } = ready;
         let partitions = Arc::new(Partitions::new(
             Arc::clone(&self.pipeline),
             origins,
@@ -141,8 +149,13 @@ impl Starter {
         let mut tasks = Tasks::new();
         let (edges, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|sink| self.edge(sink)).unzip();
         let activities: Vec<Arc<Activity>> = sinks.iter().map(|_| Arc::default()).collect();
-        let routes = self.routes(&sources, &transforms, &sinks, &edges);
-        drop(edges);
+        // Only postboxes that somebody writes to keep their sinks waiting.
+        let routes = self.routes(&sources, &transforms, (&sinks, &edges), &postboxes);
+        for (edge, posts) in edges.into_iter().zip(posts) {
+            let (pipeline, partitions) = (Arc::clone(&self.pipeline), Arc::clone(&partitions));
+            let clock = Arc::clone(&self.around.options.environment.clock);
+            tasks.spawn(Carrier { pipeline, posts, edge, partitions, clock }.run());
+        }
         for (index, (sink, receiver)) in sinks.into_iter().zip(receivers).enumerate() {
             let inbox = Inbox::new(
                 receiver,
@@ -150,8 +163,10 @@ impl Starter {
                 sink.plan.batch.clone(),
                 Arc::clone(&self.around.options.environment.clock),
             );
-            self.spawn_sink(sink, inbox, &mut tasks);
+            let postbox = sink.plan.letters_to.as_ref().and_then(|name| postboxes.get(name)).cloned();
+            self.spawn_sink(sink, inbox, postbox, &mut tasks);
         }
+        drop(postboxes);
         for (source, route) in sources.into_iter().zip(routes) {
             let launcher = Launcher {
                 partitions: Arc::clone(&partitions),
@@ -185,19 +200,20 @@ impl Starter {
         &self,
         sources: &[BuiltSource],
         transforms: &[BuiltTransform],
-        sinks: &[OpenedSink],
-        edges: &[EdgeSender],
+        (sinks, edges): (&[OpenedSink], &[EdgeSender]),
+        postboxes: &BTreeMap<SmolStr, Postbox>,
     ) -> Vec<Route> {
         let graph: Vec<GraphSink<'_>> = sinks
             .iter()
             .zip(edges)
             .map(|(sink, edge)| GraphSink { member: &sink.member, inputs: &sink.plan.inputs, edge })
             .collect();
-        let environment = &self.around.options.environment;
-        sources.iter().map(|source| topology::route(source, transforms, &graph, environment)).collect()
+        let postboxes: Vec<Postbox> = postboxes.values().cloned().collect();
+        let around = (&self.around.options.environment, &postboxes[..]);
+        sources.iter().map(|source| topology::route(source, transforms, &graph, around)).collect()
     }
 
-    fn spawn_sink(&self, sink: OpenedSink, inbox: Inbox, tasks: &mut Tasks) {
+    fn spawn_sink(&self, sink: OpenedSink, inbox: Inbox, postbox: Option<Postbox>, tasks: &mut Tasks) {
         let desk = Desk {
             pipeline: Arc::clone(&self.pipeline),
             member: sink.member,
@@ -205,6 +221,7 @@ impl Starter {
             environment: self.around.options.environment.clone(),
             drain: self.around.drain.clone(),
             once: self.around.options.once,
+            _postbox: postbox,
         };
         let span = span(&self.pipeline, &desk.member.name, "");
         match sink.writer {

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use crate::build::{BuiltSource, BuiltTransform};
 use crate::edge::EdgeSender;
 use crate::flow::{Flow, Outlet, Reader, Stage};
+use crate::letters::Postbox;
 use crate::member::SharedMember;
 
 /// A sink as the graph sees it.
@@ -30,7 +31,7 @@ pub(crate) fn route(
     source: &BuiltSource,
     transforms: &[BuiltTransform],
     sinks: &[GraphSink<'_>],
-    environment: &Environment,
+    (environment, postboxes): (&Environment, &[Postbox]),
 ) -> Route {
     let mut reached: BTreeMap<&SmolStr, usize> = BTreeMap::new();
     let mut readers = Vec::new();
@@ -71,6 +72,7 @@ pub(crate) fn route(
             readers,
             stages,
             outlets,
+            _postboxes: postboxes.to_vec(),
             environment: environment.clone(),
         },
         sinks: reached_sinks,

@@ -124,6 +124,31 @@ sinks:
 }
 
 #[test]
+fn dead_letters_go_to_a_sink_that_is_there_and_never_in_a_circle() {
+    let text = "sources:\n  a: {type: queue, dead_letter: bda}\nsinks:\n  z: {type: plain, inputs: a, dead_letter: y}\n  \
+                y: {type: plain, dead_letter: z}\n  x: {type: plain, inputs: a, dead_letter: x}\n  \
+                w: {type: plain, inputs: a, dead_letter: a}\n  bad: {type: plain}\n";
+    assert_problems(
+        &format!("name: x\n{text}"),
+        &[
+            "3:33 sources.a.dead_letter: there is no sink `bda` (did you mean `bad`?)",
+            "5:44 sinks.z.dead_letter: dead letters would run in a circle: z → y → z (let the last one `store` its own)",
+            "6:33 sinks.y.dead_letter: dead letters would run in a circle: y → z → y (let the last one `store` its own)",
+            "7:44 sinks.x.dead_letter: a sink cannot take its own dead letters (`store` keeps them in the state; or name \
+             another sink)",
+            "8:44 sinks.w.dead_letter: `a` is a source: dead letters go to a sink (`store`, `drop`, or the name of a sink)",
+            "9:3 sinks.bad: `inputs` is missing (`inputs`: what it reads: names of sources and transforms, \
+             `name.output`, globs like `chat_*`)",
+        ],
+    );
+    let text = "name: x\nsources:\n  a: {type: queue, dead_letter: bad}\nsinks:\n  z: {type: plain, inputs: a}\n  \
+                bad: {type: plain}\n";
+    let plan = plan(&Outside::default(), text);
+    assert_eq!(plan.sources[0].dead_letter, DeadLetterPolicy::Sink("bad".into()));
+    assert!(plan.sinks[1].inputs.is_empty(), "a sink may take letters alone");
+}
+
+#[test]
 fn every_event_needs_somewhere_to_go_and_to_come_from() {
     assert_problems(
         &with_sinks("  b: {type: queue}\nsinks:\n  z: {type: plain, inputs: b}\n"),
@@ -256,7 +281,7 @@ fn the_schema_selects_options_by_type() {
     assert_eq!(feed["required"], serde_json::json!(["token", "type"]));
     assert_eq!(feed["additionalProperties"], false);
     assert!(schema["$defs"]["sink.exact"]["properties"]["batch"]["properties"]["max_wait"].is_object());
-    assert_eq!(schema["$defs"]["sink.exact"]["required"], serde_json::json!(["type", "inputs"]));
+    assert_eq!(schema["$defs"]["sink.exact"]["required"], serde_json::json!(["type"]));
     let branches = schema["properties"]["transforms"]["additionalProperties"]["allOf"].as_array().unwrap();
     assert_eq!(branches.len(), 3);
     assert!(!schema.to_string().contains("\"x-"), "annotations of our own are not for editors");

@@ -53,8 +53,7 @@ fn forms_lists_and_empty_values_are_explained() {
             "8:12 sources.a.tags[0]: expected a text, found a map",
             &format!("8:20 sources.a.tags[1]: expected a text, found nothing {nothing}"),
             "9:14 sources.a.account: expected a text that is not empty, found an empty text",
-            "10:18 sources.a.dead_letter: expected `store` or `drop`, found `alerts` (`store` keeps dead letters in \
-             the state, `drop` only counts them; a sink cannot be named yet)",
+            "10:18 sources.a.dead_letter: there is no sink `alerts` (`store`, `drop`, or the name of a sink)",
         ],
     );
     assert_problems(

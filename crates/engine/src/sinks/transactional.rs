@@ -12,7 +12,7 @@ use sluicebox_core::{
 use smol_str::SmolStr;
 
 use super::{Desk, Duty, Inbox};
-use crate::member::Cause;
+use crate::member::{Cause, Letters};
 use crate::partition::Partition;
 use crate::status::Failure;
 
@@ -270,7 +270,16 @@ async fn give_up(
             continue;
         };
         desk.member.metrics.error(error.class());
-        letters.extend(desk.member.letter(&event, Cause::refused(&error, attempts)));
+        let letter = desk.member.letter(&event, Cause::refused(&error, attempts));
+        match &desk.member.letters {
+            // The event counts as open until that sink has the letter.
+            Letters::Post(postbox) => {
+                postbox.post(letter, duty.token);
+                continue;
+            }
+            Letters::Store => letters.push(letter),
+            Letters::Drop => {}
+        }
         kept.given_up.push((event.meta().id.clone(), duty));
     }
     if !letters.is_empty() && !desk.member.checkpointer.store_dead_letters(letters.clone()).await {

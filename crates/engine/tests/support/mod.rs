@@ -384,6 +384,18 @@ impl Piped {
         self
     }
 
+    /// Where the dead letters of a component go.
+    pub(crate) fn letters(mut self, component: &str, sink: &str) -> Self {
+        let policy = DeadLetterPolicy::Sink(sink.into());
+        for transform in self.0.transforms.iter_mut().filter(|transform| transform.name == component) {
+            transform.dead_letter = policy.clone();
+        }
+        for sink in self.0.sinks.iter_mut().filter(|sink| sink.name == component) {
+            sink.dead_letter = policy.clone();
+        }
+        self
+    }
+
     pub(crate) fn sink(
         mut self,
         name: &str,
