@@ -6,6 +6,7 @@ use crate::batch::RowBatch;
 use crate::cell::Cell;
 use crate::column::{Column, Table};
 use crate::dialect::Dialect;
+use crate::evolution::{self, without_key};
 use crate::layout::Layout;
 use crate::options::SchemaContract;
 use crate::plan::Plan;
@@ -17,12 +18,19 @@ pub struct TableWriter {
     dialect: Dialect,
     contract: SchemaContract,
     key: Vec<String>,
+    columns: Vec<Column>,
+    /// Where the columns of the key stand among those of a fixed layout.
+    key_places: Vec<usize>,
 }
 
 impl TableWriter {
     /// A writer; `key` is empty when rows are appended. See [`TableOptions::writer`](crate::TableOptions::writer).
     pub fn new(layout: Layout, dialect: Dialect, contract: SchemaContract, key: Vec<String>) -> Self {
-        Self { layout, dialect, contract, key }
+        let columns = layout.columns();
+        let place =
+            |name: &String| columns.iter().position(|column| dialect.is_same_name(&column.name, name));
+        let key_places = key.iter().filter_map(place).collect();
+        Self { layout, dialect, contract, key, columns, key_places }
     }
 
     /// How events become rows.
@@ -57,7 +65,7 @@ impl TableWriter {
 
     /// The columns of a table that is made before any event came; an existing table must have them.
     pub fn first_columns(&self) -> Vec<Column> {
-        self.layout.columns()
+        self.columns.clone()
     }
 
     /// Whether a table of these columns can be told apart by the key: all of it is there.
@@ -72,8 +80,10 @@ impl TableWriter {
     /// `Config` if the contract is `freeze` and an event does not fit, or the table would get more columns than the
     /// database allows: nothing may be written, and the message says what to do.
     pub fn plan<'b>(&self, table: &Table, batch: &'b RowBatch<'_>) -> Result<Plan<'b>> {
-        let columns = self.layout.columns();
-        let mut plan = Plan { table: table.clone(), columns, ..Plan::default() };
+        if self.is_from_event() {
+            return evolution::plan(self, table, batch);
+        }
+        let mut plan = Plan { table: table.clone(), columns: self.columns.clone(), ..Plan::default() };
         for index in 0..batch.events().len() {
             match self.row(batch, index) {
                 Ok(row) => plan.rows.push(row),
@@ -90,6 +100,9 @@ impl TableWriter {
     /// `Script` or `Permanent`: this event can never be a row.
     pub fn row<'b>(&self, batch: &'b RowBatch<'_>, index: usize) -> Result<Vec<Cell<'b>>, Error> {
         let row = self.layout.row(batch, index, &self.dialect)?;
-        Ok(row)
+        match self.key_places.iter().find(|place| row[**place] == Cell::Null) {
+            Some(place) => Err(without_key(&self.columns[*place].name)),
+            None => Ok(row),
+        }
     }
 }
