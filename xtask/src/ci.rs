@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: the steps of continuous integration, cheap ones first, the tests last.
 //!
+//! The tests install and start the servers that they need, as `cargo xtask test --install` does.
 //! Every step runs even when an earlier one failed, so that one run shows everything. Invariant: no step sets compiler
 //! flags of its own, so that nothing is built twice: clippy and the documentation share one pass over the dependencies,
 //! the reference and the tests another.
@@ -20,7 +21,7 @@ const STEPS: &[Step] = &[
     }),
     ("doc", doc),
     ("gen --check", reference::check),
-    ("test", |root| test::run(root, &test::Options::default())),
+    ("test", |root| test::run(root, &test::Options::with_install())),
 ];
 
 /// Runs every step and names the failed ones at the end.

@@ -1,12 +1,14 @@
-//! The tasks of a contributor: `cargo xtask test | ci | gen | kill-loop | storm | tidy`.
+//! The tasks of a contributor: `cargo xtask test | services | ci | gen | kill-loop | storm | tidy`.
 //!
 //! CI runs exactly these and nothing else, so whatever is red there can be repeated here. Invariant: this program
-//! imports no crate of the house, so that it can judge a house that does not compile.
+//! imports no crate of any floor, so that it can judge a house that does not compile; `sluicebox-services`, which runs
+//! the servers of the tests, is of no floor.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
 mod cargo;
 mod ci;
 mod reference;
+mod services;
 mod test;
 mod tidy;
 mod trial;
@@ -23,7 +25,13 @@ The tasks of a contributor.
 Usage: cargo xtask TASK
 
   test [--install] [--no-services] [-- ARGS]
-                    run every test of the workspace; ARGS go to cargo test
+                    run every test of the workspace with the servers it needs, started before unless they
+                    are up; --install installs what is missing, --no-services leaves out what needs
+                    servers; ARGS go to cargo test
+  services up [--install]
+                    start PostgreSQL, RabbitMQ and Apache Kafka for tests, on ports and folders of their own
+  services down     end the servers that were started so
+  services status   print which servers are up, and where
   ci                everything that .ci/run runs: lints first, tests last; goes on after a failed step
   gen [--check]     write docs/reference from the declarations of the components, or compare it with them
   kill-loop [N]     kill -9 the program N times (50) while events flow, and compare what arrived
@@ -40,6 +48,10 @@ fn main() -> ExitCode {
             Ok(options) => test::run(&root, &options),
             Err(message) => return wrong_usage(&message),
         },
+        ["services", "up"] => services::up(false),
+        ["services", "up", "--install"] => services::up(true),
+        ["services", "down"] => services::down(),
+        ["services", "status"] => services::status(),
         ["ci"] => Ok(ci::run(&root)),
         ["gen"] => reference::write(&root),
         ["gen", "--check"] => reference::check(&root),

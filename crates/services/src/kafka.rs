@@ -105,6 +105,14 @@ impl Kafka {
         fail(run::console_consumer(&self.bootstrap(), topic, arguments))
     }
 
+    /// Writes a record a line with Apache Kafka's own console producer, acknowledged by all replicas in sync.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn console_producer(&self, topic: &str, lines: &[&str]) {
+        fail(run::console_producer(&self.bootstrap(), topic, lines));
+    }
+
     /// Runs `kafka-topics`, such as `&["--create", "--topic", "orders", "--partitions", "3"]`.
     ///
     /// # Panics
@@ -140,6 +148,15 @@ impl Kafka {
     /// Starts a broker again on the same ports and waits until it serves.
     pub fn start(&self, broker: usize) {
         expect_private(self.private.as_ref()).start(broker, || run::start(&self.facts, broker));
+    }
+
+    /// Starts every broker that does not run, side by side: most of them have to be there before one serves.
+    pub fn start_all(&self) {
+        std::thread::scope(|scope| {
+            for broker in 0..self.brokers() {
+                scope.spawn(move || self.start(broker));
+            }
+        });
     }
 
     /// Stops a broker where it is; connections stay open and nothing answers.

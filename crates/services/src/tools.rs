@@ -2,6 +2,7 @@
 //!
 //! Invariant: a program that is missing is named together with what installs it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -65,11 +66,22 @@ pub(crate) fn on_search_path(name: &str) -> Option<PathBuf> {
 
 /// Runs a command to its end and returns what it wrote to its standard output.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
+    run_with_input(command, "")
+}
+
+/// Runs a command that reads `input`.
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
     let name = Path::new(command.get_program()).display().to_string();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|cause| Error::during(format!("cannot start {name}"), cause))?;
+    let cannot = |cause| Error::during(format!("cannot run {name}"), cause);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(cannot)?;
+    let mut pipe = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        // A program that does not read all of it ends with a status of its own.
+        scope.spawn(move || pipe.as_mut().map(|pipe| pipe.write_all(input.as_bytes())));
+        child.wait_with_output()
+    });
+    let output = output.map_err(cannot)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(text);

@@ -27,7 +27,7 @@ const RULES: &[Rule] = &[
     Rule { calls: &["dbg!"], allowed: &[], in_tests: true, why: "a debugging aid was left behind" },
     Rule {
         calls: &["env::var", "env::vars", "env::var_os", "env::vars_os"],
-        allowed: &["cli", "xtask", "examples", "benches"],
+        allowed: &["cli", "xtask", "services", "examples", "benches"],
         in_tests: false,
         why: "only the command line reads the environment; take the value as an argument",
     },

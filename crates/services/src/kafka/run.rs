@@ -91,6 +91,15 @@ pub(crate) fn console_consumer(bootstrap: &str, topic: &str, arguments: &[&str])
     tools::run(&mut command)
 }
 
+/// Runs the console producer.
+pub(crate) fn console_producer(bootstrap: &str, topic: &str, lines: &[&str]) -> Result<()> {
+    let mut command = java("128m")?;
+    command.arg("org.apache.kafka.tools.ConsoleProducer");
+    command.args(["--bootstrap-server", bootstrap, "--topic", topic, "--sync"]);
+    command.args(["--command-property", "acks=all"]);
+    tools::run_with_input(&mut command, &(lines.join("\n") + "\n")).map(|_| ())
+}
+
 /// Writes the number of the cluster and the user into an empty data folder.
 fn format(broker: &BrokerFacts) -> Result<()> {
     let mut command = java("128m")?;
