@@ -12,8 +12,9 @@ use url::Url;
 use crate::base_url::location_origin;
 use crate::{BaseUrl, Fault, TransportError};
 
-/// The reason of an error after which nobody knows whether a request with an effect was carried out.
-pub(crate) const UNKNOWN_OUTCOME: &str = "unknown_outcome";
+/// The reason of an error after which nobody knows whether a request with an effect was carried out; see
+/// [`crate::Client::send`].
+pub const UNKNOWN_OUTCOME: &str = "unknown_outcome";
 
 /// One request as messages name it: `GET https://host/path`.
 pub(crate) struct Named {

@@ -30,6 +30,7 @@ pub use base_url::BaseUrl;
 pub use call::Call;
 pub use client::{Client, ClientOptions};
 pub use exchange::Limits;
+pub use failure::UNKNOWN_OUTCOME;
 pub use rate::Rate;
 pub use reqwest_transport::ReqwestTransport;
 pub use retry_after::retry_after;
