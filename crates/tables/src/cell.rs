@@ -104,3 +104,49 @@ fn kind(value: &Value) -> &'static str {
         Value::Object(_) => "a map",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_become_cells_or_say_why_not() {
+        use ColumnType as T;
+        for (value, column_type, expected) in [
+            (json!(null), Some(T::Integer), Ok(Cell::Null)),
+            (json!("a"), None, Ok(Cell::Text("a".into()))),
+            (json!(true), None, Ok(Cell::Boolean(true))),
+            (json!(true), Some(T::Integer), Ok(Cell::Integer(1))),
+            (json!(1.5), None, Ok(Cell::Real(1.5))),
+            (json!(-3), None, Ok(Cell::Integer(-3))),
+            (json!([1]), None, Ok(Cell::Json("[1]".into()))),
+            (json!(12), Some(T::Text), Ok(Cell::Text("12".into()))),
+            (json!("a"), Some(T::Blob), Ok(Cell::Blob(b"a".to_vec()))),
+            (json!("a"), Some(T::Json), Ok(Cell::Json("\"a\"".into()))),
+            (json!(2), Some(T::Real), Ok(Cell::Real(2.0))),
+            (json!(u64::MAX), Some(T::Number), Ok(Cell::Number("18446744073709551615".into()))),
+            (json!(3), Some(T::Number), Ok(Cell::Integer(3))),
+            (
+                json!("1970-01-01T01:00:00.5+01:00"),
+                Some(T::Timestamp),
+                Ok(Cell::Timestamp { microseconds: 500_000, text: None }),
+            ),
+            (json!("noon"), Some(T::Timestamp), Err("expected an RFC 3339 time, found \"noon\"")),
+            (json!(1), Some(T::Boolean), Err("expected boolean, found a number")),
+            (json!("2"), Some(T::Real), Err("expected real, found text")),
+            (json!({}), Some(T::Text), Err("expected text, found a map")),
+            (json!(1.5), Some(T::Integer), Err("expected a whole number of 64 bits, found 1.5")),
+        ] {
+            assert_eq!(cell(value, column_type), expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn every_cell_but_null_has_a_text() {
+        assert_eq!(Cell::Null.to_text(), None);
+        assert_eq!(Cell::Real(1.0).to_text().as_deref(), Some("1.0"));
+        let time = Cell::Timestamp { microseconds: 1, text: None };
+        assert_eq!(time.to_text().as_deref(), Some("1970-01-01T00:00:00.000001Z"));
+    }
+}
