@@ -24,7 +24,7 @@ impl Certificates {
     pub(crate) fn create(folder: &Path, account: Option<Account>) -> Result<Self> {
         place::create(folder)?;
         let own = Self { folder: folder.to_owned() };
-        own.generate()
+        Texts::generate()
             .map_err(|cause| Error::during("cannot make certificates", cause))?
             .write(&own, account)?;
         Ok(own)
@@ -46,28 +46,6 @@ impl Certificates {
     pub(crate) fn server_both_file(&self) -> PathBuf {
         self.folder.join("server-both.pem")
     }
-
-    fn generate(&self) -> std::result::Result<Texts, rcgen::Error> {
-        let authority_key = KeyPair::generate()?;
-        let mut authority = parameters(Vec::new(), "Sluicebox tests")?;
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = pem("CERTIFICATE", authority.self_signed(&authority_key)?.der());
-        let issuer = Issuer::new(authority, authority_key);
-
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut server = parameters(names, "localhost")?;
-        server.insert_extended_key_usage(ExtendedKeyUsagePurpose::ServerAuth);
-        let mut client = parameters(Vec::new(), USER)?;
-        client.insert_extended_key_usage(ExtendedKeyUsagePurpose::ClientAuth);
-        let (server_key, client_key) = (KeyPair::generate()?, KeyPair::generate()?);
-        Ok(Texts {
-            ca,
-            server: pem("CERTIFICATE", server.signed_by(&server_key, &issuer)?.der()),
-            server_key: pem("PRIVATE KEY", server_key.serialized_der()),
-            client: pem("CERTIFICATE", client.signed_by(&client_key, &issuer)?.der()),
-            client_key: pem("PRIVATE KEY", client_key.serialized_der()),
-        })
-    }
 }
 
 /// What the files hold.
@@ -80,6 +58,28 @@ struct Texts {
 }
 
 impl Texts {
+    fn generate() -> std::result::Result<Self, rcgen::Error> {
+        let authority_key = KeyPair::generate()?;
+        let mut authority = parameters(Vec::new(), "Sluicebox tests")?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = pem("CERTIFICATE", authority.self_signed(&authority_key)?.der());
+        let issuer = Issuer::new(authority, authority_key);
+
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut server = parameters(names, "localhost")?;
+        server.insert_extended_key_usage(ExtendedKeyUsagePurpose::ServerAuth);
+        let mut client = parameters(Vec::new(), USER)?;
+        client.insert_extended_key_usage(ExtendedKeyUsagePurpose::ClientAuth);
+        let (server_key, client_key) = (KeyPair::generate()?, KeyPair::generate()?);
+        Ok(Self {
+            ca,
+            server: pem("CERTIFICATE", server.signed_by(&server_key, &issuer)?.der()),
+            server_key: pem("PRIVATE KEY", server_key.serialized_der()),
+            client: pem("CERTIFICATE", client.signed_by(&client_key, &issuer)?.der()),
+            client_key: pem("PRIVATE KEY", client_key.serialized_der()),
+        })
+    }
+
     fn write(&self, to: &Certificates, account: Option<Account>) -> Result<()> {
         place::write(&to.ca_file(), &self.ca)?;
         place::write(&to.server_file(), &self.server)?;
@@ -103,11 +103,6 @@ fn parameters(names: Vec<String>, common_name: &str) -> std::result::Result<Cert
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let mut lines = format!("-----BEGIN {label}-----\n");
-    for line in text.as_bytes().chunks(64) {
-        lines.push_str(&String::from_utf8_lossy(line));
-        lines.push('\n');
-    }
-    lines.push_str(&format!("-----END {label}-----\n"));
-    lines
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

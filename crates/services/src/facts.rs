@@ -52,6 +52,8 @@ pub(crate) struct RabbitMqFacts {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct KafkaFacts {
     pub(crate) folder: PathBuf,
+    /// How long a broker may be silent before the others take over, in milliseconds.
+    pub(crate) session_ms: u32,
     pub(crate) ca_file: PathBuf,
     pub(crate) brokers: Vec<BrokerFacts>,
 }

@@ -50,7 +50,8 @@ impl Kafka {
     /// When Kafka is not installed or does not start.
     pub fn private(folder: impl AsRef<Path>, brokers: usize) -> Option<Self> {
         shared::is_wanted().then(|| {
-            let (facts, servers) = fail(run::create(&folder.as_ref().join("kafka"), brokers));
+            let (facts, servers) =
+                fail(run::create(&folder.as_ref().join("kafka"), brokers, run::SHORT_SESSION_MS));
             Self { facts, private: Some(Private::new(servers)) }
         })
     }
@@ -176,4 +177,4 @@ impl Kafka {
     }
 }
 
-pub(crate) use run::{create, leave, stop};
+pub(crate) use run::{PATIENT_SESSION_MS, create, leave, stop};

@@ -42,15 +42,15 @@ impl Started {
     pub(crate) fn kill(self) {
         self.freeze();
         let family = self.family();
-        self.send(&family, Signal::KILL);
+        send(&family, Signal::KILL);
         wait_until(PATIENCE, || !family.iter().any(|member| member.is_alive()));
     }
 
     /// Asks it to end, and ends it when it does not.
     pub(crate) fn stop(self, signal: Signal) {
         if self.is_alive() {
-            self.send(&[self], signal);
-            self.send(&[self], Signal::CONT);
+            send(&[self], signal);
+            send(&[self], Signal::CONT);
         }
         if !wait_until(PATIENCE, || !self.is_alive()) {
             self.kill();
@@ -60,15 +60,15 @@ impl Started {
     /// Stops it and everything that it started where they are.
     pub(crate) fn freeze(self) {
         // The first signal keeps it from starting more while its family is looked for.
-        self.send(&[self], Signal::STOP);
-        self.send(&self.family(), Signal::STOP);
+        send(&[self], Signal::STOP);
+        send(&self.family(), Signal::STOP);
     }
 
     /// Lets everything go on that [`freeze`](Self::freeze) stopped.
     pub(crate) fn thaw(self) {
         let mut family = self.family();
         family.reverse();
-        self.send(&family, Signal::CONT);
+        send(&family, Signal::CONT);
     }
 
     /// Itself and its descendants, ancestors first; empty when it is gone.
@@ -83,13 +83,13 @@ impl Started {
         }
         family
     }
+}
 
-    fn send(self, family: &[Self], signal: Signal) {
-        for member in family.iter().filter(|member| member.is_alive()) {
-            let pid = i32::try_from(member.pid).ok().and_then(Pid::from_raw);
-            // A member that ended meanwhile needs no signal.
-            pid.map(|pid| kill_process(pid, signal));
-        }
+fn send(family: &[Started], signal: Signal) {
+    for member in family.iter().filter(|member| member.is_alive()) {
+        let pid = i32::try_from(member.pid).ok().and_then(Pid::from_raw);
+        // A member that ended meanwhile needs no signal.
+        pid.map(|pid| kill_process(pid, signal));
     }
 }
 

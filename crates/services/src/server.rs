@@ -122,7 +122,7 @@ impl Drop for Server {
 /// it before us.
 fn guard(pid: u32) -> std::io::Result<Child> {
     Command::new("sh")
-        .args(["-c", "read -r _; kill -9 -- \"-$1\"", "sh", &pid.to_string()])
+        .args(["-c", "read -r _; kill -9 \"-$1\"", "sh", &pid.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

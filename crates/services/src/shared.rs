@@ -62,7 +62,9 @@ pub fn up(install: bool, say: &mut dyn FnMut(&str)) -> Result<Up> {
     let (postgres, rabbitmq, kafka) = std::thread::scope(|scope| {
         let postgres = scope.spawn(|| wanted[0].then(|| postgres::create(&folder.join("postgres"))));
         let rabbitmq = scope.spawn(|| wanted[1].then(|| rabbitmq::create(&folder.join("rabbitmq"))));
-        let kafka = scope.spawn(|| wanted[2].then(|| kafka::create(&folder.join("kafka-data"), 1)));
+        let kafka = scope.spawn(|| {
+            wanted[2].then(|| kafka::create(&folder.join("kafka-data"), 1, kafka::PATIENT_SESSION_MS))
+        });
         (postgres.join().ok().flatten(), rabbitmq.join().ok().flatten(), kafka.join().ok().flatten())
     });
     if let Some((mut found, server)) = report.note(NAMES[0], postgres) {

@@ -20,8 +20,14 @@ const CLUSTER: &str = "c2x1aWNlYm94LXRlc3RzMA";
 /// Ready, as the broker's own log says it.
 const READY: &str = "Kafka Server started";
 
+/// How long a broker of the shared cluster may be silent: long, for a busy machine is no fault.
+pub(crate) const PATIENT_SESSION_MS: u32 = 15_000;
+
+/// The same for private clusters: short, for what follows a kill waits for it (a broker that comes back does too).
+pub(crate) const SHORT_SESSION_MS: u32 = 3000;
+
 /// Makes a cluster in a folder and starts its brokers.
-pub(crate) fn create(folder: &Path, brokers: usize) -> Result<(KafkaFacts, Vec<Server>)> {
+pub(crate) fn create(folder: &Path, brokers: usize, session_ms: u32) -> Result<(KafkaFacts, Vec<Server>)> {
     if ![1, 3].contains(&brokers) {
         return Err(Error::new(format!("a cluster has 1 or 3 brokers, not {brokers}")));
     }
@@ -29,7 +35,12 @@ pub(crate) fn create(folder: &Path, brokers: usize) -> Result<(KafkaFacts, Vec<S
     place::create(folder)?;
     let certificates = Certificates::create(&folder.join("tls"), None)?;
     let places = (0..brokers).map(|index| broker(folder, index)).collect::<Result<Vec<_>>>()?;
-    let facts = KafkaFacts { folder: folder.to_owned(), ca_file: certificates.ca_file(), brokers: places };
+    let facts = KafkaFacts {
+        session_ms,
+        folder: folder.to_owned(),
+        ca_file: certificates.ca_file(),
+        brokers: places,
+    };
     for (index, broker) in facts.brokers.iter().enumerate() {
         let text = settings::of_broker(&facts, index, &certificates.server_both_file());
         place::write(&broker.folder.join("server.properties"), text)?;

@@ -24,6 +24,7 @@ pub(crate) fn of_broker(facts: &KafkaFacts, index: usize, key_file: &Path) -> St
          controller.quorum.voters={voters}\n\
          controller.listener.names=CONTROLLER\n\
          inter.broker.listener.name=PLAIN\n\
+         broker.session.timeout.ms={session}\n\
          log.dirs={data}\n\
          default.replication.factor={replicas}\n\
          min.insync.replicas={in_sync}\n\
@@ -36,6 +37,7 @@ pub(crate) fn of_broker(facts: &KafkaFacts, index: usize, key_file: &Path) -> St
          share.coordinator.state.topic.min.isr={in_sync}\n\
          share.coordinator.state.topic.num.partitions=1\n",
         node = node(index),
+        session = facts.session_ms,
         voters = voters.join(","),
         data = broker.folder.join("data").display(),
     );
@@ -50,7 +52,7 @@ pub(crate) fn node(index: usize) -> usize {
     index + 1
 }
 
-/// Few threads, little memory, no waiting; a dead broker is noticed after a few seconds.
+/// Few threads, little memory, no waiting.
 const FOR_TESTS: &str = "\
 num.network.threads=1
 num.io.threads=4
@@ -59,7 +61,6 @@ log.cleaner.dedupe.buffer.size=4194304
 log.segment.bytes=67108864
 log.index.size.max.bytes=1048576
 group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=500
 controlled.shutdown.enable=true
 auto.create.topics.enable=false
