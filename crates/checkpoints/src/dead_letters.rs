@@ -1,7 +1,7 @@
 //! Dead letters in the state file: at most one for a (component, `meta.id`), each with a short id that sorts by time.
 
 use bytes::Bytes;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, Serializer};
 use sluicebox_core::{DeadLetter, Reason, Timestamp};
 
@@ -28,8 +28,15 @@ impl Serialize for StoredDeadLetter {
     }
 }
 
-/// Adds a letter unless the component has one for that event.
+/// Adds a letter unless the component has one for that event; a letter that was replayed and failed again takes the
+/// place of the earlier one, under a new id.
 pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter) -> Result<(), Fault> {
+    if letter.meta.replay.is_some() {
+        let sql = "SELECT seq FROM dead_letters WHERE component = ?1 AND event_id = ?2";
+        let same = params![letter.component.as_str(), letter.meta.id.as_str()];
+        let seq = connection.prepare_cached(sql)?.query_row(same, |row| row.get::<_, i64>(0)).optional()?;
+        seq.map(|seq| remove_row(connection, head, seq)).transpose()?;
+    }
     let row = Texts::of(letter)?;
     let seq = head.letters_made + 1;
     let crc = row.crc(seq, letter);
@@ -52,6 +59,26 @@ pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter)
         head.letters_made = seq;
     }
     Ok(())
+}
+
+/// Forgets a letter; `false` if there is none with this id.
+pub(crate) fn remove(connection: &Connection, head: &mut Head, id: &str) -> Result<bool, Fault> {
+    // The pipeline's name only decorates what is read.
+    match find(connection, "", id)? {
+        Some(_) => remove_row(connection, head, seq_of(id).unwrap_or_default().cast_signed()).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+fn remove_row(connection: &Connection, head: &mut Head, seq: i64) -> Result<(), Fault> {
+    let sql = "DELETE FROM dead_letters WHERE seq = ?1 RETURNING crc";
+    let crc = connection.prepare_cached(sql)?.query_row([seq], |row| row.get::<_, u32>(0))?;
+    head.letters.remove(crc);
+    Ok(())
+}
+
+fn seq_of(id: &str) -> Option<u64> {
+    id.rsplit_once('-').and_then(|(_, seq)| from_base32(seq))
 }
 
 /// Compares the letters with the head by count and stored checksums, without reading the events themselves.
@@ -87,7 +114,7 @@ pub(crate) fn find(
     pipeline: &str,
     id: &str,
 ) -> Result<Option<StoredDeadLetter>, Fault> {
-    let Some(seq) = id.rsplit_once('-').and_then(|(_, seq)| from_base32(seq)) else { return Ok(None) };
+    let Some(seq) = seq_of(id) else { return Ok(None) };
     let mut statement = connection.prepare("SELECT * FROM dead_letters WHERE seq = ?1")?;
     let mut rows = statement.query([seq.cast_signed()])?;
     let Some(row) = rows.next()? else { return Ok(None) };

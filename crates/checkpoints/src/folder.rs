@@ -55,6 +55,11 @@ impl Folder {
         self.path.join("state.db-wal")
     }
 
+    /// What people ask for with dead letters, beside an instance that may be running.
+    pub(crate) fn requests(&self) -> PathBuf {
+        self.path.join("requests.jsonl")
+    }
+
     /// The lock.
     pub(crate) fn lock(&self) -> PathBuf {
         self.path.join("lock")

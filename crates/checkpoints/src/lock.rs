@@ -71,6 +71,19 @@ impl Lock {
     }
 }
 
+/// Whether somebody holds the lock file at `path`.
+pub(crate) fn is_held(path: &Path) -> Result<bool, OpenError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let file = private_file().open(path).map_err(OpenError::io(path))?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(OpenError::Io { path: path.to_owned(), source: errno.into() }),
+    }
+}
+
 /// Whether the text of a lock file says that a state was made.
 pub(crate) fn says_state_exists(text: &str) -> bool {
     text.lines().any(|line| line == STATE_EXISTS)

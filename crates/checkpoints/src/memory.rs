@@ -88,6 +88,9 @@ impl CheckpointStore for MemoryStore {
         for letter in commit.dead_letters {
             let same =
                 |known: &DeadLetter| known.component == letter.component && known.meta.id == letter.meta.id;
+            if letter.meta.replay.is_some() {
+                inner.dead_letters.retain(|known| !same(known));
+            }
             if !inner.dead_letters.iter().any(same) {
                 inner.dead_letters.push(letter);
             }

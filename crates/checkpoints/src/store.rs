@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use sluicebox_core::{CheckpointStore, Commit, Cursor, Error, ErrorClass, PartitionRecord, State, Timestamp};
+use sluicebox_core::{
+    CheckpointStore, Commit, Cursor, Error, ErrorClass, PartitionRecord, Request, State, Timestamp, Wish,
+};
 
 use crate::fault::Fault;
 use crate::folder::Folder;
 use crate::head::Head;
 use crate::lock::Lock;
-use crate::{OpenError, dead_letters, records, schema, wal};
+use crate::{OpenError, dead_letters, records, requests, schema, wal};
 
 /// How long SQLite waits for a reader that is in the way.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -42,6 +44,7 @@ pub struct MovedCursor {
 struct Writer {
     connection: Connection,
     path: PathBuf,
+    requests: PathBuf,
     /// Device and inode of the file that was opened.
     identity: (u64, u64),
     /// The generation that we wrote last; `None` after a commit of unknown outcome.
@@ -69,7 +72,7 @@ impl SqliteStore {
         folder.check_length()?;
         wal::check(&folder.wal())?;
         lock.remember_state()?;
-        Ok(Self { shared: Arc::new(Mutex::new(Writer::open(path, lock)?)) })
+        Ok(Self { shared: Arc::new(Mutex::new(Writer::open(&folder, lock)?)) })
     }
 
     /// Moves a cursor by hand: the next start begins there, and what sinks recorded before does not count any more.
@@ -116,6 +119,14 @@ impl SqliteStore {
         self.set_cursor(source, account, None, now)
     }
 
+    /// Forgets dead letters by their ids; how many were there. Blocking.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::commit`].
+    pub fn forget_dead_letters(&self, ids: &[String]) -> Result<usize, Error> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).forget_letters(ids)
+    }
+
     /// Runs blocking work beside the runtime.
     async fn blocking<T, W>(&self, work: W) -> Result<T, Error>
     where
@@ -145,6 +156,27 @@ impl CheckpointStore for SqliteStore {
         })
         .await
     }
+
+    async fn requests(&self, after: u64, most: usize) -> Result<Vec<Request>, Error> {
+        self.blocking(move |writer| {
+            let lines = requests::after(&writer.requests, after, most)?;
+            lines.into_iter().map(|line| writer.request(line)).collect()
+        })
+        .await
+    }
+
+    async fn requests_done(&self, up_to: u64) -> Result<(), Error> {
+        self.blocking(move |writer| {
+            let done = requests::up_to(&writer.requests, up_to)?;
+            let ids: Vec<String> = done.into_iter().map(|line| line.id).collect();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            writer.forget_letters(&ids)?;
+            requests::clear(&writer.requests, up_to)
+        })
+        .await
+    }
 }
 
 fn apply(connection: &Connection, head: &mut Head, commit: &Commit) -> Result<(), Fault> {
@@ -162,7 +194,30 @@ fn apply(connection: &Connection, head: &mut Head, commit: &Commit) -> Result<()
 }
 
 impl Writer {
-    fn open(path: PathBuf, lock: Lock) -> Result<Self, OpenError> {
+    fn request(&self, line: requests::Line) -> Result<Request, Error> {
+        let found = dead_letters::find(&self.connection, "", &line.id);
+        let found = found.map_err(|fault| fault.into_error("read a dead letter of", &self.path))?;
+        let wish = match found {
+            Some(stored) if line.action == requests::Action::Replay => Wish::Replay(Box::new(stored.letter)),
+            _ => Wish::Drop,
+        };
+        Ok(Request { number: line.number, wish })
+    }
+
+    /// Forgets those that are still there.
+    fn forget_letters(&mut self, ids: &[String]) -> Result<usize, Error> {
+        let mut forgotten = 0;
+        self.change("forget dead letters of", |connection, head| {
+            for id in ids {
+                forgotten += usize::from(dead_letters::remove(connection, head, id)?);
+            }
+            Ok(())
+        })?;
+        Ok(forgotten)
+    }
+
+    fn open(folder: &Folder, lock: Lock) -> Result<Self, OpenError> {
+        let (path, requests) = (folder.state(), folder.requests());
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::check(&connection, &path)?;
         let prepare = || -> Result<u64, Fault> {
@@ -175,7 +230,7 @@ impl Writer {
         };
         let generation = Some(prepare().map_err(|fault| fault.into_open_error(&path))?);
         let identity = identity(&path).map_err(OpenError::io(&path))?;
-        Ok(Self { connection, path, identity, generation, _lock: lock })
+        Ok(Self { connection, path, requests, identity, generation, _lock: lock })
     }
 
     fn load(&mut self) -> Result<(Head, State), Error> {

@@ -54,7 +54,7 @@ pub(crate) enum Verb {
     /// Show or move the positions of sources
     #[command(subcommand)]
     Cursor(CursorVerb),
-    /// Show events that could not be processed
+    /// Events that could not be processed: look at them, replay them, drop them
     #[command(subcommand)]
     Dlq(DlqVerb),
 }
@@ -233,6 +233,24 @@ pub(crate) enum DlqVerb {
         #[command(flatten)]
         state: StateArguments,
     },
+    /// Send dead letters through the pipeline again, from where they were given up. A running instance does it at
+    /// once, otherwise the next run
+    Replay {
+        #[command(flatten)]
+        choice: LetterChoice,
+        #[command(flatten)]
+        state: StateArguments,
+    },
+    /// Forget dead letters
+    Drop {
+        #[command(flatten)]
+        choice: LetterChoice,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        state: StateArguments,
+    },
     /// Dead letters whole; works beside a running instance
     Show {
         /// Which ones; none: all
@@ -243,6 +261,16 @@ pub(crate) enum DlqVerb {
         #[command(flatten)]
         state: StateArguments,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LetterChoice {
+    /// Which ones; none: all
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// Only of this pipeline
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

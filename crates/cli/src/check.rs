@@ -1,4 +1,7 @@
-//! `check`: every problem of every file at once; where there is none, what each route guarantees.
+//! `check`: every problem of every file at once; where there is none, what each route guarantees and, if that is asked
+//! for, whether the other sides are as the pipelines need them.
+
+mod connect;
 
 use serde::Serialize;
 use sluicebox_config::{LocatedProblem, Plan, Route};
@@ -16,10 +19,13 @@ struct Findings<'f> {
     problems: Vec<&'f LocatedProblem>,
     routes: Vec<&'f Route>,
     warnings: Vec<&'f LocatedProblem>,
+    /// With `--connect`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probes: Option<Vec<connect::Finding<'f>>>,
 }
 
-/// Checks the files and prints what was found.
-pub(crate) fn verb(registry: &Registry, arguments: &CheckArguments) -> Ended {
+/// Checks the files and prints what was found. Nobody is asked anything while a file is wrong.
+pub(crate) async fn verb(registry: &Registry, arguments: &CheckArguments) -> Ended {
     let files = pipeline_files::expand(&arguments.files)?;
     let variables = ProcessVariables::default();
     let (mut plans, mut problems): (Vec<Plan>, Vec<LocatedProblem>) = (Vec::new(), Vec::new());
@@ -29,19 +35,18 @@ pub(crate) fn verb(registry: &Registry, arguments: &CheckArguments) -> Ended {
             Err(report) => problems.extend(report.problems),
         }
     }
-    match arguments.format {
-        ReportFormat::Json => print_json(&plans, &problems)?,
-        ReportFormat::Text => print_text(&plans, &problems),
+    let checked = Checked::new(&plans, problems);
+    if arguments.format == ReportFormat::Text {
+        checked.print();
     }
-    Ok(if problems.is_empty() { Exit::Done } else { Exit::Configuration })
+    if !checked.problems.is_empty() || !arguments.connect {
+        return checked.end(arguments.format, None);
+    }
+    let probed = connect::ask(plans).await;
+    checked.end(arguments.format, Some(&probed))
 }
 
-fn print_json(plans: &[Plan], problems: &[LocatedProblem]) -> Result<(), Stop> {
-    let findings = Findings {
-        problems: problems.iter().collect(),
-        routes: plans.iter().flat_map(|plan| &plan.routes).collect(),
-        warnings: plans.iter().flat_map(|plan| &plan.warnings).collect(),
-    };
+fn print_json(findings: &Findings<'_>) -> Result<(), Stop> {
     let text = serde_json::to_string_pretty(&findings)
         .map_err(|error| Stop::failed("cannot write the report", &error))?;
     terminal::print_line(&text);

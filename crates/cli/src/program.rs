@@ -8,7 +8,7 @@ use sluicebox_core::Registry;
 use crate::arguments::{Arguments, CursorVerb, DlqVerb, Verb};
 use crate::exit::{Ended, Exit, Stop};
 use crate::logs::Logs;
-use crate::{check, cursor, dead_letters, demo, emulate, limits, reference, run, terminal};
+use crate::{check, cursor, dead_letters, demo, emulate, letter_requests, limits, reference, run, terminal};
 
 /// Runs the command that the arguments of this process ask for, with the components of `registry`.
 pub fn main(registry: Registry) -> ExitCode {
@@ -52,6 +52,10 @@ fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
         Verb::Cursor(CursorVerb::Reset { place }) => cursor::change(&place, None),
         Verb::Dlq(DlqVerb::List { pipeline, format, raw, state }) => {
             dead_letters::list(&state.state_dir, pipeline.as_deref(), format, raw.raw)
+        }
+        Verb::Dlq(DlqVerb::Replay { choice, state }) => letter_requests::replay(&state.state_dir, &choice),
+        Verb::Dlq(DlqVerb::Drop { choice, yes, state }) => {
+            letter_requests::drop_letters(&state.state_dir, &choice, yes)
         }
         Verb::Dlq(DlqVerb::Show { ids, raw, state }) => dead_letters::show(&state.state_dir, &ids, raw.raw),
     }

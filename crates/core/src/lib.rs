@@ -59,7 +59,7 @@ pub use sink::{
 };
 pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
-pub use store::{CheckpointStore, Commit, PartitionRecord, SinkRecord, State};
+pub use store::{CheckpointStore, Commit, PartitionRecord, Request, SinkRecord, State, Wish};
 pub use tally::CacheTally;
 pub use timestamp::Timestamp;
 pub use token::{SlotListener, Token, Verdict};

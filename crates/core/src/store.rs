@@ -23,6 +23,41 @@ pub trait CheckpointStore: Send + Sync {
     /// # Errors
     /// Retryable if the disk is full or busy; `Fenced` if another process owns the state.
     async fn commit(&self, commit: Commit) -> Result<()>;
+
+    /// What people have asked for with dead letters after request number `after`, at most `most`, in order.
+    ///
+    /// # Errors
+    /// Retryable if the requests cannot be read now.
+    async fn requests(&self, _after: u64, _most: usize) -> Result<Vec<Request>> {
+        Ok(Vec::new())
+    }
+
+    /// Every request up to this number is done: forgets its dead letter (one that failed again is another) and the
+    /// request itself. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::commit`].
+    async fn requests_done(&self, _up_to: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a person asked for with one dead letter.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Numbers grow and are never used again.
+    pub number: u64,
+    /// What is to be done.
+    pub wish: Wish,
+}
+
+/// What is to be done with a dead letter.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// Send it through the pipeline again.
+    Replay(Box<DeadLetter>),
+    /// Forget it (or it is gone already).
+    Drop,
 }
 
 /// What a pipeline remembers.
@@ -78,7 +113,7 @@ pub struct Commit {
     pub partitions: Vec<PartitionRecord>,
     /// Sink records to replace: the mark if it is given, and each position by its partition.
     pub sinks: Vec<(SmolStr, SinkRecord)>,
-    /// Dead letters to add.
+    /// Dead letters to add. One that was replayed replaces the letter that it was.
     pub dead_letters: Vec<DeadLetter>,
 }
 

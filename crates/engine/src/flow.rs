@@ -74,7 +74,7 @@ pub(crate) struct Arrival {
 }
 
 /// Events waiting in front of each stage and outlet.
-struct Boxes {
+pub(crate) struct Boxes {
     stages: Vec<Vec<Tracked>>,
     outlets: Vec<Vec<Tracked>>,
 }
@@ -111,26 +111,58 @@ impl Flow {
             else {
                 continue;
             };
-            let mut boxes = Boxes {
-                stages: self.stages.iter().map(|_| Vec::new()).collect(),
-                outlets: self.outlets.iter().map(|_| Vec::new()).collect(),
-            };
+            let mut boxes = self.boxes();
             for tracked in events {
                 boxes.deliver(tracked, &self.readers);
             }
-            for index in 0..self.stages.len() {
-                let inbox = std::mem::take(&mut boxes.stages[index]);
-                if !inbox.is_empty() {
-                    self.pass(index, inbox, &mut boxes).await?;
-                }
-            }
-            for (outlet, inbox) in self.outlets.iter().zip(boxes.outlets) {
-                let admitted = admitted(outlet, inbox);
-                if !admitted.is_empty() {
-                    outlet.edge.send(&arrival.partition, admitted, arrival.received).await;
-                }
-            }
+            self.carry(boxes, &arrival.partition, arrival.received).await?;
             drop(arrival.busy);
+        }
+        Ok(())
+    }
+
+    /// Empty boxes in front of everything.
+    pub(crate) fn boxes(&self) -> Boxes {
+        Boxes {
+            stages: self.stages.iter().map(|_| Vec::new()).collect(),
+            outlets: self.outlets.iter().map(|_| Vec::new()).collect(),
+        }
+    }
+
+    /// Puts an event in front of a component; gives it back if the component is not in this flow.
+    pub(crate) fn enter(&self, component: &str, tracked: Tracked, boxes: &mut Boxes) -> Option<Tracked> {
+        if let Some(index) = self.stages.iter().position(|stage| stage.member.name == component) {
+            boxes.stages[index].push(tracked);
+        } else if let Some(index) = self.outlets.iter().position(|outlet| outlet.member.name == component) {
+            boxes.outlets[index].push(tracked);
+        } else if self.source.name == component {
+            if let Some(tracked) = intake::one(&self.source, self.key.as_ref(), tracked) {
+                boxes.deliver(tracked, &self.readers);
+            }
+        } else {
+            return Some(tracked);
+        }
+        None
+    }
+
+    /// Runs what lies in the boxes through every stage and hands it to the sinks.
+    pub(crate) async fn carry(
+        &self,
+        mut boxes: Boxes,
+        partition: &Arc<Partition>,
+        received: Duration,
+    ) -> Result<(), Failure> {
+        for index in 0..self.stages.len() {
+            let inbox = std::mem::take(&mut boxes.stages[index]);
+            if !inbox.is_empty() {
+                self.pass(index, inbox, &mut boxes).await?;
+            }
+        }
+        for (outlet, inbox) in self.outlets.iter().zip(boxes.outlets) {
+            let admitted = admitted(outlet, inbox);
+            if !admitted.is_empty() {
+                outlet.edge.send(partition, admitted, received).await;
+            }
         }
         Ok(())
     }

@@ -53,7 +53,8 @@ pub(crate) fn admit(
     Some(admitted)
 }
 
-fn one(member: &Member, key: Option<&Expression>, mut tracked: Tracked) -> Option<Tracked> {
+/// Sets the key of an event and asks the source's condition; `None` if that settled it.
+pub(crate) fn one(member: &Member, key: Option<&Expression>, mut tracked: Tracked) -> Option<Tracked> {
     if let Some(expression) = key {
         match expression.evaluate(&tracked.event) {
             Ok(value) => tracked.event.meta_mut().key = text(&value),

@@ -144,7 +144,10 @@ impl Watch {
     /// What it looks like now.
     pub fn status(&self) -> PipelineStatus {
         let components: Vec<_> = self.members.iter().map(component).collect();
-        let partitions: Vec<_> = self.partitions.all().iter().map(partition).collect();
+        let partitions = self.partitions.all();
+        // The partition that replays dead letters is told of only once it has.
+        let told = partitions.iter().filter(|it| it.source != crate::replay::SOURCE || it.safe().0.seq > 0);
+        let partitions: Vec<_> = told.map(partition).collect();
         let paused = components.iter().any(|it| it.paused.is_some())
             || partitions.iter().any(|it| it.paused.is_some());
         let state = match (self.drain.is_cancelled(), paused) {

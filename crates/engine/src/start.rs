@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluicebox_config::Plan;
-use sluicebox_core::{CheckpointStore, Commit, ScriptFiles, Shared};
+use sluicebox_core::{CheckpointStore, Commit, ComponentKind, ScriptFiles, Shared};
 use smol_str::SmolStr;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -15,13 +16,16 @@ use crate::build::{Builder, Built, BuiltSource, BuiltTransform};
 use crate::checkpointer::{Checkpointer, CommitTask};
 use crate::discovery::Launcher;
 use crate::edge::{self, EdgeReceiver, EdgeSender};
+use crate::flow::Flow;
 use crate::letters::{Carrier, Postbox, Posts, postbox};
-use crate::member::SharedMember;
-use crate::metrics::Metrics;
+use crate::member::{Letters, Member, SharedMember};
+use crate::metrics::{Labels, Metrics};
 use crate::open::{self, OpenedSink, Writer};
 use crate::options::RunOptions;
 use crate::origins::Origins;
-use crate::partitions::Partitions;
+use crate::partitions::{Newcomer, Partitions};
+use crate::poller::Poller;
+use crate::replay::{self, ReplayFlow};
 use crate::running::Running;
 use crate::sinks::{Desk, Inbox, PlainTask, TransactionalTask};
 use crate::status::Failure;
@@ -105,7 +109,8 @@ impl Starter {
             Writer::Plain(_) => Vec::new(),
         });
         let origins = Origins { held: held.collect(), state };
-        let names: Vec<_> = sources.iter().flat_map(|source| source.partition_names(&origins)).collect();
+        let mut names: Vec<_> = sources.iter().flat_map(|source| source.partition_names(&origins)).collect();
+        names.push(replay::partition_name());
         for (index, sink) in sinks.iter_mut().enumerate() {
             let written = open::write_missing_positions(sink, index, &origins, &names).await?;
             if !written.is_empty() {
@@ -167,6 +172,8 @@ impl Starter {
             self.spawn_sink(sink, inbox, postbox, &mut tasks);
         }
         drop(postboxes);
+        let flows = routes.iter().map(|route| route.flow.clone()).collect();
+        self.launch_replay(&partitions, flows, &activities, &mut tasks);
         for (source, route) in sources.into_iter().zip(routes) {
             let launcher = Launcher {
                 partitions: Arc::clone(&partitions),
@@ -180,6 +187,59 @@ impl Starter {
         }
         tracing::info!(pipeline = %self.pipeline, event = "started", "pipeline started");
         Running::new(self.pipeline, (members, partitions), self.checkpointer, (tasks, commits), self.around)
+    }
+
+    /// Starts the partition that replays dead letters.
+    fn launch_replay(
+        &self,
+        partitions: &Arc<Partitions>,
+        flows: Vec<Flow>,
+        sinks: &[Arc<Activity>],
+        tasks: &mut Tasks,
+    ) {
+        let options = &self.around.options;
+        let labels = Labels {
+            pipeline: &self.pipeline,
+            component: replay::SOURCE,
+            kind: "source",
+            component_type: "dead_letters",
+            account: "",
+        };
+        let member: SharedMember = Arc::new(Member {
+            name: SmolStr::new_static(replay::SOURCE),
+            kind: ComponentKind::Source,
+            component_type: "dead_letters",
+            when: None,
+            when_discards: true,
+            letters: Letters::Store,
+            metrics: self.around.metrics.component(&labels),
+            checkpointer: self.checkpointer.clone(),
+            environment: options.environment.clone(),
+            paused: parking_lot::Mutex::default(),
+        });
+        let account = SmolStr::new_static(replay::ACCOUNT);
+        let newcomer = Newcomer { source: &member, account, labelled: false, confirms: false };
+        let partition = partitions.add(newcomer);
+        let (pages, arrivals) = mpsc::channel(1);
+        let span = span(&self.pipeline, replay::SOURCE, "");
+        tasks.spawn(ReplayFlow { flows, member: Arc::clone(&member) }.run(arrivals).instrument(span.clone()));
+        let poller = Poller {
+            partitions: Arc::clone(partitions),
+            partition,
+            member,
+            source: Box::new(replay::Requests::new(Arc::clone(&self.around.store))),
+            pages,
+            sinks: sinks.to_vec(),
+            drain: self.around.drain.clone(),
+            failing: false,
+            // It is worth a line only after there was something to replay.
+            caught_up: true,
+        };
+        let polling = async move {
+            poller.run().await;
+            Ok(())
+        };
+        tasks.spawn(polling.instrument(span));
     }
 
     fn edge(&self, sink: &OpenedSink) -> (EdgeSender, EdgeReceiver) {

@@ -1,0 +1,160 @@
+//! What people ask for with dead letters: a list beside the state that anyone may add to while an instance runs.
+//!
+//! One JSON line a request, numbered; whoever changes the file holds its lock. Invariant: a number is never used again,
+//! so a request that was done is not done twice: the last line stays when the others are cleared away.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use sluicebox_core::{Error, ErrorClass};
+
+use crate::OpenError;
+use crate::folder::{Folder, private_file};
+use crate::lock::is_held;
+
+/// What may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Send the letter through the pipeline again.
+    Replay,
+    /// Forget it.
+    Drop,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) number: u64,
+    pub(crate) action: Action,
+    /// The dead letter's id.
+    pub(crate) id: String,
+}
+
+/// Asks for an action with the dead letters of a pipeline, in this order. Whoever runs the pipeline does it; if nobody
+/// does, the next run. Blocking.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn ask(dir: &Path, pipeline: &str, action: Action, ids: &[String]) -> Result<(), OpenError> {
+    let path = Folder::of(dir, pipeline)?.requests();
+    let add = || -> std::io::Result<()> {
+        let mut file = locked(&path)?;
+        let (lines, whole) = read_all(&mut file)?;
+        let mut number = lines.last().map_or(0, |line| line.number);
+        let mut text = String::new();
+        for id in ids {
+            number += 1;
+            text.push_str(&json(&Line { number, action, id: id.clone() })?);
+        }
+        // A line that a crash has torn is written over.
+        file.set_len(whole)?;
+        file.seek(SeekFrom::Start(whole))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    add().map_err(OpenError::io(&path))
+}
+
+/// Whether an instance runs the pipeline. Blocking.
+///
+/// # Errors
+/// The lock cannot be looked at.
+pub fn is_running(dir: &Path, pipeline: &str) -> Result<bool, OpenError> {
+    is_held(&Folder::of(dir, pipeline)?.lock())
+}
+
+/// The requests after a number, at most so many.
+pub(crate) fn after(path: &Path, number: u64, most: usize) -> Result<Vec<Line>, Error> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let read = || read_all(&mut locked(path)?);
+    let (lines, _) = read().map_err(|error| failed("read", path, error))?;
+    Ok(lines.into_iter().filter(|line| line.number > number).take(most).collect())
+}
+
+/// The requests up to a number.
+pub(crate) fn up_to(path: &Path, number: u64) -> Result<Vec<Line>, Error> {
+    let lines = after(path, 0, usize::MAX)?;
+    Ok(lines.into_iter().filter(|line| line.number <= number).collect())
+}
+
+/// Clears the requests up to a number away, but for the last line.
+pub(crate) fn clear(path: &Path, number: u64) -> Result<(), Error> {
+    let clear = || -> std::io::Result<()> {
+        let mut file = locked(path)?;
+        let (lines, _) = read_all(&mut file)?;
+        let last = lines.len().saturating_sub(1);
+        let kept = lines.iter().enumerate().filter(|(at, line)| *at == last || line.number > number);
+        let text = kept.map(|(_, line)| json(line)).collect::<std::io::Result<String>>()?;
+        file.seek(SeekFrom::Start(0))?;
+        // Shorter than before and beginning with whole lines: a crash in between leaves lines that are done again.
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)?;
+        file.sync_all()
+    };
+    clear().map_err(|error| failed("clear", path, error))
+}
+
+fn locked(path: &Path) -> std::io::Result<File> {
+    let file = private_file().open(path)?;
+    flock(&file, FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
+/// Every whole line, and the length up to which they go.
+fn read_all(file: &mut File) -> std::io::Result<(Vec<Line>, u64)> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_string(&mut text)?;
+    let (mut lines, mut whole): (Vec<Line>, u64) = (Vec::new(), 0);
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let Ok(line_read) = serde_json::from_str::<Line>(line) else { break };
+        if lines.last().is_some_and(|last| last.number >= line_read.number) {
+            break;
+        }
+        whole += line.len() as u64;
+        lines.push(line_read);
+    }
+    Ok((lines, whole))
+}
+
+fn json(line: &Line) -> std::io::Result<String> {
+    Ok(serde_json::to_string(line)? + "\n")
+}
+
+fn failed(attempt: &str, path: &Path, error: std::io::Error) -> Error {
+    let message = format!("cannot {attempt} the requests in {}", path.display());
+    Error::new(ErrorClass::Transient, message).with_cause(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_after_what_was_done_is_cleared_away() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("p")).unwrap();
+        let path = dir.path().join("p/requests.jsonl");
+        let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
+        ask(dir.path(), "p", Action::Replay, &ids(&["a", "b", "c"])).unwrap();
+        let numbers = |number| -> Vec<u64> {
+            after(&path, number, 10).unwrap().iter().map(|line| line.number).collect()
+        };
+        assert_eq!(numbers(1), [2, 3]);
+        clear(&path, 3).unwrap();
+        assert_eq!(numbers(3), [] as [u64; 0]);
+        ask(dir.path(), "p", Action::Drop, &ids(&["d"])).unwrap();
+        assert_eq!(after(&path, 3, 10).unwrap(), [Line { number: 4, action: Action::Drop, id: "d".into() }]);
+        // A torn line is written over.
+        let torn = std::fs::read_to_string(&path).unwrap() + "{\"number\":5,\"act";
+        std::fs::write(&path, torn).unwrap();
+        ask(dir.path(), "p", Action::Drop, &ids(&["e"])).unwrap();
+        assert_eq!(numbers(3), [4, 5]);
+    }
+}
