@@ -66,6 +66,7 @@ impl Client {
         let transport = ReqwestTransport::with_tls(tls, &cx.folder)?;
         if tls.insecure_skip_verify {
             tracing::warn!(
+                pipeline = &*cx.pipeline,
                 component = &*cx.component,
                 "certificates are not verified (`insecure_skip_verify`): anybody on the way can read and change what is sent"
             );

@@ -7,6 +7,9 @@ use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use http::Method;
+use sluicebox_http::{BaseUrl, Call, Client, ClientOptions, Limits, Rate};
+
 use crate::support::{RawServer, client, context, reply};
 
 const NOW: &str = "2026-06-12T10:00:00Z";
@@ -63,6 +66,16 @@ async fn no_log_at_any_level_shows_a_secret_or_a_query() {
     let client = client("http://127.0.0.1:1", Some(r#"{"bearer":"planted-bearer"}"#), &cx);
     let error = client.get("/v2/updates?offset=planted-offset").await.unwrap_err();
     tracing::error!("{} {error:?}", error.chain());
+    let base_url = BaseUrl::secret(&format!("{}/services/planted-path", server.url)).unwrap();
+    let auth = serde_json::from_str(r#"{"basic":{"username":"u","password":"planted-password"}}"#).unwrap();
+    let options = ClientOptions { base_url, auth, rate: Rate::Unlimited, limits: Limits::default() };
+    let hook = Client::new(options, &cx).unwrap();
+    for _ in 0..2 {
+        let call = Call::new(Method::POST, "").with_body("text/plain", "planted-body");
+        if let Err(error) = hook.send(call).await {
+            tracing::error!("{} {error:?} {hook:?}", error.chain());
+        }
+    }
     let logged = String::from_utf8(page.0.lock().clone()).unwrap();
     assert!(logged.contains("connection refused") && logged.contains("server's time"), "{logged}");
     let shown: Vec<&str> = logged.lines().filter(|line| line.contains("planted")).collect();

@@ -30,7 +30,7 @@ pub(super) enum Verdict {
 pub(super) enum Reach {
     /// Perhaps this request alone.
     Request,
-    /// The server is unwell: what is left of the call had better wait. It may still be one event that makes it so,
+    /// The server names a time: what is left of the call had better wait. It may still be one event that makes it so,
     /// hence other keys get their turn.
     Call,
     /// Nobody gets through: there is no connection, or the server wants rest from us.
@@ -113,7 +113,7 @@ fn later(answer: &Answer, said: String) -> Verdict {
         return Verdict::Later { error: Error::rate_limited(said, after), reach: Reach::Sink };
     }
     let error = after.into_iter().fold(Error::transient(said), Error::with_retry_after);
-    let reach = if status == 503 || after.is_some() { Reach::Call } else { Reach::Request };
+    let reach = if after.is_some() { Reach::Call } else { Reach::Request };
     Verdict::Later { error, reach }
 }
 
