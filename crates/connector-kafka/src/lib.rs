@@ -4,11 +4,28 @@
 //! dead letters and positions together. Invariant: whatever the brokers do, nothing is dropped in silence, and an owner
 //! that another one has taken over from makes no record visible.
 
+mod admin;
+mod beside;
 mod client;
+mod fault;
 mod options;
+mod plain;
+mod producer;
+mod record;
 mod settings;
+mod setup;
+mod spec;
+#[cfg(test)]
+mod test_context;
+#[cfg(test)]
+mod test_events;
+mod topic;
+mod verdict;
 
 pub use options::{SaslMechanism, SaslOptions, Setting, Tls, TlsOptions};
+pub use spec::{Compression, KafkaSpec, Partitioner};
 
 /// Adds the component types of this crate.
-pub fn register(_registry: &mut sluicebox_core::Registry) {}
+pub fn register(registry: &mut sluicebox_core::Registry) {
+    registry.sink::<KafkaSpec>();
+}

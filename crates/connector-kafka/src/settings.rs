@@ -9,7 +9,7 @@ use sluicebox_core::Problem;
 use crate::options::Setting;
 
 /// Settings that an option of the component stands for, with that option.
-const OPTIONS: [(&str, &str); 21] = [
+const OPTIONS: [(&str, &str); 23] = [
     ("bootstrap.servers", "brokers"),
     ("metadata.broker.list", "brokers"),
     ("security.protocol", "tls` and `sasl"),
@@ -26,6 +26,8 @@ const OPTIONS: [(&str, &str); 21] = [
     ("compression.type", "compression"),
     ("partitioner", "partitioner"),
     ("message.max.bytes", "max_message_bytes"),
+    ("batch.size", "batch.max_bytes"),
+    ("batch.num.messages", "batch.max_events"),
     ("socket.timeout.ms", "timeout"),
     ("request.timeout.ms", "timeout"),
     ("transactional.id", "transactional_id"),
@@ -34,7 +36,7 @@ const OPTIONS: [(&str, &str); 21] = [
 ];
 
 /// Settings that the promise depends on, or that lead out of it: a different value could lose, repeat or reorder events.
-const PROMISE: [&str; 29] = [
+const PROMISE: [&str; 31] = [
     "enable.idempotence",
     "acks",
     "request.required.acks",
@@ -47,6 +49,8 @@ const PROMISE: [&str; 29] = [
     "queuing.strategy",
     "enable.gapless.guarantee",
     "transaction.timeout.ms",
+    "queue.buffering.max.messages",
+    "topic.metadata.propagation.max.ms",
     "isolation.level",
     "enable.auto.commit",
     "auto.commit.enable",
