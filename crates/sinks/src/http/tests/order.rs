@@ -94,3 +94,19 @@ async fn a_refused_batch_beside_a_delivered_one_comes_again_in_parts() {
     let error = sink.write(&[event(2, "bad"), event(3, "bad")]).await.unwrap_err();
     assert_eq!(error.class().as_str(), "permanent", "to be halved");
 }
+
+#[tokio::test]
+async fn a_server_that_names_a_time_gets_no_more_requests_in_the_call() {
+    for (status, class) in [(429, "rate_limited"), (503, "transient")] {
+        let asks = move |number: usize, _: &Received| match number {
+            0 => Reply::status(200),
+            _ => Reply::Answer(status, "retry-after: 7\r\n".to_owned(), String::new()),
+        };
+        let server = Server::start(asks).await;
+        let events = [event(1, "a"), event(2, "b"), event(3, "c"), event(4, "d")];
+        let written = sink(options(&server, 1)).await.write(&events).await.unwrap();
+        assert_eq!(rejected(&written), [(1, class, class), (2, class, class), (3, class, class)]);
+        assert!(written.rejected.iter().all(|refusal| refusal.error.retry_after().is_some()));
+        assert_eq!(server.received().len(), 2, "{status}");
+    }
+}
