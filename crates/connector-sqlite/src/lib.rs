@@ -3,16 +3,16 @@
 //! Rows, dead letters and positions share one SQL transaction, so the destination holds each event exactly once however
 //! the pipeline ends. Invariant: an owner whose epoch is not the table's any more writes nothing.
 
-mod columns;
 mod fault;
-mod layout;
 mod ledger;
+mod probe;
+mod session;
 mod sink;
 mod spec;
 mod table;
+mod types;
 mod writer;
 
-pub use columns::{ColumnSpec, ColumnType};
 pub use spec::SqliteSpec;
 
 /// Adds the sink type `sqlite`.

@@ -1,19 +1,18 @@
 //! The declaration of the `sqlite` sink.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Problem, Result, SinkSpec,
+    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Probe, Problem, Result, SinkSpec,
 };
-use sluicebox_rules::Expression;
+use sluicebox_tables::{Columns, Dialect, SchemaContract, TableOptions, WriteMode};
 
-use crate::columns::ColumnSpec;
-use crate::layout::{Column, Layout};
+use crate::probe;
 use crate::sink::{Destination, SqliteSink};
+use crate::table::name_problem;
 
 /// Appends events to a table of a SQLite database, exactly once.
 ///
@@ -25,6 +24,17 @@ use crate::sink::{Destination, SqliteSink};
 /// `_received_at`, `_loaded_at`, `_pipeline` and `event`, all text; `event` is the JSON as it arrived, byte for byte, and
 /// times are RFC 3339 in UTC. The order of rows (`ORDER BY rowid`) is the order of arrival. A table that exists is used
 /// if these columns are in it.
+///
+/// With `columns: from_event` the table has the same columns but `event`, and one for each top-level field of the events.
+/// It grows with them (`schema_contract: evolve`): a new field adds a column by the type of its first value (`TEXT`,
+/// `INTEGER`, `NUMERIC`, `BOOLEAN`, and `JSON TEXT` for lists and maps, as they are written); a field that is only ever
+/// `null` adds none. An integer column takes other numbers as they come. A value of another type goes to a column beside
+/// it, named `<name>__<type>`: `amount__text`. A number with more digits than SQLite keeps is text, with all its digits.
+/// A field whose name is an envelope column's, or differs from another one only in upper and lower case, gets a suffix
+/// that is the same in every run. Columns are added in the transaction of the rows that need them.
+///
+/// With `mode: upsert` an event replaces the whole row that has its key; the last one of a key wins. An event without a
+/// value for the key becomes a dead letter.
 ///
 /// A row that the table can never take (a constraint, a wrong type, an expression that fails) becomes a dead letter, and
 /// the others go on. Several sinks and pipelines may write to one database.
@@ -42,11 +52,22 @@ pub struct SqliteSpec {
     #[schemars(length(min = 1))]
     pub table: String,
     /// Columns by name instead of the default ones: an expression over `event` and `meta`, or
-    /// `{value: <expression>, type: text|integer|real|blob|json}`. A missing field is NULL. In a table that is made here
-    /// they stand in the order of their names.
+    /// `{value: <expression>, type: text|integer|number|real|boolean|timestamp|blob|json}`. A missing field is NULL. In a
+    /// table that is made here they stand in the order of their names. Or `from_event`: a column for each top-level field.
     #[serde(default)]
-    #[schemars(length(min = 1), example = columns_example())]
-    pub columns: Option<BTreeMap<String, ColumnSpec>>,
+    #[schemars(example = columns_example(), example = &"from_event")]
+    pub columns: Option<Columns>,
+    /// With `columns: from_event`: what happens when an event does not fit the table. Default: `evolve`.
+    #[serde(default)]
+    pub schema_contract: Option<SchemaContract>,
+    /// Whether events add rows, or replace those of the same key.
+    #[serde(default)]
+    pub mode: WriteMode,
+    /// With `mode: upsert`: the columns that tell rows apart. Default: `_event_id`. A table that is made here gets a
+    /// unique index of them; one that exists must have it.
+    #[serde(default)]
+    #[schemars(length(min = 1), example = serde_json::json!(["id"]))]
+    pub key: Option<Vec<String>>,
 }
 
 fn default_table() -> String {
@@ -77,16 +98,26 @@ impl SinkSpec for SqliteSpec {
             );
         }
         problems.extend(name_problem(&self.table).map(|message| Problem::new("table", message)));
-        if self.columns.as_ref().is_some_and(BTreeMap::is_empty) {
-            problems.push(Problem::new("columns", "expected at least one column"));
-        }
-        problems.extend(self.column_problems());
+        problems.extend(self.options().problems(&Dialect::SQLITE));
         problems
     }
 
+    async fn probe(&self, _cx: &Context) -> Probe {
+        match self.options().writer(Dialect::SQLITE) {
+            Ok(rows) => {
+                probe::ask(Destination { path: self.path.clone(), table: self.table.clone(), rows }).await
+            }
+            Err(error) => {
+                let mut probe = Probe::new();
+                probe.wrong("columns", error);
+                probe
+            }
+        }
+    }
+
     async fn build(self, cx: &Context) -> Result<BuiltSink> {
-        let layout = self.layout()?;
-        let destination = Destination { path: self.path, table: self.table, layout };
+        let rows = self.options().writer(Dialect::SQLITE)?;
+        let destination = Destination { path: self.path, table: self.table, rows };
         let sink = SqliteSink::new(destination, cx.environment.clock.clone());
         Ok(BuiltSink::Transactional(Box::new(sink)))
     }
@@ -98,47 +129,12 @@ impl SqliteSpec {
         self.path.to_str().is_some_and(|path| path.starts_with(':'))
     }
 
-    fn column_problems(&self) -> Vec<Problem> {
-        let columns = self.columns.iter().flatten();
-        let mut names: Vec<String> = Vec::new();
-        let mut problems = Vec::new();
-        for (name, column) in columns {
-            let path = format!("columns.{name}");
-            let folded = name.to_ascii_lowercase();
-            if name.is_empty() || name.contains('\0') {
-                problems.push(Problem::new(&*path, "this cannot be the name of a column"));
-            } else if names.contains(&folded) {
-                let message = "SQLite tells no upper from lower case: this column is there twice";
-                problems.push(Problem::new(&*path, message));
-            }
-            names.push(folded);
-            let inner = if column.is_map { format!("{path}.value") } else { path };
-            problems.extend(Expression::compile(&column.value).err().map(|problem| problem.under(&inner)));
+    fn options(&self) -> TableOptions<'_> {
+        TableOptions {
+            columns: self.columns.as_ref(),
+            schema_contract: self.schema_contract,
+            mode: self.mode,
+            key: self.key.as_deref(),
         }
-        problems
-    }
-
-    fn layout(&self) -> Result<Layout> {
-        let Some(columns) = &self.columns else { return Ok(Layout::Default) };
-        let compile = |(name, column): (&String, &ColumnSpec)| {
-            let expression = Expression::compile(&column.value)
-                .map_err(|problem| Error::config(format!("the column `{name}`: {}", problem.message)))?;
-            Ok(Column { name: name.clone(), holds: column.holds, expression })
-        };
-        columns.iter().map(compile).collect::<Result<_>>().map(Layout::Columns)
-    }
-}
-
-/// Why a name cannot be that of our table, if so.
-fn name_problem(name: &str) -> Option<&'static str> {
-    let lower = name.to_ascii_lowercase();
-    if name.is_empty() || name.contains('\0') {
-        Some("this cannot be the name of a table")
-    } else if lower.starts_with("sqlite_") {
-        Some("SQLite keeps names that begin with `sqlite_` for itself")
-    } else if lower.starts_with("_sluicebox_") {
-        Some("names that begin with `_sluicebox_` are kept for positions")
-    } else {
-        None
     }
 }

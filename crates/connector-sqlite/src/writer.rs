@@ -84,7 +84,7 @@ impl Writer {
     /// What `work` failed with, or a refusal to begin or commit; nothing is written then.
     pub(crate) fn transact<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<Outcome<T>, Error>,
+        work: impl FnOnce(&Connection) -> Result<Outcome<T>, Error>,
     ) -> Result<T, Error> {
         let write = |error| classify(error, "write to", &self.path);
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +133,7 @@ fn canonical(path: &Path) -> Result<PathBuf, Error> {
     Ok(resolved)
 }
 
-fn unreachable_path(error: std::io::Error, path: &Path) -> Error {
+pub(crate) fn unreachable_path(error: std::io::Error, path: &Path) -> Error {
     let message = format!("cannot reach the database {}", path.display());
     let class = match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {

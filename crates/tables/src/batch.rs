@@ -1,7 +1,5 @@
 //! The events of one window with everything that their rows borrow.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use sluicebox_core::{Event, Timestamp};
 
@@ -12,8 +10,10 @@ pub struct RowBatch<'e> {
     texts: Vec<Bytes>,
     pub(crate) pipeline: &'e str,
     pub(crate) loaded_at: Moment,
-    /// Events of one page are received at one time, so it is written once for them.
-    received: HashMap<Timestamp, String>,
+    /// When they were received: events of one page share it, so it is written once for them.
+    received: Vec<Moment>,
+    /// Which of these times is that of each event.
+    received_at: Vec<usize>,
 }
 
 /// A time that many rows share, with its text.
@@ -25,13 +25,17 @@ pub(crate) struct Moment {
 impl<'e> RowBatch<'e> {
     /// The batch of `events`, loaded now by `pipeline`.
     pub fn new(events: &'e [Event], pipeline: &'e str, loaded_at: Timestamp) -> Self {
-        let mut received = HashMap::new();
+        let mut received: Vec<Moment> = Vec::new();
+        let mut received_at = Vec::with_capacity(events.len());
         for event in events {
             let time = event.meta().received;
-            received.entry(time).or_insert_with(|| time.to_string());
+            if received.last().is_none_or(|last| last.time != time) {
+                received.push(Moment::new(time));
+            }
+            received_at.push(received.len() - 1);
         }
-        let loaded_at = Moment { time: loaded_at, text: loaded_at.to_string() };
-        Self { events, texts: events.iter().map(Event::json).collect(), pipeline, loaded_at, received }
+        let texts = events.iter().map(Event::json).collect();
+        Self { events, texts, pipeline, loaded_at: Moment::new(loaded_at), received, received_at }
     }
 
     /// The events in order.
@@ -44,8 +48,14 @@ impl<'e> RowBatch<'e> {
         &self.texts[index]
     }
 
-    /// When the event was received, as text.
-    pub(crate) fn received_text(&self, event: &Event) -> Option<&str> {
-        self.received.get(&event.meta().received).map(String::as_str)
+    /// When the event at `index` was received.
+    pub(crate) fn received(&self, index: usize) -> &Moment {
+        &self.received[self.received_at[index]]
+    }
+}
+
+impl Moment {
+    fn new(time: Timestamp) -> Self {
+        Self { time, text: time.to_string() }
     }
 }

@@ -80,19 +80,21 @@ impl Layout {
         index: usize,
         dialect: &Dialect,
     ) -> Result<Vec<Cell<'b>>, Error> {
-        let event = &batch.events()[index];
         match self {
             Self::Default => {
                 let text = batch.text(index);
                 if std::str::from_utf8(text).is_err() {
                     return Err(not_text());
                 }
-                let mut row = envelope(batch, event);
+                let mut row = envelope(batch, index);
                 row.push(Cell::SharedJson(text.clone()));
                 Ok(row)
             }
-            Self::FromEvent => Ok(envelope(batch, event)),
-            Self::Columns(columns) => columns.iter().map(|column| column.cell(event, dialect)).collect(),
+            Self::FromEvent => Ok(envelope(batch, index)),
+            Self::Columns(columns) => {
+                let event = &batch.events()[index];
+                columns.iter().map(|column| column.cell(event, dialect)).collect()
+            }
         }
     }
 }
@@ -101,8 +103,9 @@ pub(crate) fn not_text() -> Error {
     Error::permanent("the event is not UTF-8")
 }
 
-fn envelope<'b>(batch: &'b RowBatch<'_>, event: &'b Event) -> Vec<Cell<'b>> {
-    let meta = event.meta();
+fn envelope<'b>(batch: &'b RowBatch<'_>, index: usize) -> Vec<Cell<'b>> {
+    let meta = batch.events()[index].meta();
+    let received = batch.received(index);
     let text = |text: &'b str| Cell::Text(Cow::Borrowed(text));
     let time =
         |time: Timestamp, text| Cell::Timestamp { microseconds: time.as_millis().saturating_mul(1000), text };
@@ -113,7 +116,7 @@ fn envelope<'b>(batch: &'b RowBatch<'_>, event: &'b Event) -> Vec<Cell<'b>> {
         text(&meta.account),
         text(&meta.event_type),
         time(meta.time, None),
-        time(meta.received, batch.received_text(event)),
+        time(received.time, Some(&received.text)),
         time(batch.loaded_at.time, Some(&batch.loaded_at.text)),
         text(batch.pipeline),
     ]);

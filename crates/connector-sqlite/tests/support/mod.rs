@@ -47,7 +47,7 @@ impl ScriptFiles for NoFiles {
     }
 }
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context {
         pipeline: "orders".into(),
         component: "warehouse".into(),
