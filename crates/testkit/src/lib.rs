@@ -1,4 +1,5 @@
-//! What the tests of the workspace share: a folder in which the command runs, its processes, and waiting for states.
+//! What the tests of the workspace share: a folder in which the command runs, its processes, a proxy that
+//! breaks connections, and waiting for states.
 //!
 //! Beside the floors, a dev-dependency only. Invariant: nothing here waits for a while; it waits for a state, and says
 //! which one did not come. Everything started in a sandbox ends with it.
@@ -7,6 +8,7 @@
 mod feed;
 mod http;
 mod process;
+mod proxy;
 mod sandbox;
 mod served;
 mod stub;
@@ -15,6 +17,7 @@ mod wait;
 pub use feed::{Feed, said};
 pub use http::{Answer, get, request};
 pub use process::{Finished, Process};
+pub use proxy::{Direction, FaultProxy, framing};
 pub use sandbox::{Emulated, Sandbox};
 pub use served::{Served, assert_patient};
 pub use stub::{Reply, Stub};
