@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Problem, Result, SinkSpec,
+    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Probe, Problem, Result,
+    SinkSpec,
 };
 use sluicebox_rules::{Template, TemplateKind};
 
@@ -15,6 +16,7 @@ mod fault;
 mod files;
 mod folders;
 mod plain;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -99,6 +101,23 @@ impl SinkSpec for FileSpec {
                 .with_help("leave out `delivery: exactly_once`, or the `{{ … }}` and `%…` of `path`")
         })?;
         Ok(BuiltSink::Resumable(Box::new(exact::ExactFile::new(path, self.envelope))))
+    }
+
+    async fn probe(&self, _cx: &Context) -> Probe {
+        let mut probe = Probe::new();
+        let target = match self.template() {
+            Ok(template) => probe::Target::new(template.literal_prefix(), template.is_fixed()),
+            Err(problem) => {
+                probe.wrong("path", Error::config(problem.message));
+                return probe;
+            }
+        };
+        // A file system on the network may take its time.
+        let looked = tokio::task::spawn_blocking(move || probe::probe(&target)).await;
+        looked.unwrap_or_else(|error| {
+            probe.wrong("path", Error::permanent("looking at the path failed").with_cause(error));
+            probe
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each is one configuration struct and one `register` line. Invariant: one `next` is one attempt; what came back is
 //! classified here, and waiting, retrying, pausing and saving cursors are the engine's.
 
+mod asking;
 mod generate;
 mod item;
 mod opentrain_updates;

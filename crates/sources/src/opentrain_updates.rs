@@ -5,22 +5,24 @@
 
 mod decode;
 mod feed;
+mod probe;
 mod progress;
 mod scopes;
 mod status;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Problem, Result, Secret, SourceClass,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Probe, Problem, Result, Secret, SourceClass,
     SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 
-use crate::Start;
+use crate::{Start, asking};
 use feed::OpenTrainFeed;
 
 /// Polls the events of an OpenTrain account: proposals, messages, contracts, milestones, payments, approvals.
@@ -102,6 +104,16 @@ impl OpenTrainUpdates {
             }
         }
     }
+
+    /// The client of this account, published for `same_as`.
+    fn client(&self, cx: &Context) -> Result<Arc<Client>> {
+        let auth = self.credentials().map_err(|problem| Error::config(problem.message))?;
+        let base_url = BaseUrl::parse(&self.base_url).map_err(Error::config)?;
+        let limits = Limits { body_bytes: self.max_body.as_usize(), ..Limits::default() };
+        let client = Client::new(ClientOptions { base_url, auth: Some(auth), rate: self.rate, limits }, cx)?;
+        client.publish(cx);
+        Ok(client)
+    }
 }
 
 #[async_trait]
@@ -134,11 +146,14 @@ impl SourceSpec for OpenTrainUpdates {
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
-        let auth = self.credentials().map_err(|problem| Error::config(problem.message))?;
-        let base_url = BaseUrl::parse(&self.base_url).map_err(Error::config)?;
-        let limits = Limits { body_bytes: self.max_body.as_usize(), ..Limits::default() };
-        let client = Client::new(ClientOptions { base_url, auth: Some(auth), rate: self.rate, limits }, cx)?;
-        client.publish(cx);
+        let client = self.client(cx)?;
         Ok(BuiltSource::single(OpenTrainFeed::new(self, client, cx)))
+    }
+
+    async fn probe(&self, cx: &Context) -> Probe {
+        match self.client(cx) {
+            Ok(client) => probe::probe(self, &client).await,
+            Err(error) => asking::impossible(error),
+        }
     }
 }

@@ -7,20 +7,23 @@ mod conflict;
 mod decode;
 mod feed;
 mod own;
+mod probe;
 mod quiet;
 mod status;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Problem, Result, SourceClass, SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Probe, Problem, Result, SourceClass,
+    SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 
-use crate::Start;
+use crate::{Start, asking};
 use feed::ZenzapFeed;
 
 /// Long-polls the updates of a Zenzap bot: messages, reactions, members, topics, polls.
@@ -130,6 +133,19 @@ impl ZenzapUpdates {
             Ok(_) => None,
         }
     }
+
+    /// The client of this account, published for `same_as`.
+    fn client(&self, cx: &Context) -> Result<Arc<Client>> {
+        if let Some(problem) = self.check_address() {
+            return Err(Error::config(problem.message));
+        }
+        let base_url = BaseUrl::parse(&self.base_url).map_err(Error::config)?;
+        let options =
+            ClientOptions { base_url, auth: Some(self.auth.clone()), rate: self.rate, limits: self.limits() };
+        let client = Client::new(options, cx)?;
+        client.publish(cx);
+        Ok(client)
+    }
 }
 
 #[async_trait]
@@ -161,14 +177,14 @@ impl SourceSpec for ZenzapUpdates {
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
-        if let Some(problem) = self.check_address() {
-            return Err(Error::config(problem.message));
-        }
-        let base_url = BaseUrl::parse(&self.base_url).map_err(Error::config)?;
-        let options =
-            ClientOptions { base_url, auth: Some(self.auth.clone()), rate: self.rate, limits: self.limits() };
-        let client = Client::new(options, cx)?;
-        client.publish(cx);
+        let client = self.client(cx)?;
         Ok(BuiltSource::single(ZenzapFeed::new(&self, client, cx)))
+    }
+
+    async fn probe(&self, cx: &Context) -> Probe {
+        match self.client(cx) {
+            Ok(client) => probe::probe(self, &client).await,
+            Err(error) => asking::impossible(error),
+        }
     }
 }

@@ -1,12 +1,12 @@
-//! Says at start which events the token can show: a missing scope looks like silence.
+//! Which events the token can show, said at start and to `check --connect`: a missing scope looks like silence.
 //!
 //! Source: the OpenTrain contract, sections 1 and 4. Invariant: only scopes are logged, never who the token belongs to;
 //! a failure here stops nothing, because the feed itself is the authority.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use sluicebox_http::{Client, Limits};
+use sluicebox_http::Client;
+
+use crate::asking;
 
 /// Event types by the scope that shows them.
 const TYPES: [(&str, &[&str]); 3] = [
@@ -26,19 +26,23 @@ const TYPES: [(&str, &[&str]); 3] = [
 
 /// Asks what the token may do, and logs it.
 pub(super) async fn log_granted(client: &Client, account: &str) {
-    let wait = Duration::from_secs(5);
-    let limits = Limits { read: wait, total: wait, body_bytes: 64 << 10 };
-    match client.get_within("/auth/me", &limits).await {
-        Ok(answer) if answer.status.is_success() => {
-            if let Some(scopes) = granted(&answer.body) {
-                report(&scopes, account);
-            }
-        }
-        Ok(answer) => {
-            tracing::debug!(account, status = answer.status.as_u16(), "the token's scopes could not be read");
-        }
-        Err(error) => tracing::debug!(account, error = %error, "the token's scopes could not be read"),
+    match granted_to(client).await {
+        Ok(scopes) => report(&scopes, account),
+        Err(why) => tracing::debug!(account, "the token's scopes could not be read: {why}"),
     }
+}
+
+/// Asks what the token may do.
+///
+/// # Errors
+/// Why that is not known, in words.
+pub(super) async fn granted_to(client: &Client) -> Result<Vec<String>, String> {
+    let answer = client.get_within("/auth/me", &asking::limits(64 << 10)).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    if !answer.status.is_success() {
+        return Err(format!("status {}", answer.status.as_u16()));
+    }
+    granted(&answer.body).ok_or_else(|| "the answer names no scopes".to_owned())
 }
 
 fn granted(body: &[u8]) -> Option<Vec<String>> {
@@ -56,7 +60,7 @@ fn report(scopes: &[String], account: &str) {
 }
 
 /// The event types that no scope shows; a `…:write` scope implies its `…:read`.
-fn hidden_types(scopes: &[String]) -> Vec<&'static str> {
+pub(super) fn hidden_types(scopes: &[String]) -> Vec<&'static str> {
     let may_read = |area: &str| {
         scopes.iter().any(|scope| *scope == format!("{area}:read") || *scope == format!("{area}:write"))
     };

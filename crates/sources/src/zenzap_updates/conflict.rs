@@ -23,13 +23,11 @@ pub(super) fn conflict(
     offset: Option<&str>,
     policy: (OnOffsetExpired, Option<Timestamp>),
 ) -> Conflict {
-    let said = client.excerpt(answer);
     let names_mode = answer.body.to_ascii_lowercase().windows(13).any(|window| window == b"delivery mode");
     let Some(offset) = offset.filter(|_| !names_mode) else {
-        let error = Error::config(format!("the bot is not in polling mode (status 409: {said})"));
-        let help = "set its delivery mode to polling in the Zenzap console; a bot is either polled or sends webhooks";
-        return Conflict::Pause(error.with_reason("delivery_mode").with_help(help));
+        return Conflict::Pause(wrong_mode(answer, client));
     };
+    let said = client.excerpt(answer);
     let (policy, last_seen) = policy;
     let message = match last_seen {
         Some(time) => format!("the offset is no longer available; updates after {time} may be lost"),
@@ -45,4 +43,12 @@ pub(super) fn conflict(
                 .with_help("to go on with what Zenzap still has: `sluicebox cursor reset`"),
         ),
     }
+}
+
+/// The error for a bot that cannot be polled.
+pub(super) fn wrong_mode(answer: &Answer, client: &Client) -> Error {
+    let said = client.excerpt(answer);
+    Error::config(format!("the bot is not in polling mode (status 409: {said})"))
+        .with_reason("delivery_mode")
+        .with_help("set its delivery mode to polling in the Zenzap console; a bot is either polled or sends webhooks")
 }
