@@ -74,7 +74,7 @@ impl Template {
     /// # Errors
     /// An expression failed, or gave nothing where a path or URL needs a value: a dead letter.
     pub fn render(&self, event: &Event) -> Result<String, RuleError> {
-        self.render_with(event, |text, value| text.push_str(value))
+        self.render_with(event, String::push_str)
     }
 
     /// The text for an event, with every value put at the end of the text so far by `put`: for a markup that needs an
