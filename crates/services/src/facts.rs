@@ -76,8 +76,14 @@ impl Facts {
     pub(crate) fn read() -> Result<Self> {
         let path = place::facts_file();
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|cause| Error::during(format!("cannot read {}", path.display()), cause)),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| {
+                let attempt = format!(
+                    "cannot understand {}; if another version of the code wrote it, end the processes that it names \
+                     and remove it",
+                    path.display()
+                );
+                Error::during(attempt, cause)
+            }),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(cause) => Err(Error::during(format!("cannot read {}", path.display()), cause)),
         }

@@ -65,8 +65,10 @@ fn install_packages(packages: &[&str]) -> Result<()> {
         )?;
         place::executable(policy)?;
     }
-    let outcome = apt(&["update"])
-        .and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat()));
+    // Old lists may do where new ones cannot be had.
+    let update = apt(&["update"]);
+    let outcome = apt(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
+        .map_err(|cause| update.err().map_or(cause.clone(), |first| Error::during(first, cause)));
     if is_ours {
         place::remove_file(policy)?;
     }
@@ -79,7 +81,7 @@ fn apt(arguments: &[&str]) -> Result<()> {
     tools::run(&mut command).map(|_| ())
 }
 
-/// Copies the jars into a folder of their own; a file says that all of them are there.
+/// Copies the jars into a folder of their own, and last the list of what was asked for.
 fn fetch_jars() -> Result<()> {
     let folder = tools::kafka_jars_folder();
     place::remove(&folder)?;
@@ -87,9 +89,10 @@ fn fetch_jars() -> Result<()> {
     let mut command = Command::new("mvn");
     command
         .args(["--quiet", "--batch-mode", "--file"])
-        .arg(place::repository().join("crates/services/kafka/pom.xml"))
+        .arg(tools::kafka_pom())
         .arg("dependency:copy-dependencies")
         .arg(format!("-DoutputDirectory={}", folder.display()));
     tools::run(&mut command)?;
-    place::write(&folder.join("complete"), "")
+    let pom = place::read(&tools::kafka_pom())?;
+    place::write(&folder.join(tools::KAFKA_POM_COPY), pom)
 }

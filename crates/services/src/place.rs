@@ -49,6 +49,11 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
+/// Reads a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|cause| Error::during(format!("cannot read {}", path.display()), cause))
+}
+
 /// Writes a file.
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     std::fs::write(path, text)

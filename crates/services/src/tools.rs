@@ -47,8 +47,20 @@ pub(crate) fn java() -> Result<PathBuf> {
 /// The folder of Kafka's jars.
 pub(crate) fn kafka_jars() -> Result<PathBuf> {
     let folder = kafka_jars_folder();
-    if folder.join("complete").is_file() { Ok(folder) } else { Err(missing("Apache Kafka", "its jars")) }
+    let is_current = match (std::fs::read(kafka_pom()), std::fs::read(folder.join(KAFKA_POM_COPY))) {
+        (Ok(wanted), Ok(found)) => wanted == found,
+        _ => false,
+    };
+    if is_current { Ok(folder) } else { Err(missing("Apache Kafka", "its jars")) }
 }
+
+/// What the jars are; a copy among them says that all of it was fetched.
+pub(crate) fn kafka_pom() -> PathBuf {
+    place::repository().join("crates/services/kafka/pom.xml")
+}
+
+/// The name of the copy.
+pub(crate) const KAFKA_POM_COPY: &str = "pom.xml";
 
 /// Where the jars lie once they are installed.
 pub(crate) fn kafka_jars_folder() -> PathBuf {
