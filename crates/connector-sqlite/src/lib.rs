@@ -4,6 +4,7 @@
 //! the pipeline ends. Invariant: an owner whose epoch is not the table's any more writes nothing.
 
 mod fault;
+mod group;
 mod ledger;
 mod probe;
 mod session;

@@ -10,11 +10,12 @@ use sluicebox_core::{
 use sluicebox_tables::{Cell, Discarded, Plan, RowBatch};
 
 use crate::fault::{classify, guilt_of_row};
+use crate::group::Outcome;
 use crate::ledger;
 use crate::sink::Destination;
 use crate::table::{self, insert_statement};
 use crate::types::Bound;
-use crate::writer::{Outcome, Writer};
+use crate::writer::Writer;
 
 /// Ownership of the positions of one pipeline and sink.
 pub(crate) struct Session {

@@ -1,5 +1,9 @@
 //! The one writer of a database file in this process: SQLite takes one write transaction at a time, so sinks on one
-//! file queue for one connection instead of colliding.
+//! file take turns on one connection instead of colliding.
+//!
+//! Turns that queue share one transaction and one COMMIT, which is what a turn costs most: whoever finds nobody behind
+//! him commits for all. Invariants: nobody is told that his turn is kept before the COMMIT that holds it has returned; a
+//! turn that fails is undone alone.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -8,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use sluicebox_core::{Error, ErrorClass};
 
 use crate::fault::classify;
+use crate::group::{Outcome, Turns};
 
 /// How long SQLite waits for another process that writes.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -31,7 +36,7 @@ static WRITERS: Mutex<BTreeMap<PathBuf, Weak<Writer>>> = Mutex::new(BTreeMap::ne
 /// A connection that changes one database.
 pub(crate) struct Writer {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    turns: Turns,
     /// Device and inode of the file that was opened.
     identity: (u64, u64),
 }
@@ -70,7 +75,7 @@ impl Writer {
         };
         let connection = connect().map_err(|error| classify(error, "open", &path))?;
         let identity = identity(&path).map_err(|error| unreachable_path(error, &path))?;
-        Ok(Self { path, connection: Mutex::new(connection), identity })
+        Ok(Self { turns: Turns::new(connection, path.clone()), path, identity })
     }
 
     /// Where the database lies.
@@ -78,41 +83,28 @@ impl Writer {
         &self.path
     }
 
-    /// Runs `work` in one write transaction and commits it if `work` says so. Blocking.
+    /// Runs `work` in a write transaction, and keeps what it did if it says so: then it is durable. Blocking.
     ///
     /// # Errors
-    /// What `work` failed with, or a refusal to begin or commit; nothing is written then.
+    /// What `work` failed with, or a refusal to begin or commit; nothing of it is written then.
     pub(crate) fn transact<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<Outcome<T>, Error>,
     ) -> Result<T, Error> {
-        let write = |error| classify(error, "write to", &self.path);
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.is_in_place() {
-            let message = format!("the database {} was removed while it was in use", self.path.display());
-            return Err(Error::new(ErrorClass::State, message)
-                .with_help("put it back, or start again to begin with an empty one"));
-        }
-        let transaction =
-            Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(write)?;
-        match work(&transaction)? {
-            Outcome::Keep(value) => transaction.commit().map(|()| value).map_err(write),
-            Outcome::Undo(value) => Ok(value),
-        }
+        self.turns.take(|connection| {
+            if !self.is_in_place() {
+                let message = format!("the database {} was removed while it was in use", self.path.display());
+                return Err(Error::new(ErrorClass::State, message)
+                    .with_help("put it back, or start again to begin with an empty one"));
+            }
+            work(connection)
+        })
     }
 
     /// Whether the path still leads to the file that was opened: writes to a file that was removed would be lost.
     fn is_in_place(&self) -> bool {
         identity(&self.path).is_ok_and(|identity| identity == self.identity)
     }
-}
-
-/// How a transaction ends that did not fail.
-pub(crate) enum Outcome<T> {
-    /// Commit.
-    Keep(T),
-    /// Roll back.
-    Undo(T),
 }
 
 /// The one name of a file that may not exist yet; makes the folders above it.
