@@ -65,8 +65,10 @@ const LIMITS: Limits =
 /// faster than that, use `digest`.
 ///
 /// **Delivery.** At least once: Slack knows no key that would make a message unique. A message is there twice if the
-/// process ends between Slack's answer and the saved position, for at most the events of one batch (`batch.max_events`,
-/// or the page of the source if that is larger); or if an answer is lost on the way (`on_ambiguous`).
+/// process ends between Slack's answer and the saved position, or if an answer is lost on the way (`on_ambiguous`). The
+/// position is saved once per batch, so the end of the process repeats at most the messages of one: with one message a
+/// second, keep `batch.max_events` small (20) where there is no `digest`. A page of a source is never split between two
+/// batches.
 ///
 /// **When it breaks.** A busy Slack is tried again. A refused token, a revoked webhook or a missing channel pauses the
 /// sink with every position kept, so that no backlog turns into dead letters. An answer that is not documented is tried

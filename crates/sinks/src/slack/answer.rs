@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use sluicebox_http::Answer;
 
 use super::words::{self, Kind};
@@ -42,25 +42,6 @@ pub(crate) struct Refusal {
     pub(crate) details: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    ok: bool,
-    error: Option<String>,
-    ts: Option<String>,
-    warning: Option<String>,
-    needed: Option<String>,
-    provided: Option<String>,
-    response_metadata: Option<Metadata>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    messages: Vec<String>,
-    warnings: Vec<String>,
-}
-
 /// What the answer of a webhook says: plain text, `ok` or a word.
 pub(crate) fn of_webhook(status: u16, body: &[u8]) -> Verdict {
     let body = String::from_utf8_lossy(body);
@@ -74,28 +55,34 @@ pub(crate) fn of_webhook(status: u16, body: &[u8]) -> Verdict {
 
 /// What the answer of `chat.postMessage` says: JSON with `ok`.
 pub(crate) fn of_api(status: u16, body: &[u8]) -> Verdict {
-    let Ok(body) = serde_json::from_slice::<Body>(body) else {
+    let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
         return Verdict::Refused(refused(
             status,
             "",
             vec!["the answer is not the JSON it should be".to_owned()],
         ));
     };
-    let metadata = body.response_metadata.unwrap_or_default();
-    if body.ok && body.error.is_none() && (200..300).contains(&status) {
-        let Some(ts) = body.ts else {
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    if body.get("ok") == Some(&Value::Bool(true)) && (200..300).contains(&status) {
+        let Some(ts) = text("ts") else {
             return Verdict::Refused(refused(200, "", vec!["the answer names no `ts`".to_owned()]));
         };
-        let mut warnings = metadata.warnings;
-        warnings.extend(body.warning.iter().flat_map(|list| list.split(',')).map(str::to_owned));
+        let mut warnings = metadata(&body, "warnings");
+        warnings.extend(text("warning").into_iter().flat_map(|list| list.split(',')).map(str::to_owned));
         warnings.sort_unstable();
         warnings.dedup();
-        return Verdict::Posted { ts: Some(ts), warnings };
+        return Verdict::Posted { ts: Some(ts.to_owned()), warnings };
     }
-    let mut details = metadata.messages;
-    details.extend(body.needed.map(|scopes| format!("it needs the scope {scopes}")));
-    details.extend(body.provided.map(|scopes| format!("the token has {scopes}")));
-    Verdict::Refused(refused(status, body.error.as_deref().unwrap_or_default(), details))
+    let mut details = metadata(&body, "messages");
+    details.extend(text("needed").map(|scopes| format!("it needs the scope {scopes}")));
+    details.extend(text("provided").map(|scopes| format!("the token has {scopes}")));
+    Verdict::Refused(refused(status, text("error").unwrap_or_default(), details))
+}
+
+/// The texts of a list in `response_metadata`; whatever else is there does not matter.
+fn metadata(body: &Map<String, Value>, key: &str) -> Vec<String> {
+    let list = body.get("response_metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn refused(status: u16, word: &str, details: Vec<String>) -> Refusal {
@@ -216,6 +203,7 @@ mod tests {
         assert_eq!(kind(200, r#"{"ok":false}"#), None);
         assert_eq!(kind(200, r#"{"ok":true}"#), None);
         assert_eq!(kind(200, "<html>"), None);
+        assert_eq!(kind(200, "[]"), None);
         assert_eq!(kind(200, ""), None);
         assert_eq!(kind(200, r#"{"ok":"#), None);
         assert_eq!(kind(429, ""), Some(Rate));
@@ -229,7 +217,10 @@ mod tests {
         let posted = of_api(200, br#"{"ok":true,"ts":"1503435956.000247","warning":"missing_charset","response_metadata":{"warnings":["message_truncated","missing_charset"]}}"#);
         let warnings = ["message_truncated", "missing_charset"].map(str::to_owned).to_vec();
         assert_eq!(posted, Verdict::Posted { ts: Some("1503435956.000247".into()), warnings });
-        let body = br#"{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] must be less"]}}"#;
+        // What is not as documented beside them does not make a posted message an unknown one.
+        let odd = of_api(200, br#"{"ok":true,"ts":"1.2","warning":7,"response_metadata":[1]}"#);
+        assert!(matches!(odd, Verdict::Posted { .. }), "{odd:?}");
+        let body = br#"{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] must be less",7]}}"#;
         assert_eq!(refusal(of_api(200, body)).details, ["[ERROR] must be less"]);
         let body =
             br#"{"ok":false,"error":"missing_scope","needed":"chat:write","provided":"channels:read"}"#;

@@ -9,6 +9,8 @@ use sluicebox_rules::{Template, TemplateKind};
 
 use super::escape;
 
+const EXPECTED_URL: &str = "expected a URL that begins with `https:`, `http:` or `mailto:`";
+
 /// A structure whose texts are templates.
 #[derive(Clone, Debug)]
 enum Node {
@@ -60,6 +62,10 @@ fn node(value: &Value, place: Place, path: String, problems: &mut Vec<Problem>) 
     match value {
         Value::String(text) => match Template::compile(&Located::unplaced(text), TemplateKind::Text) {
             Ok(template) if template.is_fixed() && place == Place::Plain => Node::Fixed(value.clone()),
+            Ok(template) if place == Place::Url && leads_astray(&template) => {
+                problems.push(Problem::new(path, EXPECTED_URL));
+                Node::Fixed(Value::Null)
+            }
             Ok(template) => Node::Text { template: Box::new(template), place, path },
             Err(problem) => {
                 problems.push(problem.under(&path));
@@ -89,6 +95,12 @@ fn node(value: &Value, place: Place, path: String, problems: &mut Vec<Problem>) 
         }
         other => Node::Fixed(other.clone()),
     }
+}
+
+/// Whether no event can make a good link of it.
+fn leads_astray(template: &Template) -> bool {
+    let prefix = template.literal_prefix();
+    (template.is_fixed() || prefix.contains(':')) && !escape::may_link(prefix)
 }
 
 fn place_of(key: &str, object: &Map<String, Value>) -> Place {
@@ -126,9 +138,7 @@ fn render(node: &Node, event: &Event) -> Result<Value> {
             match place {
                 Place::Markup => escape::disarm(text).into(),
                 Place::Url if !escape::may_link(&text) => {
-                    return Err(Error::permanent(format!(
-                        "{path}: expected a URL that begins with `https:`, `http:` or `mailto:`"
-                    ))
+                    return Err(Error::permanent(format!("{path}: {EXPECTED_URL}"))
                     .with_help("leave the event out with `when:`, or give a default: `{{ event.url ?? \"https://…\" }}`"));
                 }
                 Place::Url | Place::Plain => text.into(),
@@ -178,6 +188,17 @@ mod tests {
         for url in ["javascript:alert(1)", "", "slack://x"] {
             let error = rendered(&blocks, &json!({ "url": url })).unwrap_err();
             assert!(error.to_string().starts_with("blocks[0].image_url: expected a URL"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_can_never_be_good_is_found_before_anything_runs() {
+        let compile = |url: &str| Blocks::compile(&[json!({ "type": "button", "url": url })]);
+        for url in ["javascript:{{ event.x }}", "ftp://x.example", "", "x.example"] {
+            assert_eq!(compile(url).unwrap_err()[0].path, "blocks[0].url", "{url}");
+        }
+        for url in ["https://x.example", "https://x.example/{{ event.id }}", "{{ event.url }}"] {
+            assert!(compile(url).is_ok(), "{url}");
         }
     }
 

@@ -21,6 +21,8 @@ const TEXT: usize = 4_000;
 const FALLBACK: usize = 3_000;
 /// Most messages that one event is split into.
 const MOST_PARTS: usize = 10;
+/// Longest key of a thread, in bytes: thousands are remembered.
+const LONGEST_KEY: usize = 1_000;
 /// Most characters of the header of a digest.
 const HEADER: usize = 150;
 
@@ -118,6 +120,11 @@ impl Composer {
         Ok(match expression.evaluate(event).map_err(|error| error.to_error("thread_key"))? {
             Value::Null => None,
             Value::String(key) if key.is_empty() => None,
+            Value::String(key) if key.len() > LONGEST_KEY => {
+                let message =
+                    format!("thread_key: expected at most {LONGEST_KEY} bytes, found {}", key.len());
+                return Err(Error::permanent(message).with_reason("too_large"));
+            }
             Value::String(key) => Some(key),
             key @ (Value::Bool(_) | Value::Number(_)) => Some(key.to_string()),
             Value::Array(_) | Value::Object(_) => {

@@ -21,6 +21,8 @@ use super::{OnAmbiguous, OnChannelError};
 const JSON: &str = "application/json; charset=utf-8";
 /// How long to leave a workspace alone that takes no messages.
 const LONG_PAUSE: Duration = Duration::from_secs(300);
+/// Most of Slack's reasons that an error repeats.
+const MOST_DETAILS: usize = 10;
 /// The reason of errors after which a message may have been posted, here and in the HTTP client.
 const UNKNOWN_OUTCOME: &str = "unknown_outcome";
 
@@ -150,7 +152,7 @@ impl Poster {
                 answer.retry_after().into_iter().fold(error, Error::with_retry_after)
             }
             Some(Kind::Ambiguous) => self.ambiguous(new(ErrorClass::Transient).with_reason(UNKNOWN_OUTCOME)),
-            Some(Kind::Message) if refusal.word.contains("too_l") => {
+            Some(Kind::Message) if words::is_too_large(&refusal.word) => {
                 new(ErrorClass::Permanent).with_reason("too_large")
             }
             Some(Kind::Message) => new(ErrorClass::Permanent),
@@ -177,12 +179,13 @@ impl Poster {
             Some(channel) => format!("channel {channel}"),
             None => "the webhook's channel".to_owned(),
         };
-        let mut message = format!("posting to {target} failed: Slack says `{}`", refusal.word);
-        for detail in &refusal.details {
+        let word = self.client.quote(&refusal.word);
+        let mut message = format!("posting to {target} failed: Slack says `{word}`");
+        for detail in refusal.details.iter().take(MOST_DETAILS) {
             message.push_str("; ");
-            message.push_str(detail);
+            message.push_str(&self.client.quote(detail));
         }
-        self.client.quote(&message)
+        message
     }
 }
 

@@ -127,6 +127,12 @@ pub(crate) fn kind_of_status(status: u16) -> Option<(Kind, &'static str)> {
     })
 }
 
+/// Whether a message was refused for its size.
+pub(crate) fn is_too_large(word: &str) -> bool {
+    ["attachment_payload_limit_exceeded", "metadata_too_large", "msg_blocks_too_long", "msg_too_long"]
+        .contains(&word)
+}
+
 /// What a person can do about it.
 pub(crate) fn help(word: &str) -> Option<&'static str> {
     Some(match word {

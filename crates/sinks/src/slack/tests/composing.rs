@@ -58,6 +58,8 @@ fn an_event_that_a_rule_fails_on_is_rejected_alone() {
     assert_eq!((plan.posts.len(), plan.rejected.len()), (0, 1));
     let plan = self::plan(json!({ "thread_key": "[1]" }), &events(&["a"]));
     assert!(plan.rejected[0].error.to_string().contains("thread_key: expected text"));
+    let plan = self::plan(json!({ "thread_key": "event.text" }), &events(&[&"x".repeat(1_001)]));
+    assert_eq!(plan.rejected[0].error.reason(), "too_large");
     let plan = self::plan(json!({ "thread_key": "event.nope" }), &events(&["a"]));
     assert_eq!(plan.posts[0].message.thread, None);
 }
