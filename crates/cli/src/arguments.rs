@@ -97,6 +97,9 @@ pub(crate) struct CheckArguments {
     pub(crate) files: Vec<PathBuf>,
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+    /// Also ask every source and sink whether a run would work: reach, credentials, permissions; writes nothing
+    #[arg(long, conflicts_with = "allow_missing_secrets")]
+    pub(crate) connect: bool,
     /// Unset variables and missing secret files are no problem
     #[arg(long)]
     pub(crate) allow_missing_secrets: bool,

@@ -16,10 +16,10 @@ use crate::{pipeline_files, terminal};
 /// The report of `--format json`.
 #[derive(Serialize)]
 struct Findings<'f> {
-    problems: Vec<&'f LocatedProblem>,
-    routes: Vec<&'f Route>,
-    warnings: Vec<&'f LocatedProblem>,
-    /// With `--connect`.
+    problems: Vec<LocatedProblem>,
+    routes: Vec<Route>,
+    warnings: Vec<LocatedProblem>,
+    /// With `--connect`, if there was no problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     probes: Option<Vec<connect::Finding<'f>>>,
 }
@@ -35,19 +35,30 @@ pub(crate) async fn verb(registry: &Registry, arguments: &CheckArguments) -> End
             Err(report) => problems.extend(report.problems),
         }
     }
-    let checked = Checked::new(&plans, problems);
-    if arguments.format == ReportFormat::Text {
-        checked.print();
+    let is_text = arguments.format == ReportFormat::Text;
+    if is_text {
+        print_text(&plans, &problems);
     }
-    if !checked.problems.is_empty() || !arguments.connect {
-        return checked.end(arguments.format, None);
+    let routes = plans.iter().flat_map(|plan| plan.routes.clone()).collect();
+    let warnings = plans.iter().flat_map(|plan| plan.warnings.clone()).collect();
+    let wanted = arguments.connect && problems.is_empty();
+    let asked = if wanted { Some(connect::ask(plans).await) } else { None };
+    let exit = match &asked {
+        _ if !problems.is_empty() => Exit::Configuration,
+        Some(pipelines) if !pipelines.iter().all(connect::Pipeline::is_fine) => Exit::Failed,
+        _ => Exit::Done,
+    };
+    if is_text {
+        asked.iter().flatten().for_each(|pipeline| terminal::print(&pipeline.text()));
+    } else {
+        let probes = asked.as_ref().map(|all| all.iter().flat_map(connect::Pipeline::findings).collect());
+        print_json(&Findings { problems, routes, warnings, probes })?;
     }
-    let probed = connect::ask(plans).await;
-    checked.end(arguments.format, Some(&probed))
+    Ok(exit)
 }
 
 fn print_json(findings: &Findings<'_>) -> Result<(), Stop> {
-    let text = serde_json::to_string_pretty(&findings)
+    let text = serde_json::to_string_pretty(findings)
         .map_err(|error| Stop::failed("cannot write the report", &error))?;
     terminal::print_line(&text);
     Ok(())

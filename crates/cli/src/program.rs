@@ -41,7 +41,7 @@ fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
         Verb::Run(arguments) => block_on(run::verb(registry, arguments, logs)),
         Verb::Demo(arguments) => block_on(demo::verb(registry, arguments, logs)),
         Verb::Emulate(arguments) => block_on(emulate::verb(arguments)),
-        Verb::Check(arguments) => check::verb(&registry, &arguments),
+        Verb::Check(arguments) => block_on(check::verb(&registry, &arguments)),
         Verb::List(arguments) => Ok(reference::list(&registry, &arguments)),
         Verb::Explain(arguments) => reference::explain(&registry, &arguments),
         Verb::Schema => Ok(reference::schema(&registry)),

@@ -3,15 +3,15 @@
 //! Invariant: `Ok` means that the disk has it, and a failed write leaves nothing behind. Retries, batches, dead letters
 //! and cursors are the engine's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use sluicebox_core::{
-    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Event, Problem, Rejected, Result,
-    Sink, SinkSpec, Written,
+    BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Event, Probe, Problem, Rejected,
+    Result, Sink, SinkSpec, Written,
 };
 use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt;
@@ -53,6 +53,25 @@ impl SinkSpec for CsvSpec {
             Error::config(format!("cannot open {}", self.path.display())).with_cause(error)
         })?;
         Ok(BuiltSink::Plain(Box::new(CsvSink { file, fields: self.fields })))
+    }
+
+    /// For `check --connect`: looks, and makes nothing.
+    async fn probe(&self, _cx: &Context) -> Probe {
+        let mut probe = Probe::new();
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let error = match tokio::fs::metadata(folder).await {
+            Ok(found) if found.is_dir() => {
+                probe.fine("folder", format!("{} is there", folder.display()));
+                return probe;
+            }
+            Ok(_) => Error::config(format!("{} is not a folder", folder.display())),
+            Err(error) => {
+                Error::config(format!("cannot use the folder {}", folder.display())).with_cause(error)
+            }
+        };
+        probe.wrong("folder", error.with_help("make the folder, or choose another `path`"));
+        probe
     }
 }
 

@@ -63,3 +63,17 @@ fn the_verbs_know_the_sink() {
     assert_eq!(checked.status.code(), Some(78));
     assert!(text(&checked.stderr).contains("pipeline.yaml:23"), "{}", text(&checked.stderr));
 }
+
+#[test]
+fn the_sink_says_whether_it_could_write() {
+    let check = ["check", "--connect", "pipeline.yaml"];
+    let folder = folder_with(&pipeline());
+    let checked = custom_sink(folder.path(), &check);
+    assert!(checked.status.success() && text(&checked.stdout).contains("✓ table   folder  . is there"));
+    let missing = folder_with(&pipeline().replace("orders.csv", "nowhere/orders.csv"));
+    let checked = custom_sink(missing.path(), &check);
+    assert_eq!(checked.status.code(), Some(1));
+    let shown = text(&checked.stdout);
+    assert!(shown.contains("✗ table   folder  cannot use the folder nowhere: No such file"), "{shown}");
+    assert!(shown.contains("help: make the folder"), "{shown}");
+}

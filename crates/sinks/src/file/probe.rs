@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_without_permission_is_what_it_is_for_the_one_who_asks() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let closed = folder.path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
+        let shown = probe(&Target::File(closed.join("a.jsonl")));
+        // The superuser may write everywhere.
+        let may_write = File::create(closed.join("try")).is_ok();
+        assert_eq!(shown.is_fine(), may_write, "{shown:?}");
+    }
+
+    #[test]
     fn a_template_is_looked_at_as_far_as_it_is_known() {
         let under = |literal: &str| match Target::new(literal, false) {
             Target::Under(folder) => folder,
