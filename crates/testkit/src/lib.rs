@@ -3,8 +3,13 @@
 //!
 //! Beside the floors, a dev-dependency only. Invariant: nothing here waits for a while; it waits for a state, and says
 //! which one did not come. Everything started in a sandbox ends with it.
-#![allow(clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "whatever goes wrong here fails the test that asked, and a trial tells what it counted"
+)]
 
+pub mod contract;
 mod feed;
 mod http;
 mod process;

@@ -192,6 +192,16 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
+    /// Sends SIGSTOP: it stands still until it is thawed.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Sends SIGCONT.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // A process that has ended needs no signal.

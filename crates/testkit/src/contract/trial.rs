@@ -1,0 +1,276 @@
+//! The trials: each runs the real program between an emulated feed and a destination, and lets one thing go wrong.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sluicebox_emulator::{Api, Options};
+
+use super::verdict::Verdict;
+use super::{Destination, Effort, Promise, Waits};
+use crate::{Direction, Feed, Process, Sandbox, Stub, wait_for};
+
+/// Events of each trial.
+const EVENTS: u64 = 1500;
+/// How fast they come, so that faults strike while events flow: events a second.
+const RATE: f64 = 600.0;
+/// The shortest and the longest time between two faults.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(450));
+
+/// A pipeline from an emulated feed into a destination.
+struct Trial<'d> {
+    name: &'static str,
+    feed: Feed,
+    destination: &'d mut dyn Destination,
+    waits: Waits,
+    /// What may have repeated events.
+    faults: usize,
+}
+
+impl<'d> Trial<'d> {
+    fn new(name: &'static str, program: impl Into<PathBuf>, destination: &'d mut dyn Destination) -> Self {
+        Self::with(
+            name,
+            program,
+            destination,
+            Options { events: EVENTS, rate: RATE, ..Options::new(Api::OpenTrain) },
+        )
+    }
+
+    fn with(
+        name: &'static str,
+        program: impl Into<PathBuf>,
+        destination: &'d mut dyn Destination,
+        options: Options,
+    ) -> Self {
+        let mut feed = Feed::new(program, options);
+        for (variable, value) in destination.variables() {
+            feed.set(&variable, value);
+        }
+        feed.pipeline("limit: 20\nkey: event.type", &sinks(&destination.options(), ""));
+        Self { name, feed, destination, waits: Waits::new(), faults: 0 }
+    }
+
+    fn begin(&self) -> Process {
+        self.feed.start("run --log-format json --admin off p.yaml")
+    }
+
+    fn pause(&mut self) {
+        std::thread::sleep(self.waits.next(PAUSE.0, PAUSE.1));
+    }
+
+    /// Waits until the program polls: faults before that strike nothing.
+    fn wait_for_polls(&self) {
+        let before = self.feed.served.stats().events_served;
+        wait_for("the first polls", || (self.feed.served.stats().events_served > before).then_some(()));
+    }
+
+    /// Drains a process that is meant to end well.
+    #[track_caller]
+    fn drain(&self, process: Process) {
+        process.terminate();
+        let ended = process.finish();
+        assert_eq!(ended.code, 0, "{}: the drain: {}", self.name, ended.stderr);
+    }
+
+    /// Heals everything, runs to the end and judges.
+    #[track_caller]
+    fn judge(&mut self) -> Verdict {
+        self.destination.proxies().iter().for_each(crate::FaultProxy::heal);
+        self.feed.served.set_visible(0, EVENTS);
+        let ended = self.feed.once();
+        assert_eq!(ended.code, 0, "{}: {}", self.name, ended.stderr);
+        let verdict = Verdict::new(&self.feed.served.truth(0), &self.destination.arrived());
+        let repeats = self.faults.saturating_mul(self.destination.repeats());
+        verdict.assert(self.name, self.destination.promise(), repeats);
+        println!("{}: {EVENTS} events, {} faults, {} repeated", self.name, self.faults, verdict.repeated);
+        verdict
+    }
+}
+
+fn sinks(options: &str, more: &str) -> String {
+    format!(
+        "sinks:\n  out: {{ inputs: [feed], retry: {{ initial: 500ms, max: 1s }}, batch: {{ max_events: 100 }}, \
+         {options}{more} }}\n"
+    )
+}
+
+/// Nothing goes wrong: each event once, whatever the promise.
+///
+/// # Panics
+/// If not.
+pub fn whole(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+    let mut trial = Trial::new("whole", program, destination);
+    let verdict = trial.judge();
+    assert_eq!(verdict.repeated, 0, "nothing went wrong, so nothing is repeated");
+}
+
+/// The program is killed with SIGKILL again and again.
+///
+/// # Panics
+/// If an event is lost, changed, out of order, or there more often than promised.
+pub fn killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) {
+    let mut trial = Trial::new("killed", program, destination);
+    for _ in 0..effort.kills {
+        let process = trial.begin();
+        trial.wait_for_polls();
+        trial.pause();
+        process.kill();
+        process.finish();
+        trial.faults += 1;
+        // What is left must be enough for the next life.
+        let visible = trial.feed.served.visible(0);
+        if visible == EVENTS {
+            break;
+        }
+    }
+    trial.judge();
+}
+
+/// The server is killed with SIGKILL while events flow, and comes back.
+///
+/// # Panics
+/// As [`killed`].
+pub fn server_killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) {
+    let mut trial = Trial::new("server killed", program, destination);
+    let process = trial.begin();
+    trial.wait_for_polls();
+    for _ in 0..effort.server_kills {
+        trial.pause();
+        assert!(trial.destination.kill_server(), "this destination has a server");
+        trial.faults += 1;
+    }
+    trial.drain(process);
+    trial.judge();
+}
+
+/// Connections are cut between two messages, in either direction, again and again.
+///
+/// # Panics
+/// As [`killed`].
+pub fn connections_cut(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) {
+    let mut trial = Trial::new("connections cut", program, destination);
+    let process = trial.begin();
+    trial.wait_for_polls();
+    for round in 0..effort.cuts as u64 {
+        let direction = if round % 2 == 0 { Direction::Requests } else { Direction::Replies };
+        for proxy in trial.destination.proxies() {
+            proxy.cut_at_message(direction, round % 7);
+        }
+        trial.pause();
+        trial.faults += 1;
+    }
+    trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
+    trial.drain(process);
+    trial.judge();
+}
+
+/// The way to the server is slow: everything arrives once, for nothing is lost on the way.
+///
+/// # Panics
+/// As [`killed`].
+pub fn slow(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+    let mut trial = Trial::new("slow", program, destination);
+    trial.destination.proxies().iter().for_each(|proxy| proxy.slow(400_000));
+    let process = trial.begin();
+    trial.wait_for_polls();
+    std::thread::sleep(Duration::from_secs(2));
+    trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
+    trial.drain(process);
+    trial.judge();
+}
+
+/// Replies come late, those of one connection later than those of another, so that they overtake each other.
+///
+/// # Panics
+/// As [`killed`].
+pub fn late_replies(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+    let mut trial = Trial::new("late replies", program, destination);
+    let process = trial.begin();
+    trial.wait_for_polls();
+    for round in 0..6_u64 {
+        for (place, proxy) in trial.destination.proxies().iter().enumerate() {
+            let delay = if (round + place as u64).is_multiple_of(2) { 150 } else { 5 };
+            proxy.delay_replies(Duration::from_millis(delay));
+        }
+        trial.pause();
+    }
+    trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
+    trial.drain(process);
+    trial.judge();
+}
+
+/// The program is stopped as it should be, in the middle, and started again.
+///
+/// # Panics
+/// As [`killed`]; nothing is repeated, for a drain leaves nothing in flight.
+pub fn stopped_and_resumed(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+    let mut trial = Trial::new("stopped and resumed", program, destination);
+    for _ in 0..2 {
+        let process = trial.begin();
+        trial.wait_for_polls();
+        trial.pause();
+        trial.drain(process);
+    }
+    let verdict = trial.judge();
+    assert_eq!(verdict.repeated, 0, "a drain leaves nothing in flight");
+}
+
+/// One event of many is refused for good: it is a dead letter, and the others arrive.
+///
+/// # Panics
+/// If not.
+pub fn rejected(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+    let Some(refused) = destination.refused() else { return };
+    let data = |id: usize| if id == 137 { refused.data.clone() } else { format!("{{\"n\":{id}}}") };
+    let events: Vec<String> = (1..=300).map(|id| Stub::event(id, &data(id))).collect();
+    let stub = Stub::feed(events.clone());
+    let mut sandbox = Sandbox::new(program);
+    for (variable, value) in destination.variables() {
+        sandbox.set(&variable, value);
+    }
+    sandbox.pipe(&stub, 50, &sinks(&destination.options(), &refused.options));
+    let ended = sandbox.run("run --once --log-format json --admin off p.yaml");
+    assert_eq!(ended.code, 0, "rejected: {}", ended.stderr);
+    let letters = sandbox.dead_letters();
+    let ids: Vec<_> =
+        letters.iter().map(|letter| letter["meta"]["id"].as_str().unwrap_or_default()).collect();
+    assert_eq!(ids, ["opentrain:feed:137"], "{letters:#?}");
+    assert_eq!(letters[0]["reason"], refused.reason, "{:#}", letters[0]);
+    let others: Vec<String> = events.into_iter().filter(|event| !event.contains("\"id\":\"137\"")).collect();
+    Verdict::new(&others, &destination.arrived()).assert("rejected", Promise::ExactlyOnce, 0);
+}
+
+/// A frozen owner wakes up after another has taken over: it writes nothing, and says so (exit 75).
+///
+/// # Panics
+/// If it does.
+pub fn taken_over(program: impl Into<PathBuf>, destination: &mut dyn Destination, accounts: u32) {
+    let total = if accounts == 1 { EVENTS } else { 40 };
+    let rate = if accounts == 1 { RATE } else { 20.0 };
+    let options = Options { events: total, rate, accounts, ..Options::new(Api::OpenTrain) };
+    let trial = Trial::with("taken over", program, destination, options);
+    let zombie = trial.feed.start("run --log-format json --admin off --state-dir first p.yaml");
+    trial.wait_for_polls();
+    std::thread::sleep(Duration::from_millis(700));
+    zombie.freeze();
+    // The successor has a state of its own: only the destination knows where to go on.
+    (0..accounts).for_each(|account| trial.feed.served.set_visible(account, total));
+    let successor = trial.feed.run("run --once --log-format json --admin off --state-dir second p.yaml");
+    assert_eq!(successor.code, 0, "taken over: {}", successor.stderr);
+    zombie.thaw();
+    (0..accounts).for_each(|account| trial.feed.served.append(account, 20));
+    let ended = zombie.finish();
+    assert_eq!(ended.code, 75, "taken over: the frozen owner: {}", ended.stderr);
+    let arrived = trial.destination.arrived();
+    let served = |account| {
+        let truth = trial.feed.served.truth(account);
+        truth.into_iter().take(usize::try_from(total).unwrap_or(usize::MAX))
+    };
+    let truth: Vec<String> = (0..accounts).flat_map(served).collect();
+    let mut expected = truth.clone();
+    let mut found = arrived.clone();
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert!(expected == found, "taken over: {} events, {} arrived", truth.len(), arrived.len());
+    println!("taken over: {accounts} accounts, {} events, each once", truth.len());
+}
