@@ -133,11 +133,12 @@ impl Sandbox {
     }
 
     /// Starts an emulator and sets the variables that pipelines use for it: `OPENTRAIN_URL`, `OPENTRAIN_TOKEN`, or
-    /// `ZENZAP_URL`, `ZENZAP_KEY`, `ZENZAP_SECRET`, `ZENZAP_CLIENT_ID`, `ZENZAP_CLIENT_SECRET`.
+    /// `ZENZAP_URL`, `ZENZAP_KEY`, `ZENZAP_SECRET`, `ZENZAP_CLIENT_ID`, `ZENZAP_CLIENT_SECRET`, or
+    /// `SLACK_URL`, `SLACK_TOKEN`, `SLACK_WEBHOOK_URL`, `SLACK_CHANNEL`.
     pub fn emulate_with_variables(&mut self, arguments: &str) -> Emulated {
         let emulated = self.emulate(arguments);
         let api = emulated.text("api").to_uppercase();
-        for field in ["url", "token", "key", "secret", "client_id", "client_secret"] {
+        for field in ["url", "token", "key", "secret", "client_id", "client_secret", "webhook_url", "channel"] {
             if let Some(value) = emulated.announcement[field].as_str() {
                 self.set(&format!("{api}_{}", field.to_uppercase()), value);
             }
