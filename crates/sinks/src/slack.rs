@@ -270,7 +270,7 @@ impl SinkSpec for SlackSpec {
             component: cx.component.clone(),
         };
         let every = self.digest.and_then(|digest| digest.every).map_or(Duration::ZERO, |period| period.0);
-        Ok(BuiltSink::Plain(Box::new(SlackSink::new(composer, poster, every))))
+        Ok(BuiltSink::Plain(Box::new(SlackSink::new(composer, poster, every, &cx.retry))))
     }
 
     async fn probe(&self, cx: &Context) -> Probe {

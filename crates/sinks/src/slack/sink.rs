@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sluicebox_core::{Clock, Error, ErrorClass, Event, Rejected, Result, Sink, Written};
+use sluicebox_core::{
+    Backoff, Clock, Error, ErrorClass, Event, Rejected, Result, RetryOptions, Sink, Written,
+};
 use smol_str::SmolStr;
 
 use super::message::{Composer, Plan, Post};
@@ -27,6 +29,8 @@ pub(crate) struct SlackSink {
     /// A batch that will come again.
     unfinished: Option<Work>,
     pace: Pace,
+    /// How long a refusal that will pass is waited out first.
+    first_wait: Duration,
 }
 
 /// How far a batch has come.
@@ -39,6 +43,8 @@ struct Work {
     posted: usize,
     /// Undocumented answers to the next message.
     unknown: usize,
+    /// Whether a message was posted since the last refusal.
+    has_moved: bool,
 }
 
 /// Least time between two digests.
@@ -50,10 +56,11 @@ struct Pace {
 
 impl SlackSink {
     /// A sink; `every` is the least time between two digests, zero for none.
-    pub(crate) fn new(composer: Composer, poster: Poster, every: Duration) -> Self {
+    pub(crate) fn new(composer: Composer, poster: Poster, every: Duration, retry: &RetryOptions) -> Self {
         let clock = Arc::clone(&poster.environment.clock);
         let pace = Pace { every, clock, last: None };
-        Self { composer, poster, threads: Threads::default(), unfinished: None, pace }
+        let first_wait = retry.initial.0.max(Backoff::FLOOR);
+        Self { composer, poster, threads: Threads::default(), unfinished: None, pace, first_wait }
     }
 
     /// The batch where it was left, or a new one.
@@ -74,7 +81,7 @@ impl SlackSink {
             self.pace.wait().await;
         }
         let ids = events.iter().map(|event| event.meta().id.clone()).collect();
-        Work { ids, posts, rejected, posted: 0, unknown: 0 }
+        Work { ids, posts, rejected, posted: 0, unknown: 0, has_moved: false }
     }
 
     async fn post(&mut self, post: &Post) -> Result<(), Failure> {
@@ -110,6 +117,7 @@ impl Sink for SlackSink {
             match error.class() {
                 class if class.is_retryable() => {
                     work.posts.push_front(post);
+                    let error = work.first_of_its_message(error, self.first_wait);
                     self.unfinished = Some(work);
                     return Err(error);
                 }
@@ -127,9 +135,16 @@ impl Sink for SlackSink {
 impl Work {
     fn done(&mut self, post: &Post) {
         self.unknown = 0;
+        self.has_moved = true;
         if post.is_last {
             self.posted += post.events.len();
         }
+    }
+
+    /// The engine waits longer with every refusal of a batch; one that has moved on begins anew.
+    fn first_of_its_message(&mut self, error: Error, first_wait: Duration) -> Error {
+        let has_moved = std::mem::take(&mut self.has_moved);
+        if has_moved && error.retry_after().is_none() { error.with_retry_after(first_wait) } else { error }
     }
 
     /// The error that an undocumented answer comes to once it has come too often.

@@ -218,7 +218,12 @@ async fn a_long_text_goes_on_where_it_was_left() {
     let mut sink = build(&channel(&server, json!({}))).await;
     let text = ["a".repeat(3_990), "b".repeat(3_990), "c".repeat(3_990)].join("\n");
     let batch = events(&[&text, "next"]);
-    assert_eq!(sink.write(&batch).await.unwrap_err().class(), ErrorClass::Transient);
+    let error = sink.write(&batch).await.unwrap_err();
+    // One part was posted: the wait for the next does not grow with what was waited before.
+    assert_eq!(
+        (error.class(), error.retry_after()),
+        (ErrorClass::Transient, Some(Duration::from_millis(500)))
+    );
     // A part that is refused for good takes the later ones with it.
     let written = sink.write(&batch).await.unwrap();
     assert_eq!(rejected(&written), [(0, ErrorClass::Permanent, "no_text")]);
