@@ -138,7 +138,8 @@ impl Sandbox {
     pub fn emulate_with_variables(&mut self, arguments: &str) -> Emulated {
         let emulated = self.emulate(arguments);
         let api = emulated.text("api").to_uppercase();
-        for field in ["url", "token", "key", "secret", "client_id", "client_secret", "webhook_url", "channel"] {
+        for field in ["url", "token", "key", "secret", "client_id", "client_secret", "webhook_url", "channel"]
+        {
             if let Some(value) = emulated.announcement[field].as_str() {
                 self.set(&format!("{api}_{}", field.to_uppercase()), value);
             }
