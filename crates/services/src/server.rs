@@ -137,3 +137,39 @@ fn read_from(path: &Path, start: u64) -> std::io::Result<String> {
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, log: &Path) -> Server {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Server::start("a shell", command, log).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_ends_while_it_starts_shows_the_end_of_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("server.log");
+        std::fs::write(&log, "what an earlier start said\n").unwrap();
+        let mut server = shell("echo no room for data; exit 3", &log);
+        let failure = server.await_ready(|_| false).unwrap_err().to_string();
+        assert!(failure.contains("a shell ended with exit status: 3"), "{failure}");
+        assert!(failure.contains("no room for data") && !failure.contains("earlier"), "{failure}");
+    }
+
+    #[test]
+    fn a_server_ends_when_it_is_dropped_and_not_when_it_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("server.log");
+        let (dropped, left) = (shell("sleep 600", &log), shell("sleep 600", &log));
+        let started = dropped.started;
+        drop(dropped);
+        assert!(!started.is_alive());
+        let started = left.leave();
+        assert!(started.is_alive());
+        started.kill();
+        assert!(!started.is_alive());
+    }
+}

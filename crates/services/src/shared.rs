@@ -60,12 +60,11 @@ pub fn up(install: bool, say: &mut dyn FnMut(&str)) -> Result<Up> {
         say(&format!("starting {name}"));
     }
     let (postgres, rabbitmq, kafka) = std::thread::scope(|scope| {
-        let postgres = scope.spawn(|| wanted[0].then(|| postgres::create(&folder.join("postgres"))));
-        let rabbitmq = scope.spawn(|| wanted[1].then(|| rabbitmq::create(&folder.join("rabbitmq"))));
-        let kafka = scope.spawn(|| {
-            wanted[2].then(|| kafka::create(&folder.join("kafka-data"), 1, kafka::PATIENT_SESSION_MS))
-        });
-        (postgres.join().ok().flatten(), rabbitmq.join().ok().flatten(), kafka.join().ok().flatten())
+        let postgres = wanted[0].then(|| scope.spawn(|| postgres::create(&folder.join("postgres"))));
+        let rabbitmq = wanted[1].then(|| scope.spawn(|| rabbitmq::create(&folder.join("rabbitmq"))));
+        let kafka = wanted[2]
+            .then(|| scope.spawn(|| kafka::create(&folder.join("kafka-data"), 1, kafka::PATIENT_SESSION_MS)));
+        (postgres.map(join), rabbitmq.map(join), kafka.map(join))
     });
     if let Some((mut found, server)) = report.note(NAMES[0], postgres) {
         found.process = Some(server.leave());
@@ -196,6 +195,11 @@ pub(crate) fn expect_private(private: Option<&Private>) -> &Private {
 /// Fails the test that asked.
 pub(crate) fn fail<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|cause| panic!("{cause}"))
+}
+
+/// What a thread returned; its panic is a failure like others.
+pub(crate) fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| Err(Error::new("the thread that started a server panicked")))
 }
 
 /// Held while servers are started or ended; the end of the process lets it go.

@@ -103,5 +103,5 @@ pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<Strin
 }
 
 fn missing(server: &str, program: &str) -> Error {
-    Error::new(format!("{server} is not installed ({program} is missing); {REMEDY}"))
+    Error::new(format!("{server} is not installed (missing: {program}); {REMEDY}"))
 }

@@ -12,6 +12,7 @@ use crate::certificate::Certificates;
 use crate::error::{Error, Result};
 use crate::facts::{BrokerFacts, KafkaFacts, PASSWORD, USER};
 use crate::server::Server;
+use crate::shared::join;
 use crate::{place, ports, tools};
 
 /// Any 16 bytes in base64 will do.
@@ -55,9 +56,6 @@ pub(crate) fn create(folder: &Path, brokers: usize, session_ms: u32) -> Result<(
                 })
             })
             .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Server>>| {
-            thread.join().unwrap_or_else(|_| Err(Error::new("a broker's thread panicked")))
-        };
         starting.into_iter().map(join).collect::<Result<Vec<_>>>()
     })?;
     Ok((facts, servers))
