@@ -7,10 +7,14 @@
 mod admin;
 mod beside;
 mod client;
+mod exact;
 mod fault;
+mod ledger;
 mod options;
+mod own_topics;
 mod plain;
 mod producer;
+mod reader;
 mod record;
 mod settings;
 mod setup;
@@ -20,6 +24,8 @@ mod test_context;
 #[cfg(test)]
 mod test_events;
 mod topic;
+mod transaction;
+mod transactor;
 mod verdict;
 
 pub use options::{SaslMechanism, SaslOptions, Setting, Tls, TlsOptions};

@@ -106,7 +106,7 @@ impl Producer {
         loop {
             let full = BaseRecord {
                 topic: record.topic,
-                partition: None,
+                partition: record.partition,
                 payload: Some(&record.value[..]),
                 key: record.key,
                 timestamp: Some(record.time),

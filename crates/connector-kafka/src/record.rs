@@ -33,6 +33,8 @@ enum Key {
 /// A record that is to be sent; borrows what is at hand.
 pub(crate) struct Record<'a> {
     pub(crate) topic: &'a str,
+    /// `None`: the key picks it.
+    pub(crate) partition: Option<i32>,
     /// `None`: without a key.
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Bytes,
@@ -115,6 +117,7 @@ impl Recipe {
         };
         Ok(Record {
             topic: self.topic.of(event, &mut texts.topic)?,
+            partition: None,
             key: Some(key).filter(|key| !key.is_empty()),
             value: self.value(event)?,
             headers: self.headers(event)?,

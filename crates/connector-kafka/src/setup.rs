@@ -36,7 +36,7 @@ const BATCH_BYTES: usize = 1_000_000;
 const LINGER: &str = "2";
 
 /// How long a topic may stay unknown before its records fail: one that was just made is not known everywhere.
-const PROPAGATION: &str = "10000";
+const PROPAGATION: &str = "5000";
 
 impl Setup {
     /// The widest packing.

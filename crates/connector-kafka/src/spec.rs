@@ -11,11 +11,14 @@ use sluicebox_core::{
 };
 
 use crate::client::Cluster;
+use crate::exact::ExactSink;
 use crate::options::{SaslOptions, Setting, Tls};
+use crate::own_topics::OwnTopics;
 use crate::plain::PlainSink;
 use crate::record::Recipe;
 use crate::setup::Setup;
 use crate::topic;
+use crate::transactor::Transactor;
 
 /// Writes events to Apache Kafka, in order, acknowledged by all replicas; exactly once if asked.
 ///
@@ -215,7 +218,12 @@ impl SinkSpec for KafkaSpec {
     async fn build(self, cx: &Context) -> Result<BuiltSink> {
         self.cluster().warn(cx);
         let setup = self.setup(cx)?;
-        Ok(BuiltSink::Plain(Box::new(PlainSink::new(setup))))
+        if cx.delivery == Delivery::AtLeastOnce {
+            return Ok(BuiltSink::Plain(Box::new(PlainSink::new(setup))));
+        }
+        let id = self.transactional_id.clone();
+        let id = id.unwrap_or_else(|| format!("sluicebox-{}-{}", cx.pipeline, cx.component));
+        Ok(BuiltSink::Transactional(Box::new(ExactSink::new(Transactor::new(setup, self.own_topics(), id)))))
     }
 
     async fn probe(&self, _cx: &Context) -> Probe {
@@ -231,6 +239,10 @@ impl KafkaSpec {
             sasl: self.sasl.as_ref(),
             librdkafka: &self.librdkafka,
         }
+    }
+
+    pub(crate) fn own_topics(&self) -> OwnTopics {
+        OwnTopics { positions: self.position_topic.clone(), dead_letters: self.dead_letter_topic.clone() }
     }
 
     fn recipe(&self) -> Result<Recipe, Vec<Problem>> {

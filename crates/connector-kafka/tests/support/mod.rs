@@ -1,5 +1,7 @@
 //! What the tests against a real broker share: topics of their own, events, and reading back what is visible.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
+#![allow(clippy::needless_pass_by_value, reason = "tests read better with `json!` in place")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,7 +27,7 @@ use sluicebox_core::{
 use sluicebox_services::Kafka;
 
 /// Longest wait for anything.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 struct RealClock(Instant);
 
@@ -49,7 +51,7 @@ impl Chance for RealClock {
 }
 
 /// The context of a pipeline's sink `broker`.
-pub fn context(pipeline: &str, delivery: Delivery) -> Context {
+pub(crate) fn context(pipeline: &str, delivery: Delivery) -> Context {
     let clock = Arc::new(RealClock(Instant::now()));
     Context {
         pipeline: pipeline.into(),
@@ -64,14 +66,14 @@ pub fn context(pipeline: &str, delivery: Delivery) -> Context {
 }
 
 /// A name that no other test, and no earlier run, has used.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     format!("{name}-{since}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Makes a topic.
-pub async fn create_topic(bootstrap: &str, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+pub(crate) async fn create_topic(bootstrap: &str, name: &str, partitions: i32, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     let new = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
@@ -82,14 +84,14 @@ pub async fn create_topic(bootstrap: &str, name: &str, partitions: i32, settings
 }
 
 /// A topic of the test's own.
-pub async fn topic(kafka: &Kafka, name: &str, partitions: i32) -> String {
+pub(crate) async fn topic(kafka: &Kafka, name: &str, partitions: i32) -> String {
     let name = unique(name);
     create_topic(&kafka.bootstrap(), &name, partitions, &[]).await;
     name
 }
 
 /// The options of a sink, `extra` on top of broker and topic.
-pub fn options(bootstrap: &str, topic: &str, extra: Value) -> Value {
+pub(crate) fn options(bootstrap: &str, topic: &str, extra: Value) -> Value {
     let brokers: Vec<&str> = bootstrap.split(',').collect();
     let mut options = json!({ "brokers": brokers, "topic": topic, "timeout": "10s" });
     for (name, value) in extra.as_object().into_iter().flatten() {
@@ -98,12 +100,12 @@ pub fn options(bootstrap: &str, topic: &str, extra: Value) -> Value {
     options
 }
 
-pub fn spec(options: Value) -> KafkaSpec {
+pub(crate) fn spec(options: Value) -> KafkaSpec {
     serde_json::from_value(options).unwrap()
 }
 
 /// A sink that is at least once.
-pub async fn plain(options: Value) -> Box<dyn Sink> {
+pub(crate) async fn plain(options: Value) -> Box<dyn Sink> {
     match spec(options).build(&context("orders", Delivery::AtLeastOnce)).await.unwrap() {
         BuiltSink::Plain(sink) => sink,
         _ => panic!("at least once is plain"),
@@ -111,7 +113,7 @@ pub async fn plain(options: Value) -> Box<dyn Sink> {
 }
 
 /// A sink that is exactly once.
-pub async fn exact(pipeline: &str, options: Value) -> Box<dyn TransactionalSink> {
+pub(crate) async fn exact(pipeline: &str, options: Value) -> Box<dyn TransactionalSink> {
     match spec(options).build(&context(pipeline, Delivery::ExactlyOnce)).await.unwrap() {
         BuiltSink::Transactional(sink) => sink,
         _ => panic!("exactly once is transactional"),
@@ -119,7 +121,7 @@ pub async fn exact(pipeline: &str, options: Value) -> Box<dyn TransactionalSink>
 }
 
 /// An event with this number, key and JSON.
-pub fn event(number: usize, key: &str, json: &str) -> Event {
+pub(crate) fn event(number: usize, key: &str, json: &str) -> Event {
     let meta = Meta {
         id: format!("feed:a:{number}").into(),
         event_type: "order".into(),
@@ -135,7 +137,7 @@ pub fn event(number: usize, key: &str, json: &str) -> Event {
 }
 
 /// Events with these numbers, over three keys.
-pub fn events(numbers: std::ops::Range<usize>) -> Vec<Event> {
+pub(crate) fn events(numbers: std::ops::Range<usize>) -> Vec<Event> {
     numbers
         .map(|number| event(number, &format!("key-{}", number % 3), &format!(r#"{{"n":{number}}}"#)))
         .collect()
@@ -143,31 +145,31 @@ pub fn events(numbers: std::ops::Range<usize>) -> Vec<Event> {
 
 /// A record as a consumer sees it.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub key: Option<String>,
-    pub value: String,
-    pub headers: Vec<(String, String)>,
-    pub time: Option<i64>,
-    pub partition: i32,
+pub(crate) struct Seen {
+    pub(crate) key: Option<String>,
+    pub(crate) value: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) time: Option<i64>,
+    pub(crate) partition: i32,
 }
 
 impl Seen {
     /// The field `n`.
-    pub fn number(&self) -> usize {
+    pub(crate) fn number(&self) -> usize {
         let value: Value = serde_json::from_str(&self.value).unwrap();
         usize::try_from(value["n"].as_u64().unwrap()).unwrap()
     }
 }
 
 /// The numbers in a topic, sorted.
-pub fn numbers(seen: &[Seen]) -> Vec<usize> {
+pub(crate) fn numbers(seen: &[Seen]) -> Vec<usize> {
     let mut numbers: Vec<usize> = seen.iter().map(Seen::number).collect();
     numbers.sort_unstable();
     numbers
 }
 
 /// Everything that is visible in a topic to a consumer that reads committed records only.
-pub async fn committed(bootstrap: &str, topic: &str) -> Vec<Seen> {
+pub(crate) async fn committed(bootstrap: &str, topic: &str) -> Vec<Seen> {
     let (bootstrap, topic) = (bootstrap.to_owned(), topic.to_owned());
     tokio::task::spawn_blocking(move || read(&bootstrap, &topic)).await.unwrap()
 }
