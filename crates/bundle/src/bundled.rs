@@ -10,6 +10,9 @@ pub fn registry() -> Registry {
     sluicebox_sources::register(&mut registry);
     sluicebox_transforms::register(&mut registry);
     sluicebox_sinks::register(&mut registry);
+    sluicebox_connector_amqp::register(&mut registry);
+    sluicebox_connector_kafka::register(&mut registry);
+    sluicebox_connector_postgres::register(&mut registry);
     sluicebox_connector_sqlite::register(&mut registry);
     registry.conditions(sluicebox_rules::check_condition);
     registry

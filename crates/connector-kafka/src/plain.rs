@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use sluicebox_core::{Error, Event, Rejected, Result, Sink, Written};
 use smol_str::SmolStr;
 
-use crate::admin::Admin;
 use crate::beside::Beside;
 use crate::fault::is_about_a_record;
 use crate::producer::Producer;
@@ -144,7 +143,7 @@ impl Writer {
         }
         let mut rejected = verdict.guilty;
         rejected.append(&mut verdict.again);
-        Ok(Written { rejected })
+        Ok(Written::but(rejected))
     }
 
     /// After a request that was too large for its topic: smaller requests, if the topic says how small, else one by one
@@ -167,16 +166,5 @@ impl Writer {
             return Err(Error::transient(format!("{} records were given up", producer.outstanding())));
         }
         Ok(())
-    }
-}
-
-impl Setup {
-    /// The packing after a request to `topic` was too large.
-    pub(crate) fn repacked(&self, packing: Packing, topic: &str) -> Packing {
-        let limit = Admin::new(&self.base).ok().and_then(|admin| admin.setting(topic, "max.message.bytes"));
-        match limit.and_then(|limit| limit.parse().ok()).filter(|limit| *limit < packing.batch_bytes) {
-            Some(batch_bytes) => Packing { batch_bytes, alone: false },
-            None => Packing { alone: true, ..packing },
-        }
     }
 }

@@ -55,7 +55,8 @@ pub use registry::{
 };
 pub use secret::Secret;
 pub use sink::{
-    BuiltSink, Committed, Opened, Rejected, ResumableSink, Shard, Sink, TransactionalSink, Window, Written,
+    BuiltSink, Committed, Opened, Rejected, ResumableSink, Shard, Sink, Stopped, TransactionalSink, Window,
+    Written,
 };
 pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};

@@ -32,8 +32,28 @@ pub trait Sink: Send {
 /// What became of a written batch.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Events that were not written; all others are durable.
+    /// Events that were not written; all others (before `stopped`) are durable.
     pub rejected: Vec<Rejected>,
+    /// Set by a sink that keeps the order of all events, not only of each key, and did not get to the end: nothing
+    /// from there on was attempted, and it all comes again in the same order.
+    pub stopped: Option<Stopped>,
+}
+
+/// Where a sink stopped within a batch, and why.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Index of the first event that was not written.
+    pub at: usize,
+    /// Why, as [`Sink::write`] would fail: retryable, or a pause. `None`: what was written so far is to be settled
+    /// before the rest is tried.
+    pub error: Option<Error>,
+}
+
+impl Written {
+    /// Everything was written but these.
+    pub fn but(rejected: Vec<Rejected>) -> Self {
+        Self { rejected, stopped: None }
+    }
 }
 
 /// One event that was not written.

@@ -199,3 +199,23 @@ fn a_pipeline_can_be_started_and_awaited_on_any_thread() {
     starts(sluicebox_engine::start);
     waits(sluicebox_engine::Running::wait);
 }
+
+#[tokio::test]
+async fn a_sink_that_stops_half_way_goes_on_there_before_anything_newer() {
+    let (store, slow) = (Arc::new(MemoryStore::new()), Arc::<Destination>::default());
+    let mut calls = 0;
+    *slow.gate.lock().unwrap() = Some(Box::new(move |events| {
+        calls += 1;
+        match calls % 3 {
+            1 => Verdict::Stop(events.len() / 3, Some(Error::rate_limited("slowly", None))),
+            2 => Verdict::Stop(events.len() / 2, None),
+            _ => Verdict::Write,
+        }
+    }));
+    let feed = Feed { keys: 7, ..Feed::new("feed", 200, 20) };
+    let mut piped = Piped::new().source(feed).sink("slow", &["feed"], &slow, false);
+    piped.0.sinks[0].batch.max_events = 60;
+    assert!(matches!(piped.run_once(&store).await, Outcome::Finished));
+    assert_eq!(slow.numbers(), (1..=200).collect::<Vec<_>>(), "over all keys");
+    assert_eq!(cursor(&store, "feed").as_deref(), Some("200"));
+}

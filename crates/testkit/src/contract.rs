@@ -43,6 +43,11 @@ pub trait Destination {
     /// Texts are compared byte for byte. Called when nothing writes.
     fn arrived(&mut self) -> Vec<String>;
 
+    /// What should arrive for an event: the event itself, byte for byte, unless the destination is no place for that.
+    fn expected(&self, event: &str) -> String {
+        event.to_owned()
+    }
+
     /// The proxies between the program and its server; none for what is on this machine's disk.
     fn proxies(&self) -> &[FaultProxy] {
         &[]

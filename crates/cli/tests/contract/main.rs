@@ -11,6 +11,7 @@
 )]
 
 mod local;
+mod web;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sluicebox");

@@ -1,6 +1,6 @@
 //! The task of a plain sink: at least once, order per key kept, a partial failure resends only what failed.
 
-use sluicebox_core::{Backoff, Event, Rejected, Sink};
+use sluicebox_core::{Backoff, Event, Rejected, Sink, Stopped};
 
 use super::lanes::Lanes;
 use super::{Desk, Duty, Inbox};
@@ -84,9 +84,26 @@ impl PlainTask {
             let took = clock.elapsed().saturating_sub(before);
             self.desk.member.metrics.write_seconds.observe(took.as_secs_f64());
             match result {
-                Ok(written) => {
-                    self.desk.works_again(&mut backoff);
+                Ok(mut written) => {
+                    let stopped = written.stopped.take().filter(|stopped| stopped.at < events.len());
+                    let Some(Stopped { at, error }) = stopped else {
+                        self.desk.works_again(&mut backoff);
+                        self.settle((events, duties), written.rejected, lanes, earlier.as_ref());
+                        continue;
+                    };
+                    // The rest keeps its place in front of everything that comes later.
+                    stack.push((events.split_off(at), duties.split_off(at)));
+                    if at > 0 {
+                        self.desk.works_again(&mut backoff);
+                    }
                     self.settle((events, duties), written.rejected, lanes, earlier.as_ref());
+                    match error {
+                        Some(error) if error.class().is_retryable() => {
+                            self.desk.wait(&error, &mut backoff).await;
+                        }
+                        Some(error) => return Err(self.desk.stop(&error).await),
+                        None => {}
+                    }
                 }
                 Err(error) if error.class().is_retryable() => {
                     self.desk.wait(&error, &mut backoff).await;

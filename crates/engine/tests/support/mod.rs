@@ -16,7 +16,7 @@ use sluicebox_core::{
     AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, BuiltSource,
     CheckContext, CheckpointStore, Committed, Committer, Context, Cursor, Delivery, DeliverySupport,
     Discovered, Error, Event, Located, Meta, Opened, Outputs, Pace, PartitionedSource, Period, Position,
-    Problem, Result, RetryOptions, ScriptFiles, Shard, Shared, Sink, Source, SourceClass, Timestamp,
+    Problem, Result, RetryOptions, ScriptFiles, Shard, Shared, Sink, Source, SourceClass, Stopped, Timestamp,
     TransactionalSink, Transform, Window, Written,
 };
 use sluicebox_engine::{Failure, Metrics, Outcome, RunOptions, Running, Surroundings, start, system};
@@ -185,6 +185,8 @@ pub(crate) enum Verdict {
     Write,
     Fail(Error),
     Reject(Vec<(usize, Error)>),
+    /// Writes what comes before this index and stops there.
+    Stop(usize, Option<Error>),
     Hang,
     Panic,
 }
@@ -241,21 +243,24 @@ struct Writer {
 impl Sink for Writer {
     async fn write(&mut self, events: &[Event]) -> Result<Written> {
         let mut refused = Vec::new();
+        let mut stopped = None;
         match self.destination.ask(events) {
             Verdict::Write => {}
+            Verdict::Stop(at, error) => stopped = Some(Stopped { at, error }),
             Verdict::Fail(error) => return Err(error),
             Verdict::Reject(list) => refused = list,
             Verdict::Hang => std::future::pending().await,
             Verdict::Panic => panic!("the sink fell over"),
         }
         let mut rows = self.destination.rows.lock().unwrap();
-        for (index, event) in events.iter().enumerate() {
+        let end = stopped.as_ref().map_or(events.len(), |stopped| stopped.at);
+        for (index, event) in events[..end].iter().enumerate() {
             if !refused.iter().any(|(refused, _)| *refused == index) {
                 rows.push(text(event));
             }
         }
         let rejected = refused.into_iter().map(|(index, error)| sluicebox_core::Rejected { index, error });
-        Ok(Written { rejected: rejected.collect() })
+        Ok(Written { rejected: rejected.collect(), stopped })
     }
 }
 
@@ -274,7 +279,7 @@ impl TransactionalSink for Writer {
             return Err(Error::new(sluicebox_core::ErrorClass::Fenced, "taken over"));
         }
         match self.destination.ask(window.events) {
-            Verdict::Write => {}
+            Verdict::Write | Verdict::Stop(..) => {}
             Verdict::Fail(error) => return Err(error),
             Verdict::Reject(list) => {
                 let list = list.into_iter().map(|(index, error)| sluicebox_core::Rejected { index, error });

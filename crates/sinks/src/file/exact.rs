@@ -60,7 +60,7 @@ impl Sink for ExactFile {
             groups.iter().try_for_each(|(_, bytes)| state.append(bytes))
         };
         self.file.run(write).await?;
-        Ok(Written { rejected })
+        Ok(Written::but(rejected))
     }
 
     async fn close(&mut self) -> Result<()> {

@@ -52,7 +52,7 @@ impl Sink for PlainFile {
             files.append(&groups)
         };
         self.files.run(write).await?;
-        Ok(Written { rejected })
+        Ok(Written::but(rejected))
     }
 
     async fn close(&mut self) -> Result<()> {

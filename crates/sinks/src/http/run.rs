@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
                 None => rejected.extend(members.map(|index| Rejected { index, error: again(&because) })),
             }
         }
-        Ok(Written { rejected })
+        Ok(Written::but(rejected))
     }
 }
 

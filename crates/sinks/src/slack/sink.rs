@@ -128,7 +128,7 @@ impl Sink for SlackSink {
                 _ => return work.stop(post, error),
             }
         }
-        Ok(Written { rejected: work.rejected })
+        Ok(Written::but(work.rejected))
     }
 }
 
@@ -190,7 +190,7 @@ impl Work {
             Rejected { index, error: Error::transient(message).with_reason("not_attempted") }
         });
         rejected.extend(later);
-        Ok(Written { rejected })
+        Ok(Written::but(rejected))
     }
 }
 

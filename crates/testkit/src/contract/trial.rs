@@ -79,7 +79,9 @@ impl<'d> Trial<'d> {
         self.feed.served.set_visible(0, EVENTS);
         let ended = self.feed.once();
         assert_eq!(ended.code, 0, "{}: {}", self.name, ended.stderr);
-        let verdict = Verdict::new(&self.feed.served.truth(0), &self.destination.arrived());
+        let arrived = self.destination.arrived();
+        let expected = |event: &str| self.destination.expected(event);
+        let verdict = Verdict::new(&self.feed.served.truth(0), expected, &arrived);
         let repeats = self.faults.saturating_mul(self.destination.repeats());
         verdict.assert(self.name, self.destination.promise(), repeats);
         println!("{}: {EVENTS} events, {} faults, {} repeated", self.name, self.faults, verdict.repeated);
@@ -237,7 +239,9 @@ pub fn rejected(program: impl Into<PathBuf>, destination: &mut dyn Destination) 
     assert_eq!(ids, ["opentrain:feed:137"], "{letters:#?}");
     assert_eq!(letters[0]["reason"], refused.reason, "{:#}", letters[0]);
     let others: Vec<String> = events.into_iter().filter(|event| !event.contains("\"id\":\"137\"")).collect();
-    Verdict::new(&others, &destination.arrived()).assert("rejected", Promise::ExactlyOnce, 0);
+    let arrived = destination.arrived();
+    let verdict = Verdict::new(&others, |event| destination.expected(event), &arrived);
+    verdict.assert("rejected", Promise::ExactlyOnce, 0);
 }
 
 /// A frozen owner wakes up after another has taken over: it writes nothing, and says so (exit 75).

@@ -19,12 +19,14 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Compares; `truth` in the order of the feed.
-    pub(crate) fn new(truth: &[String], arrived: &[String]) -> Self {
+    /// Compares; `truth` in the order of the feed, `expected` what should arrive for each of its events.
+    pub(crate) fn new(truth: &[String], expected: impl Fn(&str) -> String, arrived: &[String]) -> Self {
+        let expected: Vec<String> = truth.iter().map(|event| expected(event)).collect();
+        let keys: Vec<String> = truth.iter().map(|event| key(event)).collect();
         let places: HashMap<&str, usize> =
-            truth.iter().enumerate().map(|(place, event)| (event.as_str(), place)).collect();
+            expected.iter().enumerate().map(|(place, event)| (event.as_str(), place)).collect();
         let mut seen: HashSet<&str> = HashSet::new();
-        let mut last: BTreeMap<String, usize> = BTreeMap::new();
+        let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         let (mut repeated, mut foreign) = (0, 0);
         let mut disordered = HashSet::new();
         for event in arrived {
@@ -36,9 +38,9 @@ impl Verdict {
                 repeated += 1;
                 continue;
             }
-            let key = key(event);
-            if last.get(&key).is_some_and(|before| *before > place) {
-                disordered.insert(key.clone());
+            let key = keys[place].as_str();
+            if last.get(key).is_some_and(|before| *before > place) {
+                disordered.insert(key);
             }
             last.insert(key, place);
         }
@@ -81,9 +83,17 @@ mod tests {
     #[test]
     fn losses_repeats_strangers_and_disorder_are_seen() {
         let truth = [event(1, "a"), event(2, "b"), event(3, "a"), event(4, "b")];
-        let fine = Verdict::new(&truth, &[event(2, "b"), event(1, "a"), event(3, "a"), event(4, "b")]);
+        let fine = Verdict::new(
+            &truth,
+            str::to_owned,
+            &[event(2, "b"), event(1, "a"), event(3, "a"), event(4, "b")],
+        );
         fine.assert("keys may overtake each other", Promise::ExactlyOnce, 0);
-        let seen = Verdict::new(&truth, &[event(3, "a"), event(1, "a"), event(3, "a"), event(9, "a")]);
+        let seen = Verdict::new(
+            &truth,
+            str::to_owned,
+            &[event(3, "a"), event(1, "a"), event(3, "a"), event(9, "a")],
+        );
         assert_eq!((seen.lost, seen.repeated, seen.foreign, seen.disordered), (2, 1, 1, 1));
     }
 }

@@ -27,6 +27,15 @@ pub fn kafka(bytes: &[u8]) -> Option<usize> {
     whole(bytes, 4 + length_at(bytes, 0)?)
 }
 
+/// HTTP/1.1 with `Content-Length` bodies: a head, then the body that it announces.
+/// Source: RFC 9112, sections 2.1 and 6.2.
+pub fn http(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+    whole(bytes, head + length.and_then(|length| length.trim().parse().ok()).unwrap_or(0))
+}
+
 fn length_at(bytes: &[u8], place: usize) -> Option<usize> {
     let length = bytes.get(place..place + 4)?.try_into().ok()?;
     usize::try_from(u32::from_be_bytes(length)).ok()
