@@ -14,7 +14,7 @@ use crate::probe;
 use crate::sink::{Destination, SqliteSink};
 use crate::table::name_problem;
 
-/// Appends events to a table of a SQLite database, exactly once.
+/// Appends events to a table of a SQLite database, or replaces rows by a key, exactly once.
 ///
 /// The rows, the sink's dead letters and the position of every source are committed in one transaction, so after a
 /// crash nothing is missing and nothing is there twice. The database and its folders are made if they are missing. It is
@@ -37,17 +37,17 @@ use crate::table::name_problem;
 /// value for the key becomes a dead letter.
 ///
 /// A row that the table can never take (a constraint, a wrong type, an expression that fails) becomes a dead letter, and
-/// the others go on. Several sinks and pipelines may write to one database.
+/// the others go on. Several sinks and pipelines may write to one database; sinks of one process share its transactions.
 ///
-/// Besides the table, the database holds `_sluicebox_positions`, `_sluicebox_epochs` and `_sluicebox_dead_letters`: keep
-/// them with it, in backups too.
+/// Besides the table, the database holds `_sluicebox_positions`, `_sluicebox_epochs` and `_sluicebox_dead_letters` (and
+/// `_sluicebox_widened`, once an integer column holds other numbers): keep them with it, in backups too.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqliteSpec {
     /// The database file, relative to the working directory.
     #[schemars(length(min = 1), example = "data/warehouse.db")]
     pub path: PathBuf,
-    /// The table to append to; made if it is missing.
+    /// The table to write to; made if it is missing.
     #[serde(default = "default_table")]
     #[schemars(length(min = 1))]
     pub table: String,

@@ -242,3 +242,55 @@ async fn a_probe_looks_at_the_file_and_the_table_and_changes_nothing() {
     assert!(!probe(&path, json!({})).await.is_fine());
     assert!(!probe(&path.join("below/a/file"), json!({})).await.is_fine());
 }
+
+/// Values as an event writes them, with the type and the text that SQLite has to give back.
+const VALUES: [(&str, &str, &str); 18] = [
+    ("0", "integer", "0"),
+    ("-9223372036854775808", "integer", "-9223372036854775808"),
+    ("9223372036854775808", "text", "9223372036854775808"),
+    ("9007199254740993.0", "text", "9007199254740993.0"),
+    ("0.1", "real", "0.1"),
+    ("1.50e2", "integer", "150"),
+    ("1e300", "real", "1e300"),
+    ("1e400", "text", "1e400"),
+    ("0.1234567890123456789", "text", "0.1234567890123456789"),
+    (r#""""#, "text", ""),
+    (r#""12""#, "text", "12"),
+    (r#"" 1e5 ""#, "text", " 1e5 "),
+    (r#""a\u0000b""#, "text", "a\0b"),
+    (r#""\ud83d\ude00""#, "text", "\u{1f600}"),
+    ("true", "integer", "1"),
+    ("[1.10, 18446744073709551616]", "text", "[1.10, 18446744073709551616]"),
+    (r#"{"a": "b"}"#, "text", r#"{"a": "b"}"#),
+    ("{}", "text", "{}"),
+];
+
+#[tokio::test]
+async fn whatever_came_first_a_value_is_read_back_from_one_column() {
+    for first in ["1", "1.5", r#""x""#, "false", "[]", "9223372036854775808"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut sink, _) = opened(dir.path(), json!({"columns": "from_event"})).await;
+        let mut texts = vec![format!(r#"{{"v": {first}}}"#)];
+        texts.extend(VALUES.iter().map(|(value, _, _)| format!(r#"{{"v": {value}}}"#)));
+        for (number, text) in texts.iter().enumerate() {
+            commit(&mut *sink, &[event(number, text)], number as u64).await.unwrap();
+        }
+        let columns = select(dir.path(), "SELECT name FROM pragma_table_info('events') WHERE name LIKE 'v%'");
+        let list = columns.join(", ");
+        let read = |what: &str| {
+            select(dir.path(), &format!("SELECT {what} FROM events WHERE rowid > 1 ORDER BY rowid"))
+        };
+        let found = read(&format!("coalesce({list}, NULL)"));
+        let types = read(&format!("typeof(coalesce({list}, NULL))"));
+        let filled: Vec<String> = columns.iter().map(|name| format!("({name} IS NOT NULL)")).collect();
+        assert!(read(&filled.join(" + ")).iter().all(|count| count == "1"), "{first}");
+        for ((value, kind, text), (found, found_type)) in VALUES.iter().zip(found.iter().zip(&types)) {
+            // A column that was made for lists and maps holds everything as it is written.
+            let is_json = first == "[]" && (found_type.as_str(), found.as_str()) == ("text", *value);
+            assert!(
+                is_json || (found_type.as_str(), found.as_str()) == (*kind, *text),
+                "{first} {value}: {found}"
+            );
+        }
+    }
+}

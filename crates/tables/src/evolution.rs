@@ -22,10 +22,8 @@ use crate::writer::TableWriter;
 struct Evolution<'w> {
     writer: &'w TableWriter,
     table: Table,
-    /// Columns by name.
+    /// Where the column of each field stands that was met.
     places: HashMap<String, usize>,
-    /// The column of each field that was met.
-    names: HashMap<String, String>,
     changes: Vec<Change>,
     discarded: Vec<Discarded>,
 }
@@ -45,13 +43,10 @@ enum Refusal {
 
 /// The plan for a window.
 pub(crate) fn plan<'b>(writer: &TableWriter, table: &Table, batch: &'b RowBatch<'_>) -> Result<Plan<'b>> {
-    let places =
-        table.columns.iter().enumerate().map(|(place, column)| (column.name.clone(), place)).collect();
     let mut evolution = Evolution {
         writer,
         table: table.clone(),
-        places,
-        names: HashMap::new(),
+        places: HashMap::new(),
         changes: Vec::new(),
         discarded: Vec::new(),
     };
@@ -121,29 +116,33 @@ impl Evolution<'_> {
     fn place<'b>(&mut self, field: &str, value: &'b RawValue) -> Result<Option<(usize, Cell<'b>)>, Refusal> {
         let dialect = self.writer.dialect();
         let Some(found) = Found::read(value, dialect).map_err(Refusal::Event)? else { return Ok(None) };
-        let name = self.name_of(field);
-        let Some(&place) = self.places.get(&name) else {
-            let why = || format!("the table has no column for it, and the value is {}", found.kind());
-            return self.add(name, &found, why).map(Some);
+        let place = match self.place_of(field) {
+            Ok(place) => place,
+            Err(name) => {
+                let why = || format!("the table has no column for it, and the value is {}", found.kind());
+                let column = Column::new(name, Some(found.holds()));
+                return self.add(column, &found, why).map(Some);
+            }
         };
         let holds = self.table.columns[place].holds;
         if let Some(cell) = found.cell(holds) {
             return Ok(Some((place, cell)));
         }
+        if holds == Some(ColumnType::Integer) && found.is_number() && self.evolves() {
+            self.widen(place);
+            return Ok(found.cell(Some(ColumnType::Number)).map(|cell| (place, cell)));
+        }
+        let name = self.table.columns[place].name.clone();
         let held = holds.map_or("anything", ColumnType::as_str);
         let why = || format!("its column `{name}` holds {held}, and the value is {}", found.kind());
         if self.writer.key().iter().any(|key| dialect.is_same_name(key, &name)) {
             return Err(Refusal::Event(format!("{}; a key has one column", why())));
         }
-        if holds == Some(ColumnType::Integer) && found.is_number() && self.evolves() {
-            self.widen(place);
-            return Ok(found.cell(Some(ColumnType::Number)).map(|cell| (place, cell)));
-        }
         for holds in [found.variant(), ColumnType::Json] {
             let variant = variant_name(&name, holds, dialect);
             let is_there = |column: &Column| dialect.is_same_name(&column.name, &variant);
             let Some(place) = self.table.columns.iter().position(is_there) else {
-                return self.add_column(Column::new(variant, Some(holds)), &found, why).map(Some);
+                return self.add(Column::new(variant, Some(holds)), &found, why).map(Some);
             };
             if let Some(cell) = found.cell(self.table.columns[place].holds) {
                 return Ok(Some((place, cell)));
@@ -156,27 +155,20 @@ impl Evolution<'_> {
         self.writer.contract() == SchemaContract::Evolve
     }
 
-    fn name_of(&mut self, field: &str) -> String {
-        if let Some(name) = self.names.get(field) {
-            return name.clone();
+    /// Where the column of a field stands, or what it is to be called.
+    fn place_of(&mut self, field: &str) -> Result<usize, String> {
+        if let Some(place) = self.places.get(field) {
+            return Ok(*place);
         }
         let columns = self.table.columns.iter().map(|column| column.name.as_str());
         let name = column_name(field, columns, self.writer.dialect());
-        self.names.insert(field.to_owned(), name.clone());
-        name
-    }
-
-    fn add<'b>(
-        &mut self,
-        name: String,
-        found: &Found<'b>,
-        why: impl Fn() -> String,
-    ) -> Result<(usize, Cell<'b>), Refusal> {
-        self.add_column(Column::new(name, Some(found.holds())), found, why)
+        let Some(place) = self.table.position(&name) else { return Err(name) };
+        self.places.insert(field.to_owned(), place);
+        Ok(place)
     }
 
     /// Adds a column that is made for a value.
-    fn add_column<'b>(
+    fn add<'b>(
         &mut self,
         column: Column,
         found: &Found<'b>,
@@ -197,7 +189,6 @@ impl Evolution<'_> {
             return Err(Refusal::Stop(Error::config(message).with_help(help)));
         }
         let place = self.table.columns.len();
-        self.places.insert(column.name.clone(), place);
         self.changes.push(Change::Add(column.clone()));
         self.table.columns.push(column);
         Ok((place, cell))
@@ -269,8 +260,11 @@ impl Evolution<'_> {
 
 /// The last value of each field, in the order of the event: that is what a reader of JSON with repeated names gets.
 fn last_of_each(mut fields: Vec<(String, &RawValue)>) -> Vec<(String, &RawValue)> {
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(fields.len());
     let keep: Vec<bool> = fields.iter().rev().map(|(name, _)| seen.insert(name.as_str())).collect();
+    if keep.iter().all(|keep| *keep) {
+        return fields;
+    }
     let mut keep = keep.into_iter().rev();
     fields.retain(|_| keep.next().unwrap_or(true));
     fields

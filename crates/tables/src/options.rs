@@ -1,7 +1,7 @@
 //! The options about tables that `sqlite` and `postgres` share: their words, and what is wrong with them.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sluicebox_core::{Error, Problem, Result};
 use sluicebox_rules::Expression;
 
@@ -11,7 +11,7 @@ use crate::layout::{Layout, NamedExpression};
 use crate::writer::TableWriter;
 
 /// What happens when an event does not fit the table of `columns: from_event`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemaContract {
     /// The table grows: a new field gets a column, an integer column becomes a number column when it must, and a value
@@ -27,7 +27,7 @@ pub enum SchemaContract {
 }
 
 /// How rows meet those that are there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteMode {
     /// Every event adds a row.

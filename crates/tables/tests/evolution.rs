@@ -99,7 +99,7 @@ fn read(cell: &Cell<'_>, holds: Option<ColumnType>) -> Option<Read> {
             Read::Text(text)
         }
         (Cell::Json(_) | Cell::SharedJson(_), Some(ColumnType::Json)) => Read::Json(text),
-        other => panic!("a cell in the wrong column: {other:?}"),
+        other => unreachable!("a cell in the wrong column: {other:?}"),
     })
 }
 
