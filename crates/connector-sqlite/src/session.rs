@@ -7,7 +7,7 @@ use rusqlite::{Connection, params_from_iter};
 use sluicebox_core::{
     Committed, DeadLetter, Error, ErrorClass, Event, Opened, Position, Rejected, Result, Shard, Timestamp,
 };
-use sluicebox_tables::{Cell, Discarded, Plan, RowBatch};
+use sluicebox_tables::{Cell, Column, Discarded, Plan, RowBatch};
 
 use crate::fault::{classify, guilt_of_row};
 use crate::group::Outcome;
@@ -43,6 +43,11 @@ enum Inserted {
     All(Vec<Discarded>),
     /// These can never be.
     Not(Vec<Rejected>),
+}
+
+/// Whether a cell says nothing where the database has something to say.
+fn leaves_default((column, cell): (&Column, &Cell<'_>)) -> bool {
+    column.has_default && *cell == Cell::Null
 }
 
 impl Session {
@@ -156,13 +161,34 @@ impl Session {
         let mut statement = connection.prepare_cached(&insert).map_err(|error| self.failed(error))?;
         let mut rejected = Vec::new();
         for (index, row) in cells.iter().enumerate() {
-            let Err(error) = self.write_row(&mut statement, row)? else { continue };
+            let leaves_default = columns.iter().zip(row).any(leaves_default);
+            let outcome = if leaves_default {
+                self.write_with_defaults(connection, &columns, row)?
+            } else {
+                self.write_row(&mut statement, row)?
+            };
+            let Err(error) = outcome else { continue };
             rejected.push(Rejected { index, error });
             if connection.is_autocommit() {
                 break;
             }
         }
         Ok(if rejected.is_empty() { Inserted::All(discarded) } else { Inserted::Not(rejected) })
+    }
+
+    /// Writes a row that leaves columns to their defaults, whatever the rows beside it have there.
+    fn write_with_defaults(
+        &self,
+        connection: &Connection,
+        columns: &[Column],
+        row: &[Cell<'_>],
+    ) -> Result<Result<(), Error>> {
+        let written = columns.iter().zip(row).filter(|pair| !leaves_default(*pair));
+        let (columns, row): (Vec<Column>, Vec<Cell<'_>>) =
+            written.map(|(column, cell)| (column.clone(), cell.clone())).unzip();
+        let insert = insert_statement(&self.destination.table, &columns, self.destination.rows.key());
+        let mut statement = connection.prepare_cached(&insert).map_err(|error| self.failed(error))?;
+        self.write_row(&mut statement, &row)
     }
 
     /// Writes one row; the inner error is the row's guilt.

@@ -81,8 +81,15 @@ pub(crate) fn prepare(
     if exists(connection, table, writer, path)? {
         return check(connection, table, writer, path);
     }
-    let create = connection.execute_batch(&create_statement(table, writer));
-    create.map_err(|error| classify(error, "create a table in", path))
+    let create = || -> rusqlite::Result<()> {
+        connection.execute_batch(&create_statement(table, writer))?;
+        if knows_widened(connection)? {
+            // Of an earlier table of that name.
+            connection.execute("DELETE FROM _sluicebox_widened WHERE table_name = ?1", [table])?;
+        }
+        Ok(())
+    };
+    create().map_err(|error| classify(error, "create a table in", path))
 }
 
 /// Makes sure that rows fit the table that is there.
@@ -113,8 +120,7 @@ pub(crate) fn check(
 /// The table as it is.
 pub(crate) fn read(connection: &Connection, table: &str) -> rusqlite::Result<Table> {
     let mut columns: Vec<Column> = columns_of(connection, table)?.iter().map(Found::column).collect();
-    let known = "SELECT 1 FROM sqlite_master WHERE name = '_sluicebox_widened'";
-    if connection.prepare_cached(known)?.exists([])? {
+    if knows_widened(connection)? {
         let sql = "SELECT column_name FROM _sluicebox_widened WHERE table_name = ?1";
         let mut statement = connection.prepare_cached(sql)?;
         let names = statement.query_map([table], |row| row.get::<_, String>(0))?;
@@ -126,6 +132,11 @@ pub(crate) fn read(connection: &Connection, table: &str) -> rusqlite::Result<Tab
         }
     }
     Ok(Table { columns })
+}
+
+fn knows_widened(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_master WHERE name = '_sluicebox_widened'";
+    connection.prepare_cached(sql)?.exists([])
 }
 
 /// Makes a change.

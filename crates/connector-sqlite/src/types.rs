@@ -25,7 +25,8 @@ pub(crate) fn holds(declared: &str) -> Option<ColumnType> {
     let word = |words: &[&str]| words.iter().any(|word| declared.to_ascii_uppercase().contains(word));
     Some(match affinity(declared) {
         "BLOB" if declared.is_empty() => return None,
-        "TEXT" | "BLOB" if word(&["JSON"]) => ColumnType::Json,
+        // Declared as just `JSON`, which is never done here, a bare number in it is stored as SQLite stores numbers.
+        "TEXT" | "BLOB" | "NUMERIC" if word(&["JSON"]) => ColumnType::Json,
         "TEXT" => ColumnType::Text,
         "BLOB" => ColumnType::Blob,
         "INTEGER" => ColumnType::Integer,
@@ -99,6 +100,7 @@ mod tests {
             ("bigint", Some(T::Integer)),
             ("decimal(10,2)", Some(T::Number)),
             ("datetime", Some(T::Timestamp)),
+            ("json", Some(T::Json)),
             ("double precision", Some(T::Real)),
         ] {
             assert_eq!(holds(declared), expected, "{declared}");

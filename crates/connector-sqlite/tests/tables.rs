@@ -81,6 +81,21 @@ async fn a_window_that_fails_leaves_the_table_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_table_of_someone_else_keeps_its_defaults_whatever_stands_beside_a_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let meta = "_event_id, _source, _account, _type, _event_time, _received_at, _loaded_at, _pipeline";
+    let sql =
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, state TEXT NOT NULL DEFAULT 'new', payload JSON, ";
+    execute(dir.path(), &format!("{sql}{meta})"));
+    let (mut sink, _) =
+        opened(dir.path(), json!({"columns": "from_event", "schema_contract": "freeze"})).await;
+    let rows = events(&[r#"{"state": "old", "payload": {"a": 1.10}}"#, r#"{"id": 7}"#, r#"{"state": null}"#]);
+    commit(&mut *sink, &rows, 1).await.unwrap();
+    let found = select(dir.path(), "SELECT concat_ws('|', id, state, payload) FROM events");
+    assert_eq!(found, [r#"1|old|{"a": 1.10}"#, "7|new", "8|new"]);
+}
+
+#[tokio::test]
 async fn two_sinks_let_one_table_grow() {
     let dir = tempfile::tempdir().unwrap();
     let options = json!({"columns": "from_event"});
@@ -293,4 +308,23 @@ async fn whatever_came_first_a_value_is_read_back_from_one_column() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_new_table_knows_nothing_of_an_earlier_one_of_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = json!({"columns": "from_event"});
+    let (mut sink, _) = opened(dir.path(), options.clone()).await;
+    for (number, text) in [r#"{"n": 1}"#, r#"{"n": 1.5}"#].into_iter().enumerate() {
+        commit(&mut *sink, &[event(number, text)], number as u64).await.unwrap();
+    }
+    assert_eq!(select(dir.path(), "SELECT column_name FROM _sluicebox_widened"), ["n"]);
+    drop(sink);
+    execute(dir.path(), "DROP TABLE events");
+    let (mut sink, _) = opened(dir.path(), options).await;
+    commit(&mut *sink, &[event(1, r#"{"n": 1}"#)], 1).await.unwrap();
+    let (mut sink, _) =
+        opened(dir.path(), json!({"columns": "from_event", "schema_contract": "freeze"})).await;
+    let error = commit(&mut *sink, &[event(2, r#"{"n": 1.5}"#)], 2).await.unwrap_err();
+    assert!(error.to_string().contains("holds integer"), "{error}");
 }
