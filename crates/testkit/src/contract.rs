@@ -93,23 +93,38 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// The short form, or what `SLUICEBOX_KILLS` and `SLUICEBOX_SERVER_KILLS` say.
-    pub fn from_environment() -> Self {
-        let read = |name: &str, otherwise: usize| {
-            std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-        };
-        let kills = read("SLUICEBOX_KILLS", 3);
-        Self { kills, server_kills: read("SLUICEBOX_SERVER_KILLS", 1), cuts: kills.max(6) }
+    /// So many kills of the program and of the server; as many cuts as kills, but at least six.
+    pub fn new(kills: usize, server_kills: usize) -> Self {
+        Self { kills, server_kills, cuts: kills.max(6) }
     }
 }
 
-/// Waits that differ from each other and are the same for the same seed (`SLUICEBOX_SEED`).
+/// What a trial counted.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// The trial.
+    pub name: &'static str,
+    /// Events that were served and arrived.
+    pub events: usize,
+    /// Faults that struck.
+    pub faults: usize,
+    /// Arrivals beyond the first of an event.
+    pub repeated: usize,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, events, faults, repeated } = self;
+        write!(f, "{name}: {events} events, {faults} faults, 0 lost, {repeated} repeated")
+    }
+}
+
+/// Waits that differ from each other and are the same in every run.
 pub(crate) struct Waits(u64);
 
 impl Waits {
     pub(crate) fn new() -> Self {
-        let seed = std::env::var("SLUICEBOX_SEED").ok().and_then(|seed| seed.parse().ok());
-        Self(seed.unwrap_or(7))
+        Self(7)
     }
 
     /// Between the two, by xorshift.

@@ -3,11 +3,7 @@
 //!
 //! Beside the floors, a dev-dependency only. Invariant: nothing here waits for a while; it waits for a state, and says
 //! which one did not come. Everything started in a sandbox ends with it.
-#![allow(
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "whatever goes wrong here fails the test that asked, and a trial tells what it counted"
-)]
+#![allow(clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
 
 pub mod contract;
 mod feed;

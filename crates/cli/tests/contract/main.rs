@@ -11,55 +11,72 @@
 )]
 
 mod local;
+mod servers;
 mod web;
+
+use sluicebox_testkit::contract::{Effort, Tally};
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sluicebox");
 
+/// The short form, or as many kills as `SLUICEBOX_KILLS` and `SLUICEBOX_SERVER_KILLS` say.
+pub(crate) fn effort() -> Effort {
+    let read = |name: &str, otherwise: usize| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+    };
+    Effort::new(read("SLUICEBOX_KILLS", 3), read("SLUICEBOX_SERVER_KILLS", 1))
+}
+
+/// Prints what a trial counted.
+pub(crate) fn tell(destination: &str, tally: &Tally) {
+    println!("{destination}: {tally}");
+}
+
 /// The trials of one destination, each a test of its own. `$make` makes a fresh destination, or none if its server is
 /// not wanted here (`cargo xtask test --no-services`).
 macro_rules! contract {
-    (@trial $make:expr, whole) => { $crate::contract!(@plain $make, whole); };
-    (@trial $make:expr, slow) => { $crate::contract!(@plain $make, slow); };
-    (@trial $make:expr, late_replies) => { $crate::contract!(@plain $make, late_replies); };
-    (@trial $make:expr, stopped_and_resumed) => { $crate::contract!(@plain $make, stopped_and_resumed); };
-    (@trial $make:expr, rejected) => { $crate::contract!(@plain $make, rejected); };
-    (@trial $make:expr, killed) => { $crate::contract!(@long $make, killed); };
-    (@trial $make:expr, server_killed) => { $crate::contract!(@long $make, server_killed); };
-    (@trial $make:expr, connections_cut) => { $crate::contract!(@long $make, connections_cut); };
-    (@trial $make:expr, taken_over) => {
+    (@trial $name:ident, $make:expr, whole) => { $crate::contract!(@plain $name, $make, whole); };
+    (@trial $name:ident, $make:expr, slow) => { $crate::contract!(@plain $name, $make, slow); };
+    (@trial $name:ident, $make:expr, late_replies) => { $crate::contract!(@plain $name, $make, late_replies); };
+    (@trial $name:ident, $make:expr, stopped_and_resumed) => { $crate::contract!(@plain $name, $make, stopped_and_resumed); };
+    (@trial $name:ident, $make:expr, rejected) => { $crate::contract!(@plain $name, $make, rejected); };
+    (@trial $name:ident, $make:expr, killed) => { $crate::contract!(@long $name, $make, killed); };
+    (@trial $name:ident, $make:expr, server_killed) => { $crate::contract!(@long $name, $make, server_killed); };
+    (@trial $name:ident, $make:expr, connections_cut) => { $crate::contract!(@long $name, $make, connections_cut); };
+    (@trial $name:ident, $make:expr, taken_over) => {
         #[test]
         fn taken_over() {
             let Some(mut destination) = $make else { return };
-            sluicebox_testkit::contract::taken_over($crate::PROGRAM, &mut destination, 1);
+            $crate::tell(stringify!($name), &contract::taken_over($crate::PROGRAM, &mut destination, 1));
         }
 
         #[test]
         fn taken_over_with_many_accounts() {
             let Some(mut destination) = $make else { return };
-            sluicebox_testkit::contract::taken_over($crate::PROGRAM, &mut destination, 200);
+            $crate::tell(stringify!($name), &contract::taken_over($crate::PROGRAM, &mut destination, 200));
         }
     };
-    (@plain $make:expr, $trial:ident) => {
+    (@plain $name:ident, $make:expr, $trial:ident) => {
         #[test]
         fn $trial() {
             let Some(mut destination) = $make else { return };
-            sluicebox_testkit::contract::$trial($crate::PROGRAM, &mut destination);
+            $crate::tell(stringify!($name), &contract::$trial($crate::PROGRAM, &mut destination));
         }
     };
-    (@long $make:expr, $trial:ident) => {
+    (@long $name:ident, $make:expr, $trial:ident) => {
         #[test]
         fn $trial() {
             let Some(mut destination) = $make else { return };
-            let effort = sluicebox_testkit::contract::Effort::from_environment();
-            sluicebox_testkit::contract::$trial($crate::PROGRAM, &mut destination, effort);
+            let tally = contract::$trial($crate::PROGRAM, &mut destination, $crate::effort());
+            $crate::tell(stringify!($name), &tally);
         }
     };
     ($name:ident, $make:expr, [$($trial:ident),* $(,)?]) => {
         mod $name {
             #[allow(unused_imports, reason = "what makes a destination may need nothing of its file")]
             use super::*;
-            $($crate::contract!(@trial $make, $trial);)*
+            use sluicebox_testkit::contract;
+            $($crate::contract!(@trial $name, $make, $trial);)*
         }
     };
 }

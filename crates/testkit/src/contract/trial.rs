@@ -6,7 +6,7 @@ use std::time::Duration;
 use sluicebox_emulator::{Api, Options};
 
 use super::verdict::Verdict;
-use super::{Destination, Effort, Promise, Waits};
+use super::{Destination, Effort, Promise, Tally, Waits};
 use crate::{Direction, Feed, Process, Sandbox, Stub, wait_for};
 
 /// Events of each trial.
@@ -74,7 +74,7 @@ impl<'d> Trial<'d> {
 
     /// Heals everything, runs to the end and judges.
     #[track_caller]
-    fn judge(&mut self) -> Verdict {
+    fn judge(&mut self) -> Tally {
         self.destination.proxies().iter().for_each(crate::FaultProxy::heal);
         self.feed.served.set_visible(0, EVENTS);
         let ended = self.feed.once();
@@ -84,8 +84,8 @@ impl<'d> Trial<'d> {
         let verdict = Verdict::new(&self.feed.served.truth(0), expected, &arrived);
         let repeats = self.faults.saturating_mul(self.destination.repeats());
         verdict.assert(self.name, self.destination.promise(), repeats);
-        println!("{}: {EVENTS} events, {} faults, {} repeated", self.name, self.faults, verdict.repeated);
-        verdict
+        let events = usize::try_from(EVENTS).unwrap_or(usize::MAX);
+        Tally { name: self.name, events, faults: self.faults, repeated: verdict.repeated }
     }
 }
 
@@ -100,17 +100,18 @@ fn sinks(options: &str, more: &str) -> String {
 ///
 /// # Panics
 /// If not.
-pub fn whole(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+pub fn whole(program: impl Into<PathBuf>, destination: &mut dyn Destination) -> Tally {
     let mut trial = Trial::new("whole", program, destination);
-    let verdict = trial.judge();
-    assert_eq!(verdict.repeated, 0, "nothing went wrong, so nothing is repeated");
+    let tally = trial.judge();
+    assert_eq!(tally.repeated, 0, "nothing went wrong, so nothing is repeated");
+    tally
 }
 
 /// The program is killed with SIGKILL again and again.
 ///
 /// # Panics
 /// If an event is lost, changed, out of order, or there more often than promised.
-pub fn killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) {
+pub fn killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) -> Tally {
     let mut trial = Trial::new("killed", program, destination);
     for _ in 0..effort.kills {
         let process = trial.begin();
@@ -125,14 +126,18 @@ pub fn killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, ef
             break;
         }
     }
-    trial.judge();
+    trial.judge()
 }
 
 /// The server is killed with SIGKILL while events flow, and comes back.
 ///
 /// # Panics
 /// As [`killed`].
-pub fn server_killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) {
+pub fn server_killed(
+    program: impl Into<PathBuf>,
+    destination: &mut dyn Destination,
+    effort: Effort,
+) -> Tally {
     let mut trial = Trial::new("server killed", program, destination);
     let process = trial.begin();
     trial.wait_for_polls();
@@ -142,14 +147,18 @@ pub fn server_killed(program: impl Into<PathBuf>, destination: &mut dyn Destinat
         trial.faults += 1;
     }
     trial.drain(process);
-    trial.judge();
+    trial.judge()
 }
 
 /// Connections are cut between two messages, in either direction, again and again.
 ///
 /// # Panics
 /// As [`killed`].
-pub fn connections_cut(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) {
+pub fn connections_cut(
+    program: impl Into<PathBuf>,
+    destination: &mut dyn Destination,
+    effort: Effort,
+) -> Tally {
     let mut trial = Trial::new("connections cut", program, destination);
     let process = trial.begin();
     trial.wait_for_polls();
@@ -163,14 +172,14 @@ pub fn connections_cut(program: impl Into<PathBuf>, destination: &mut dyn Destin
     }
     trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
     trial.drain(process);
-    trial.judge();
+    trial.judge()
 }
 
 /// The way to the server is slow: everything arrives once, for nothing is lost on the way.
 ///
 /// # Panics
 /// As [`killed`].
-pub fn slow(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+pub fn slow(program: impl Into<PathBuf>, destination: &mut dyn Destination) -> Tally {
     let mut trial = Trial::new("slow", program, destination);
     trial.destination.proxies().iter().for_each(|proxy| proxy.slow(400_000));
     let process = trial.begin();
@@ -178,14 +187,14 @@ pub fn slow(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
     std::thread::sleep(Duration::from_secs(2));
     trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
     trial.drain(process);
-    trial.judge();
+    trial.judge()
 }
 
 /// Replies come late, those of one connection later than those of another, so that they overtake each other.
 ///
 /// # Panics
 /// As [`killed`].
-pub fn late_replies(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+pub fn late_replies(program: impl Into<PathBuf>, destination: &mut dyn Destination) -> Tally {
     let mut trial = Trial::new("late replies", program, destination);
     let process = trial.begin();
     trial.wait_for_polls();
@@ -198,14 +207,14 @@ pub fn late_replies(program: impl Into<PathBuf>, destination: &mut dyn Destinati
     }
     trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
     trial.drain(process);
-    trial.judge();
+    trial.judge()
 }
 
 /// The program is stopped as it should be, in the middle, and started again.
 ///
 /// # Panics
 /// As [`killed`]; nothing is repeated, for a drain leaves nothing in flight.
-pub fn stopped_and_resumed(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
+pub fn stopped_and_resumed(program: impl Into<PathBuf>, destination: &mut dyn Destination) -> Tally {
     let mut trial = Trial::new("stopped and resumed", program, destination);
     for _ in 0..2 {
         let process = trial.begin();
@@ -213,16 +222,17 @@ pub fn stopped_and_resumed(program: impl Into<PathBuf>, destination: &mut dyn De
         trial.pause();
         trial.drain(process);
     }
-    let verdict = trial.judge();
-    assert_eq!(verdict.repeated, 0, "a drain leaves nothing in flight");
+    let tally = trial.judge();
+    assert_eq!(tally.repeated, 0, "a drain leaves nothing in flight");
+    tally
 }
 
 /// One event of many is refused for good: it is a dead letter, and the others arrive.
 ///
 /// # Panics
 /// If not.
-pub fn rejected(program: impl Into<PathBuf>, destination: &mut dyn Destination) {
-    let Some(refused) = destination.refused() else { return };
+pub fn rejected(program: impl Into<PathBuf>, destination: &mut dyn Destination) -> Tally {
+    let refused = destination.refused().expect("this destination refuses something");
     let data = |id: usize| if id == 137 { refused.data.clone() } else { format!("{{\"n\":{id}}}") };
     let events: Vec<String> = (1..=300).map(|id| Stub::event(id, &data(id))).collect();
     let stub = Stub::feed(events.clone());
@@ -242,13 +252,14 @@ pub fn rejected(program: impl Into<PathBuf>, destination: &mut dyn Destination) 
     let arrived = destination.arrived();
     let verdict = Verdict::new(&others, |event| destination.expected(event), &arrived);
     verdict.assert("rejected", Promise::ExactlyOnce, 0);
+    Tally { name: "rejected", events: others.len(), faults: 1, repeated: 0 }
 }
 
 /// A frozen owner wakes up after another has taken over: it writes nothing, and says so (exit 75).
 ///
 /// # Panics
 /// If it does.
-pub fn taken_over(program: impl Into<PathBuf>, destination: &mut dyn Destination, accounts: u32) {
+pub fn taken_over(program: impl Into<PathBuf>, destination: &mut dyn Destination, accounts: u32) -> Tally {
     let total = if accounts == 1 { EVENTS } else { 40 };
     let rate = if accounts == 1 { RATE } else { 20.0 };
     let options = Options { events: total, rate, accounts, ..Options::new(Api::OpenTrain) };
@@ -276,5 +287,5 @@ pub fn taken_over(program: impl Into<PathBuf>, destination: &mut dyn Destination
     expected.sort_unstable();
     found.sort_unstable();
     assert!(expected == found, "taken over: {} events, {} arrived", truth.len(), arrived.len());
-    println!("taken over: {accounts} accounts, {} events, each once", truth.len());
+    Tally { name: "taken over", events: truth.len(), faults: 1, repeated: 0 }
 }

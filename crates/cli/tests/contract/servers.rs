@@ -1,0 +1,171 @@
+//! Destinations with real servers, behind proxies: Apache Kafka, read back by its own console consumer, and PostgreSQL,
+//! read back by psql.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sluicebox_services::{Kafka, Postgres};
+use sluicebox_testkit::contract::{Destination, Promise, Refused};
+use sluicebox_testkit::{FaultProxy, framing};
+
+use crate::contract;
+
+/// A name that no other test uses, in this process or another.
+pub(crate) fn unique(prefix: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{prefix}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A topic of three partitions, with positions of its own.
+pub(crate) struct Topic {
+    kafka: Kafka,
+    proxies: Vec<FaultProxy>,
+    name: String,
+    promise: Promise,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Topic {
+    fn shared(promise: Promise) -> Option<Self> {
+        Some(Self::of(Kafka::shared()?, promise, None))
+    }
+
+    /// On a broker that may be killed.
+    fn private(promise: Promise) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        Some(Self::of(Kafka::private(folder.path(), 1)?, promise, Some(folder)))
+    }
+
+    fn of(kafka: Kafka, promise: Promise, folder: Option<tempfile::TempDir>) -> Self {
+        let name = unique("contract");
+        let create = ["--create", "--topic", &name, "--partitions", "3"];
+        kafka.topics(&create);
+        let proxies = vec![FaultProxy::before_kafka(&kafka, 0)];
+        Self { kafka, proxies, name, promise, _folder: folder }
+    }
+}
+
+impl Destination for Topic {
+    fn options(&self) -> String {
+        let Self { name, .. } = self;
+        let broker = self.proxies[0].address();
+        let exactly = match self.promise {
+            Promise::ExactlyOnce => format!(
+                ", delivery: exactly_once, position_topic: {name}_positions, dead_letter_topic: {name}_letters, \
+                 transactional_id: {name}"
+            ),
+            Promise::AtLeastOnce => String::new(),
+        };
+        format!("type: kafka, brokers: [\"{broker}\"], topic: {name}{exactly}")
+    }
+
+    fn promise(&self) -> Promise {
+        self.promise
+    }
+
+    fn arrived(&mut self) -> Vec<String> {
+        let text = self.kafka.console_consumer(&self.name, &["--timeout-ms", "4000"]);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn proxies(&self) -> &[FaultProxy] {
+        &self.proxies
+    }
+
+    fn kill_server(&self) -> bool {
+        self.kafka.kill(0);
+        self.kafka.start(0);
+        true
+    }
+
+    fn refused(&self) -> Option<Refused> {
+        let data = format!("{{\"n\":\"{}\"}}", "x".repeat(100_000));
+        Some(Refused { data, options: ", max_message_bytes: 64KiB".to_owned(), reason: "too_large" })
+    }
+}
+
+/// A table in a schema of its own.
+pub(crate) struct Table {
+    postgres: Postgres,
+    proxies: [FaultProxy; 1],
+    schema: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Table {
+    fn shared() -> Option<Self> {
+        Some(Self::of(Postgres::shared()?, None))
+    }
+
+    /// On a server that may be killed.
+    fn private() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        Some(Self::of(Postgres::private(folder.path())?, Some(folder)))
+    }
+
+    fn of(postgres: Postgres, folder: Option<tempfile::TempDir>) -> Self {
+        let schema = unique("contract");
+        postgres.psql(&format!("CREATE SCHEMA {schema}"));
+        let proxies = [FaultProxy::framed(postgres.address(), framing::postgres)];
+        Self { postgres, proxies, schema, _folder: folder }
+    }
+}
+
+impl Destination for Table {
+    fn options(&self) -> String {
+        format!("type: postgres, url: \"${{URL}}\", schema: {}, table: events", self.schema)
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        vec![("URL".to_owned(), self.postgres.url_at(self.proxies[0].address()))]
+    }
+
+    fn promise(&self) -> Promise {
+        Promise::ExactlyOnce
+    }
+
+    fn arrived(&mut self) -> Vec<String> {
+        // A table that is only appended to holds its rows in the order of their arrival.
+        let text = self.postgres.psql(&format!("SELECT event FROM {}.events ORDER BY ctid", self.schema));
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn proxies(&self) -> &[FaultProxy] {
+        &self.proxies
+    }
+
+    fn kill_server(&self) -> bool {
+        self.postgres.kill();
+        self.postgres.start();
+        true
+    }
+
+    /// A table whose constraint one event breaks.
+    fn refused(&self) -> Option<Refused> {
+        self.postgres.psql(&format!(
+            "CREATE TABLE {}.events (_event_id text, _source text, _account text, _type text, _event_time timestamptz, \
+             _received_at timestamptz, _loaded_at timestamptz, _pipeline text, \
+             event json CHECK (event -> 'data' ->> 'n' <> 'many'))",
+            self.schema
+        ));
+        Some(Refused { data: r#"{"n":"many"}"#.to_owned(), options: String::new(), reason: "rejected" })
+    }
+}
+
+contract!(
+    kafka_transactional,
+    Topic::shared(Promise::ExactlyOnce),
+    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected, taken_over]
+);
+contract!(
+    kafka_idempotent,
+    Topic::shared(Promise::AtLeastOnce),
+    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected]
+);
+contract!(kafka_transactional_broker, Topic::private(Promise::ExactlyOnce), [server_killed]);
+contract!(kafka_idempotent_broker, Topic::private(Promise::AtLeastOnce), [server_killed]);
+contract!(
+    postgres,
+    Table::shared(),
+    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected, taken_over]
+);
+contract!(postgres_server, Table::private(), [server_killed]);
