@@ -35,6 +35,7 @@ Usage: cargo xtask TASK
   ci                everything that .ci/run runs: lints first, tests last; goes on after a failed step
   gen [--check]     write docs/reference from the declarations of the components, or compare it with them
   kill-loop [N]     kill -9 the program N times (50) while events flow, and compare what arrived
+  sink-kills [N]    for each sink: kill -9 the program N times (20) and its real server 10 times, and compare
   storm [N]         N events (20000) of each API with every passing fault switched on
   tidy [--tree]     check the rules of the house, or print the house by floors
 ";

@@ -2,19 +2,46 @@
 
 use std::path::Path;
 
-use crate::{Outcome, cargo};
+use crate::{Outcome, cargo, services};
 
 /// A test of the command line program that the environment makes longer.
 struct Trial {
     name: &'static str,
     test: &'static str,
+    /// Only the tests whose names hold this.
+    only: &'static str,
     /// The variable that asks for the full form, and what it is set to unless the call says otherwise.
     full: (&'static str, &'static str),
+    /// Another variable that goes with it.
+    also: &'static [(&'static str, &'static str)],
+    needs_services: bool,
 }
 
-const TRIALS: [Trial; 2] = [
-    Trial { name: "kill-loop", test: "kill_loop", full: ("SLUICEBOX_KILLS", "50") },
-    Trial { name: "storm", test: "storm", full: ("SLUICEBOX_STORM_EVENTS", "20000") },
+const TRIALS: [Trial; 3] = [
+    Trial {
+        name: "kill-loop",
+        test: "kill_loop",
+        only: "",
+        full: ("SLUICEBOX_KILLS", "50"),
+        also: &[],
+        needs_services: false,
+    },
+    Trial {
+        name: "sink-kills",
+        test: "contract",
+        only: "killed",
+        full: ("SLUICEBOX_KILLS", "20"),
+        also: &[("SLUICEBOX_SERVER_KILLS", "10")],
+        needs_services: true,
+    },
+    Trial {
+        name: "storm",
+        test: "storm",
+        only: "",
+        full: ("SLUICEBOX_STORM_EVENTS", "20000"),
+        also: &[],
+        needs_services: false,
+    },
 ];
 
 /// Whether there is a trial of this name.
@@ -25,8 +52,19 @@ pub(crate) fn is_one(name: &str) -> bool {
 /// Runs a trial in full, optimised, with its figures shown. `amount` replaces the usual number of kills or events.
 pub(crate) fn run(root: &Path, name: &str, amount: Option<&str>) -> Outcome {
     let trial = TRIALS.iter().find(|trial| trial.name == name).ok_or("no such trial")?;
+    let started = if trial.needs_services { services::start(false)?.started } else { Vec::new() };
     let (variable, usual) = trial.full;
     let words =
         ["test", "--release", "--package", "sluicebox-cli", "--test", trial.test, "--", "--nocapture"];
-    Ok(cargo::command(root, &words).env(variable, amount.unwrap_or(usual)).status()?.success())
+    let mut command = cargo::command(root, &words);
+    command.args(Some(trial.only).filter(|only| !only.is_empty()));
+    let status = command
+        .env(variable, amount.unwrap_or(usual))
+        .envs(trial.also.iter().copied())
+        .env("SLUICEBOX_SERVICES", "require")
+        .status();
+    if !started.is_empty() {
+        sluicebox_services::down(&started)?;
+    }
+    Ok(status?.success())
 }
