@@ -16,6 +16,8 @@ pub(crate) enum Place {
     Core,
     /// Floor 1: what components and engine build on.
     Foundation,
+    /// Floor 1, upper half: what connectors share that itself builds on the floor.
+    Shared,
     /// Floor 2, one wing: sources, transforms, sinks, connectors.
     Component,
     /// Floor 2, the other wing.
@@ -42,7 +44,7 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/config", Place::Foundation),
     ("crates/http", Place::Foundation),
     ("crates/rules", Place::Foundation),
-    ("crates/tables", Place::Foundation),
+    ("crates/tables", Place::Shared),
     ("crates/sources", Place::Component),
     ("crates/transforms", Place::Component),
     ("crates/sinks", Place::Component),
@@ -127,7 +129,8 @@ fn may_import(from: Place, to: Place) -> bool {
         Place::Core | Place::Emulator | Place::Services => false,
         Place::Tool => to == Place::Services,
         Place::Foundation => to == Place::Core,
-        Place::Component | Place::Engine => matches!(to, Place::Core | Place::Foundation),
+        Place::Shared | Place::Engine => matches!(to, Place::Core | Place::Foundation),
+        Place::Component => matches!(to, Place::Core | Place::Foundation | Place::Shared),
         Place::Bundle => matches!(to, Place::Core | Place::Foundation | Place::Component | Place::Engine),
         Place::Testkit => {
             matches!(to, Place::Core | Place::Foundation | Place::Engine | Place::Emulator | Place::Services)

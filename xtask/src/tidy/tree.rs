@@ -10,6 +10,7 @@ const FLOORS: &[(&str, &[Place])] = &[
     ("floor 3", &[Place::Bundle]),
     ("floor 2", &[Place::Component, Place::Engine]),
     ("floor 1", &[Place::Foundation]),
+    ("floor 1, upper", &[Place::Shared]),
     ("floor 0", &[Place::Core]),
     ("beside", &[Place::Emulator, Place::Testkit]),
     ("tools", &[Place::Tool]),
