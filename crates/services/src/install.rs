@@ -1,4 +1,4 @@
-//! Installing what is missing: Debian's packages, and Kafka's jars by their Maven coordinates.
+//! Installing what is missing: Debian's packages, Kafka's jars by their Maven coordinates, and pika by its name.
 //!
 //! Invariant: nothing is installed that is there, and no server of the machine's own is left running by it: a policy
 //! file forbids Debian to start one for as long as the installation takes.
@@ -8,6 +8,9 @@ use std::process::Command;
 
 use crate::error::{Error, Result};
 use crate::{place, tools};
+
+/// The client that reads queues back.
+const PIKA: &str = "pika==1.3.2";
 
 /// Where Debian asks whether it may start a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -22,6 +25,10 @@ pub(crate) fn install(say: &mut dyn FnMut(&str)) -> Result<()> {
     if tools::kafka_jars().is_err() {
         say("fetching Apache Kafka's jars with Maven");
         fetch_jars()?;
+    }
+    if tools::pika().is_err() {
+        say("fetching pika with pip");
+        fetch_pika()?;
     }
     Ok(())
 }
@@ -39,6 +46,9 @@ fn missing_packages() -> Vec<&'static str> {
     }
     if tools::kafka_jars().is_err() && tools::on_search_path("mvn").is_none() {
         packages.push("maven");
+    }
+    if tools::pika().is_err() && !has_pip() {
+        packages.push("python3-pip");
     }
     packages
 }
@@ -95,4 +105,18 @@ fn fetch_jars() -> Result<()> {
     tools::run(&mut command)?;
     let pom = place::read(&tools::kafka_pom())?;
     place::write(&folder.join(tools::KAFKA_POM_COPY), pom)
+}
+
+fn has_pip() -> bool {
+    let run = |python| tools::run(Command::new(python).args(["-m", "pip", "--version"]));
+    tools::python().and_then(run).is_ok()
+}
+
+/// Puts the package into a folder of its own; the Python of the machine stays as it is.
+fn fetch_pika() -> Result<()> {
+    let folder = tools::pika_folder();
+    place::remove(&folder)?;
+    let mut command = Command::new(tools::python()?);
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+    tools::run(command.arg(&folder).arg(PIKA)).map(|_| ())
 }

@@ -28,5 +28,5 @@ mod tools;
 pub use error::{Error, Result};
 pub use kafka::{Kafka, Proxied};
 pub use postgres::Postgres;
-pub use rabbitmq::RabbitMq;
+pub use rabbitmq::{Message, RabbitMq};
 pub use shared::{NAMES, Status, Up, down, status, up};

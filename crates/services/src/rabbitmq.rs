@@ -2,6 +2,7 @@
 //!
 //! Invariant: the node is known to an Erlang port mapper of its own only, so that it never meets a node of the machine.
 
+mod drain;
 mod run;
 
 use std::net::SocketAddr;
@@ -93,6 +94,14 @@ impl RabbitMq {
         fail(run::ctl(&self.facts, arguments))
     }
 
+    /// Takes every message out of a queue with pika, a client that shares no code with ours.
+    ///
+    /// # Panics
+    /// When pika is not installed, or the queue cannot be read.
+    pub fn pika_drain(&self, queue: &str) -> Vec<Message> {
+        fail(drain::drain(&self.url(), queue))
+    }
+
     /// Ends the node at once, as `kill -9` does.
     pub fn kill(&self) {
         expect_private(self.private.as_ref()).kill(BROKER);
@@ -119,4 +128,5 @@ impl RabbitMq {
     }
 }
 
+pub use drain::Message;
 pub(crate) use run::{create, leave, stop};

@@ -67,6 +67,22 @@ pub(crate) fn kafka_jars_folder() -> PathBuf {
     place::services().join("kafka/lib")
 }
 
+/// Python 3.
+pub(crate) fn python() -> Result<PathBuf> {
+    on_search_path("python3").ok_or_else(|| missing("Python 3", "python3"))
+}
+
+/// The folder of pika, a client of RabbitMQ that shares no code with ours.
+pub(crate) fn pika() -> Result<PathBuf> {
+    let folder = pika_folder();
+    if folder.join("pika/__init__.py").is_file() { Ok(folder) } else { Err(missing("pika", "its package")) }
+}
+
+/// Where pika lies once it is installed.
+pub(crate) fn pika_folder() -> PathBuf {
+    place::services().join("python")
+}
+
 /// A program of the search path.
 pub(crate) fn on_search_path(name: &str) -> Option<PathBuf> {
     let mut command = Command::new("sh");
