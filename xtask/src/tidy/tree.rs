@@ -9,10 +9,10 @@ const FLOORS: &[(&str, &[Place])] = &[
     ("roof", &[Place::Roof]),
     ("floor 3", &[Place::Bundle]),
     ("floor 2", &[Place::Component, Place::Engine]),
+    ("floor 1+", &[Place::Shared]),
     ("floor 1", &[Place::Foundation]),
-    ("floor 1, upper", &[Place::Shared]),
     ("floor 0", &[Place::Core]),
-    ("beside", &[Place::Emulator, Place::Testkit]),
+    ("beside", &[Place::Emulator, Place::Services, Place::Testkit]),
     ("tools", &[Place::Tool]),
 ];
 
