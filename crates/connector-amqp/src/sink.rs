@@ -1,0 +1,10 @@
+//! The `amqp` sink: publishes with confirms.
+
+mod flight;
+mod message;
+mod probe;
+mod publisher;
+mod spec;
+
+pub use spec::AmqpSinkSpec;
+pub(crate) use spec::heartbeat_problem;
