@@ -30,8 +30,7 @@ pub(crate) struct Rows {
 impl Rows {
     /// Writes rows whose cells travel as `wires`; returns all that no column can hold instead.
     pub(crate) fn encode(rows: &[Vec<Cell<'_>>], wires: &[(String, Wire)]) -> Result<Self, Vec<Rejected>> {
-        let guess = rows.first().map_or(0, |row| row.len() * 32 + 1024);
-        let mut buffer = BytesMut::with_capacity(rows.len() * guess);
+        let mut buffer = BytesMut::with_capacity(rows.len() * 256);
         let mut ends = Vec::with_capacity(rows.len());
         let mut rejected = Vec::new();
         let fields = i16::try_from(wires.len() + 1).unwrap_or(i16::MAX);

@@ -51,19 +51,23 @@ pub(crate) async fn missing_of_ledger(
     client.query(sql, &[&schema, &names]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// Makes the table, or makes sure that the rows fit the one that is there.
+/// Makes sure that the rows fit the table, which is made if it is missing and `may_create` is set.
 ///
 /// # Errors
-/// `Config` if it is another kind of table: what is there and what was expected.
+/// `Config` if it is gone, or another kind of table: what is there and what was expected.
 pub(crate) async fn prepare_table(
     client: &Client,
     name: &TableName,
     writer: &TableWriter,
-    json: JsonType,
+    (json, may_create): (JsonType, bool),
 ) -> std::result::Result<Found, Failure> {
     if let Some(found) = catalogue::read(client, name).await? {
         compare(&found, name, writer)?;
         return Ok(found);
+    }
+    if !may_create {
+        let message = format!("the table {} was removed while it was in use", name.shown());
+        return Err(Error::config(message).with_help("start again to make a new one").into());
     }
     lock(client, &name.schema).await?;
     if catalogue::read(client, name).await?.is_none() {

@@ -134,11 +134,16 @@ pub(crate) fn said(error: &ServerError) -> Option<String> {
 
 /// The row of a COPY that the server stumbled over, counted from 1.
 pub(crate) fn copy_line(error: &ServerError) -> Option<usize> {
-    let place = error.as_db_error()?.where_()?;
-    let digits =
-        place.lines().find_map(|line| line.strip_prefix("COPY ")?.split_once(", line ").map(|at| at.1))?;
-    let end = digits.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(digits.len());
-    digits[..end].parse().ok()
+    line_in(error.as_db_error()?.where_()?)
+}
+
+/// `COPY <table>, line 7, column c3` somewhere in what the server says of the place. One that speaks another language is
+/// not understood, and the row is found by halving.
+fn line_in(place: &str) -> Option<usize> {
+    let copy = |line: &str| Some(line.strip_prefix("COPY ")?.split_once(", line ")?.1.to_owned());
+    let number = place.lines().find_map(copy)?;
+    let end = number.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(number.len());
+    number[..end].parse().ok().filter(|line| *line > 0)
 }
 
 fn help(error: &ServerError) -> Option<&'static str> {
@@ -162,7 +167,7 @@ fn help(error: &ServerError) -> Option<&'static str> {
         "42501" => {
             "grant the user USAGE and CREATE on the schema, TEMPORARY on the database, and SELECT, INSERT, UPDATE on the tables"
         }
-        "42P01" => "the table was removed while it was in use: start again to make a new one",
+        "42P01" => "a table was removed while it was in use: start again to make a new one",
         "42P10" => "`mode: upsert` needs a unique index on exactly the columns of `key`",
         "53100" => "make room on the disk of the server; it is tried again",
         _ => return None,
@@ -195,4 +200,18 @@ fn tls_error(error: &ServerError) -> Option<&rustls::Error> {
         cause = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_copy_is_found_in_what_the_server_says() {
+        let place = "JSON data, line 1: {\"text\":...\nCOPY _sluicebox_rows, line 617, column c8";
+        assert_eq!(line_in(place), Some(617));
+        assert_eq!(line_in("COPY _sluicebox_rows, line 3"), Some(3));
+        assert_eq!(line_in("COPY _sluicebox_rows, Zeile 3"), None);
+        assert_eq!(line_in("SQL statement"), None);
+    }
 }

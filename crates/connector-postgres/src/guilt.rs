@@ -45,7 +45,10 @@ async fn uncopied(
             Ok(sink) => rows.send(sink, part.clone()).await,
             Err(error) => Err(error),
         };
-        let Err(error) = copied else { continue };
+        let Err(error) = copied else {
+            client.batch_execute("RELEASE SAVEPOINT part").await?;
+            continue;
+        };
         let error = refusal(client, error).await?;
         match copy_line(&error).map(|line| part.start + line - 1).filter(|row| part.contains(row)) {
             Some(row) => {
@@ -72,7 +75,10 @@ async fn uninserted(
         client.batch_execute("SAVEPOINT part").await?;
         let bound = |row: usize| i32::try_from(row).unwrap_or(i32::MAX);
         let inserted = client.execute(&route.insert, &[&bound(part.start), &bound(part.end)]).await;
-        let Err(error) = inserted else { continue };
+        let Err(error) = inserted else {
+            client.batch_execute("RELEASE SAVEPOINT part").await?;
+            continue;
+        };
         let error = refusal(client, error).await?;
         halve(&mut parts, part, error, guilty);
     }
@@ -84,7 +90,7 @@ async fn refusal(client: &Client, error: ServerError) -> Result<ServerError, Ser
     if about(&error) != About::Row {
         return Err(error);
     }
-    client.batch_execute("ROLLBACK TO SAVEPOINT part").await?;
+    client.batch_execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part").await?;
     Ok(error)
 }
 

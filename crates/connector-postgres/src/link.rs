@@ -59,10 +59,10 @@ enum Claim {
 }
 
 impl Link {
-    /// A session that keeps no positions.
-    pub(crate) async fn plain(destination: &Destination) -> Result<Self> {
+    /// A session that keeps no positions; the first makes the table if it is missing.
+    pub(crate) async fn plain(destination: &Destination, is_first: bool) -> Result<Self> {
         let mut session = destination.gate.connect().await?;
-        let staging = prepare(&mut session, destination, false).await?;
+        let staging = prepare(&mut session, destination, is_first).await?;
         Ok(Self { session, staging, books: None })
     }
 
@@ -81,10 +81,15 @@ impl Link {
 
     async fn own(destination: &Destination, mut shard: Shard, claim: Claim) -> Result<(Self, Vec<Position>)> {
         let mut session = destination.gate.connect().await?;
-        let staging = prepare(&mut session, destination, true).await?;
+        let staging = prepare(&mut session, destination, claim == Claim::Take).await?;
         let Session { client, driver, .. } = &mut session;
         let schema = &destination.name.schema;
         let claimed = driver.drive(async {
+            if claim == Claim::Take {
+                client.batch_execute(BEGIN).await?;
+                ddl::prepare_ledger(client, schema).await?;
+                client.batch_execute("COMMIT").await?;
+            }
             let ledger = Ledger::prepare(client, schema).await?;
             let positions = claim_locked(client, destination, (&ledger, claim), &mut shard).await?;
             Ok((ledger, positions))
@@ -101,18 +106,13 @@ impl Link {
     }
 }
 
-/// The table and the staging table, made if they are missing.
-async fn prepare(session: &mut Session, destination: &Destination, with_ledger: bool) -> Result<Staging> {
+/// The table, made if it is missing and may be, and the staging table for it.
+async fn prepare(session: &mut Session, destination: &Destination, may_create: bool) -> Result<Staging> {
     let Session { client, driver, .. } = session;
     let Destination { name, writer, json, .. } = destination;
     let prepared = driver.drive(async {
-        if with_ledger {
-            client.batch_execute(BEGIN).await?;
-            ddl::prepare_ledger(client, &name.schema).await?;
-            client.batch_execute("COMMIT").await?;
-        }
         client.batch_execute(BEGIN).await?;
-        let found = ddl::prepare_table(client, name, writer, *json).await?;
+        let found = ddl::prepare_table(client, name, writer, (*json, may_create)).await?;
         let staging = Staging::make(client, found, &writer.first_columns()).await?;
         client.batch_execute("COMMIT").await?;
         Ok(staging)
@@ -129,14 +129,14 @@ async fn claim_locked(
 ) -> Result<Vec<Position>, Failure> {
     let schema = &destination.name.schema;
     let attempt = (ledger, claim);
-    match claim_once(client, destination, attempt, (shard, "3s")).await {
+    match claim_once(client, destination, attempt, (shard, "5s")).await {
         Err(Failure::Server(error)) if is_locked(&error) => {
             client.batch_execute("ROLLBACK").await?;
             if let Err(error) = ledger::end_previous(client, schema, shard).await {
                 // Then the server ends it, once its transaction has been idle for long enough.
                 tracing::warn!(%error, "the session of the previous owner cannot be ended");
             }
-            claim_once(client, destination, attempt, (shard, "12s")).await
+            claim_once(client, destination, attempt, (shard, "10s")).await
         }
         outcome => outcome,
     }
@@ -158,7 +158,9 @@ async fn claim_once(
         Claim::Take => shard.epoch = ledger::take(client, schema, shard).await?,
         Claim::Resume => {
             if !ledger::resume(client, schema, shard).await? {
-                return Err(fenced(destination, shard).into());
+                let owner = ledger.owner(client, shard).await?;
+                let is_later = owner.is_some_and(|epoch| epoch > shard.epoch);
+                return Err(if is_later { fenced(destination, shard) } else { behind(destination) }.into());
             }
         }
     }
@@ -172,6 +174,14 @@ pub(crate) fn fenced(destination: &Destination, shard: &Shard) -> Error {
     let message =
         format!("another instance has taken over the positions of `{}` in {}", shard.sink, destination.shown);
     Error::new(ErrorClass::Fenced, message)
+}
+
+/// The database has forgotten what it had committed: going on would leave a hole.
+pub(crate) fn behind(destination: &Destination) -> Error {
+    let message = format!("the database {} is behind what it had committed", destination.shown);
+    Error::new(ErrorClass::State, message).with_help(
+        "it was restored from a backup, or failed over without its last transactions; start again to choose how to go on",
+    )
 }
 
 /// Whether somebody else may have changed the table under us.

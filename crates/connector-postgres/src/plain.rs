@@ -13,11 +13,12 @@ use crate::window::Entries;
 pub(crate) struct PlainPostgres {
     destination: Arc<Destination>,
     link: Option<Link>,
+    was_open: bool,
 }
 
 impl PlainPostgres {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
-        Self { destination, link: None }
+        Self { destination, link: None, was_open: false }
     }
 
     async fn link(&mut self) -> Result<Link> {
@@ -26,7 +27,9 @@ impl PlainPostgres {
         {
             return Ok(link);
         }
-        Link::plain(&self.destination).await
+        let link = Link::plain(&self.destination, !self.was_open).await?;
+        self.was_open = true;
+        Ok(link)
     }
 }
 

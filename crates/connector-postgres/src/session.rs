@@ -23,7 +23,7 @@ const HANDSHAKE_WAIT: Duration = Duration::from_secs(15);
 /// What every session of ours asks for. A frozen process must not keep the lock of its epoch for ever, so the server
 /// ends a transaction that nobody continues; a wait for somebody else's lock ends too, and is tried again. Commits are
 /// durable even where the database says otherwise.
-const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '120s'; \
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'; \
      SET lock_timeout = '15s'; SET timezone = 'UTC'; SET client_min_messages = 'warning'; \
      SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 

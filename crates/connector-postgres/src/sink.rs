@@ -2,9 +2,9 @@
 //!
 //! Invariant: a window is written again only once it is certain that its last attempt was not committed. A connection
 //! that broke is given up, the next one waits until the transaction of the first has ended, and the positions that it
-//! finds say how.
+//! finds say how. What was acknowledged once must be among them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use sluicebox_core::{
 };
 use smol_str::SmolStr;
 
-use crate::link::{Destination, Link};
+use crate::link::{Destination, Link, behind};
 use crate::load::Loaded;
 use crate::window::Entries;
 
@@ -25,6 +25,8 @@ pub(crate) struct TransactionalPostgres {
     link: Option<Link>,
     /// The last attempt, as long as nobody knows how it ended.
     attempt: Option<Attempt>,
+    /// The positions that are certainly committed, by source and partition.
+    acknowledged: HashMap<(SmolStr, SmolStr), Position>,
     /// Events that turned out to be committed by an attempt that had seemed to fail, until they came again.
     committed: HashSet<EventName>,
 }
@@ -45,7 +47,14 @@ fn name_of(event: &Event) -> EventName {
 
 impl TransactionalPostgres {
     pub(crate) fn new(destination: Arc<Destination>) -> Self {
-        Self { destination, shard: None, link: None, attempt: None, committed: HashSet::new() }
+        Self {
+            destination,
+            shard: None,
+            link: None,
+            attempt: None,
+            acknowledged: HashMap::new(),
+            committed: HashSet::new(),
+        }
     }
 
     /// A link to write with; after a connection was lost, a new one, which knows how the last attempt ended.
@@ -58,12 +67,23 @@ impl TransactionalPostgres {
         let shard = self.shard.clone();
         let shard = shard.ok_or_else(|| Error::new(ErrorClass::State, "the database was not opened"))?;
         let (link, stored) = Link::resume(&self.destination, shard).await?;
-        if let Some(attempt) = self.attempt.take()
-            && attempt.is_in(&stored)
-        {
+        let attempt = self.attempt.take_if(|attempt| attempt.is_in(&stored));
+        if let Some(attempt) = attempt {
             self.committed.extend(attempt.events);
+            self.acknowledge(attempt.positions);
         }
+        if !self.acknowledged.values().all(|position| stored.contains(position)) {
+            return Err(behind(&self.destination));
+        }
+        self.attempt = None;
         Ok(link)
+    }
+
+    fn acknowledge(&mut self, positions: Vec<Position>) {
+        let keyed = positions
+            .into_iter()
+            .map(|position| ((position.source.clone(), position.partition.clone()), position));
+        self.acknowledged.extend(keyed);
     }
 
     async fn commit_rest(
@@ -77,10 +97,13 @@ impl TransactionalPostgres {
         let entries = Entries { dead_letters: window.dead_letters, positions: window.positions };
         let loaded = link.load(&self.destination, events, entries).await?;
         // Whoever gets here knows how the attempt ended; everyone else finds out in `link`.
-        self.attempt = None;
+        let attempt = self.attempt.take();
         self.link = Some(link);
         Ok(match loaded {
-            Loaded::All => Committed::All,
+            Loaded::All => {
+                self.acknowledge(attempt.map(|attempt| attempt.positions).unwrap_or_default());
+                Committed::All
+            }
             Loaded::Nothing(rejected) => Committed::Nothing(rejected),
         })
     }
@@ -101,6 +124,8 @@ impl TransactionalSink for TransactionalPostgres {
         let (link, positions) = Link::take(&self.destination, shard.clone()).await?;
         let shard = link.books.as_ref().map_or_else(|| shard.clone(), |books| books.shard.clone());
         let epoch = shard.epoch;
+        self.acknowledged.clear();
+        self.acknowledge(positions.clone());
         (self.shard, self.link) = (Some(shard), Some(link));
         Ok(Opened { epoch, positions })
     }

@@ -112,10 +112,8 @@ impl SinkSpec for PostgresSpec {
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        match self.address() {
-            Err(Unusable { message, help }) => problems.push(Problem::new("url", message).with_help(help)),
-            Ok(address) if self.tls.is_none() || address.encrypted => {}
-            Ok(_) => problems.push(Problem::new("tls", "the connection is not encrypted")),
+        if let Err(Unusable { message, help }) = self.address() {
+            problems.push(Problem::new("url", message).with_help(help));
         }
         problems.extend(self.tls.iter().flat_map(TlsOptions::problems));
         let schema = name_problem(&self.schema, "a schema", "pg_");

@@ -3,6 +3,8 @@
 //! It is temporary and empty at the start of every transaction. Its columns stand in the order of the table's, so that
 //! no name of an event can meet one of ours.
 
+use std::collections::HashMap;
+
 use sluicebox_tables::{Column, Table, TableWriter};
 use tokio_postgres::{Client, Error as ServerError, Statement};
 
@@ -20,6 +22,7 @@ const MOST_PAIRS: usize = 64;
 pub(crate) struct Staging {
     /// The table that it was made for.
     found: Found,
+    places: HashMap<String, usize>,
     /// The same in the words that no database owns.
     pub(crate) table: Table,
     /// The travelling type of each column.
@@ -57,7 +60,9 @@ impl Staging {
         );
         client.batch_execute(&sql).await?;
         let table = found.table();
-        Ok(Self { found, table, wires, pairs: Vec::new() })
+        let names = found.columns.iter().enumerate();
+        let places = names.map(|(place, column)| (column.name.clone(), place)).collect();
+        Ok(Self { found, places, table, wires, pairs: Vec::new() })
     }
 
     /// How the cells of `columns` travel; empty if one of them is not there.
@@ -67,7 +72,7 @@ impl Staging {
     }
 
     fn place(&self, name: &str) -> Option<usize> {
-        self.found.columns.iter().position(|column| column.name == name)
+        self.places.get(name).copied()
     }
 
     /// The prepared statements for rows of `columns`, if they are known.

@@ -25,6 +25,9 @@ async fn a_window_is_rows_positions_and_dead_letters() {
     let dead_letters = [letter(0), letter(1)];
     let window = Window { events: &events, dead_letters: &dead_letters, positions: &positions };
     assert!(matches!(sink.commit(&window).await.unwrap(), Committed::All));
+    // A window may hold dead letters alone.
+    let window = Window { events: &[], dead_letters: &dead_letters, positions: &positions };
+    assert!(matches!(sink.commit(&window).await.unwrap(), Committed::All));
     assert_eq!(room.psql("SELECT event FROM events ORDER BY _event_id DESC"), format!("{raw}\n{{}}"));
     let row = "SELECT * FROM events WHERE _event_id LIKE '%1'";
     let expected = "opentrain:a:1|feed|a|payment.created|2026-06-12 10:00:04.12+00|2026-06-12 10:00:05+00|\

@@ -281,3 +281,18 @@ async fn a_batch_at_least_once_is_written_but_for_the_rows_that_never_can_be() {
     assert_eq!(types, "jsonb");
     sink.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_table_that_is_removed_while_in_use_is_not_made_again_in_silence() {
+    let Some(room) = Room::shared() else { return };
+    let (mut sink, _) = room.opened(json!({})).await;
+    commit(&mut *sink, &events(0..3), 1).await.unwrap();
+    room.psql("DROP TABLE events");
+    for _ in 0..2 {
+        let error = commit(&mut *sink, &events(3..6), 2).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Config, "{}", error.chain());
+        assert!(error.to_string().contains("was removed while it was in use"), "{}", error.chain());
+    }
+    room.opened(json!({})).await;
+    assert_eq!(room.psql("SELECT count(*) FROM events"), "0");
+}
