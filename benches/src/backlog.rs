@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::server::Server;
+use crate::statistics::spread;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -102,13 +103,6 @@ fn print_row(latency: u64, into: Into, pairs: &[(Duration, Duration)], events: u
 fn shown(values: &[f64]) -> String {
     let (low, median, high) = spread(values);
     format!("{median:.2} ({low:.2}–{high:.2})")
-}
-
-/// Lowest, median, highest.
-fn spread(values: &[f64]) -> (f64, f64, f64) {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
 }
 
 fn bare(server: &Server, events: u64) -> Outcome<Duration> {

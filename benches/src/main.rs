@@ -1,7 +1,7 @@
 //! Benchmarks of the whole program against bare loops over the same libraries.
 //!
 //! Every figure is a ratio within one run, the median of pairs that alternate, because machines are shared and drift.
-//! Run with `cargo run --release -p sluicebox-benches -- backlog|memory` after `cargo build --release`.
+//! Run with `cargo run --release -p sluicebox-benches -- backlog|memory|sinks` after `cargo build --release`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark reports on stdout")]
 
@@ -9,6 +9,8 @@ mod backlog;
 mod bare;
 mod memory;
 mod server;
+mod sinks;
+mod statistics;
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +30,8 @@ enum Command {
     Backlog(backlog::Arguments),
     /// Peak memory with a stalled sink and a backlog waiting upstream.
     Memory(memory::Arguments),
+    /// Events of 1 KiB into every kind of sink, against a bare loop over the same client library.
+    Sinks(sinks::Arguments),
     /// The emulator, as a process of its own (used by the others).
     Serve(server::Arguments),
     /// The bare client loop, as a process of its own (used by the others).
@@ -38,6 +42,7 @@ fn main() -> Outcome {
     match Arguments::parse().command {
         Command::Backlog(arguments) => backlog::run(&arguments),
         Command::Memory(arguments) => memory::run(&arguments),
+        Command::Sinks(arguments) => sinks::run(&arguments),
         Command::Serve(arguments) => server::run(&arguments),
         Command::Bare(arguments) => bare::run(&arguments),
     }

@@ -1,0 +1,84 @@
+//! The events of both sides: for the bare loops made beforehand, for the program as options of its `generate` source.
+//!
+//! Invariant: an event has 1 KiB on both sides, and the same fields. Their text is the same in every event, so whatever
+//! compresses finds little to send; the benchmark compresses nowhere unless it is told to.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::WINDOW;
+use crate::Outcome;
+
+/// Bytes of an event's text, so that the whole of it has about 1 KiB.
+const TEXT_BYTES: usize = 930;
+
+/// Windows that lie ready; a loop takes them round and round. Together they are larger than a processor's caches.
+const WINDOWS: u64 = 64;
+
+/// Milliseconds since the epoch at which the first event happened.
+const FIRST_MILLISECONDS: u64 = 1_781_258_404_120;
+
+/// What a sink writes of an event: its JSON, and the envelope beside it.
+pub(crate) struct Ready {
+    pub(crate) id: String,
+    pub(crate) time: SystemTime,
+    pub(crate) json: Box<RawValue>,
+}
+
+/// The fields of the envelope that are the same for all, as long as the program's.
+pub(crate) const SOURCE: &str = "feed";
+pub(crate) const EVENT_TYPE: &str = "generated";
+pub(crate) const PIPELINE: &str = "sinks";
+pub(crate) const KEY: &str = "feed";
+
+/// Events that lie ready, in windows.
+pub(crate) struct Prepared {
+    events: Vec<Ready>,
+}
+
+impl Prepared {
+    /// Makes them, which takes a moment.
+    pub(crate) fn new() -> Outcome<Self> {
+        let text = text();
+        let event = |sequence: u64| {
+            let milliseconds = FIRST_MILLISECONDS + sequence;
+            let json = serde_json::json!({
+                "sequence": sequence, "type": EVENT_TYPE, "createdAt": "2026-06-12T10:00:04.120Z", "text": text
+            });
+            Ok(Ready {
+                id: format!("generate::{sequence}"),
+                time: UNIX_EPOCH + Duration::from_millis(milliseconds),
+                json: to_raw_value(&json)?,
+            })
+        };
+        let events = (1..=WINDOWS * WINDOW as u64).map(event).collect::<Outcome<_>>()?;
+        Ok(Self { events })
+    }
+
+    /// Whole windows of `total` events, with how many events have gone by at the end of each.
+    pub(crate) fn windows(&self, total: u64) -> impl Iterator<Item = (u64, &[Ready])> {
+        (1..=total / WINDOW as u64)
+            .map(|number| number * WINDOW as u64)
+            .zip(self.events.chunks(WINDOW).cycle())
+    }
+}
+
+/// The `generate` source of the program, as YAML on one line: as fast as it can.
+pub(crate) fn source(total: u64) -> String {
+    format!("{{ type: generate, count: {total}, rate: 1000000, fields: {{ text: \"{}\" }} }}", text())
+}
+
+/// Letters and digits without any pattern that a compressor would find in one event.
+fn text() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut letter = || {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(LETTERS[usize::from(state.to_be_bytes()[0] >> 3)])
+    };
+    (0..TEXT_BYTES).map(|_| letter()).collect()
+}
