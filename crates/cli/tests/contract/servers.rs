@@ -105,6 +105,12 @@ impl Table {
     fn of(postgres: Postgres, folder: Option<tempfile::TempDir>) -> Self {
         let schema = unique("contract");
         postgres.psql(&format!("CREATE SCHEMA {schema}"));
+        // A table has no order of its own: a column counts the rows as they are inserted.
+        postgres.psql(&format!(
+            "CREATE TABLE {schema}.events (_event_id text, _source text, _account text, _type text, \
+             _event_time timestamptz, _received_at timestamptz, _loaded_at timestamptz, _pipeline text, event json, \
+             _row bigint GENERATED ALWAYS AS IDENTITY)"
+        ));
         let proxies = [FaultProxy::framed(postgres.address(), framing::postgres)];
         Self { postgres, proxies, schema, _folder: folder }
     }
@@ -124,8 +130,7 @@ impl Destination for Table {
     }
 
     fn arrived(&mut self) -> Vec<String> {
-        // A table that is only appended to holds its rows in the order of their arrival.
-        let text = self.postgres.psql(&format!("SELECT event FROM {}.events ORDER BY ctid", self.schema));
+        let text = self.postgres.psql(&format!("SELECT event FROM {}.events ORDER BY _row", self.schema));
         text.lines().map(str::to_owned).collect()
     }
 
@@ -139,14 +144,10 @@ impl Destination for Table {
         true
     }
 
-    /// A table whose constraint one event breaks.
+    /// A constraint that one event breaks.
     fn refused(&self) -> Option<Refused> {
-        self.postgres.psql(&format!(
-            "CREATE TABLE {}.events (_event_id text, _source text, _account text, _type text, _event_time timestamptz, \
-             _received_at timestamptz, _loaded_at timestamptz, _pipeline text, \
-             event json CHECK (event -> 'data' ->> 'n' <> 'many'))",
-            self.schema
-        ));
+        let check = "CHECK (event -> 'data' ->> 'n' <> 'many')";
+        self.postgres.psql(&format!("ALTER TABLE {}.events ADD {check}", self.schema));
         Some(Refused { data: r#"{"n":"many"}"#.to_owned(), options: String::new(), reason: "rejected" })
     }
 }

@@ -9,9 +9,13 @@ use super::verdict::Verdict;
 use super::{Destination, Effort, Promise, Tally, Waits};
 use crate::{Direction, Feed, Process, Sandbox, Stub, wait_for};
 
-/// Events of each trial.
-const EVENTS: u64 = 1500;
-/// How fast they come, so that faults strike while events flow: events a second.
+/// Events that wait upstream when a process starts, and that come before each fault, so that faults strike while events
+/// flow.
+const BACKLOG: u64 = 3000;
+/// How long the feed thinks about each page of 20.
+const LATENCY: Duration = Duration::from_millis(2);
+/// Events for a trial of two owners, and how fast they come: events a second.
+const OWNED: u64 = 1500;
 const RATE: f64 = 600.0;
 /// The shortest and the longest time between two faults.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(450));
@@ -32,7 +36,7 @@ impl<'d> Trial<'d> {
             name,
             program,
             destination,
-            Options { events: EVENTS, rate: RATE, ..Options::new(Api::OpenTrain) },
+            Options { events: BACKLOG, latency: LATENCY, ..Options::new(Api::OpenTrain) },
         )
     }
 
@@ -52,6 +56,16 @@ impl<'d> Trial<'d> {
 
     fn begin(&self) -> Process {
         self.feed.start("run --log-format json --admin off p.yaml")
+    }
+
+    /// Puts events upstream before a fault.
+    fn feed_more(&self) {
+        self.feed.served.append(0, BACKLOG);
+    }
+
+    /// Whether the feed has events that nobody has asked for since it had served so many.
+    fn flows_since(&self, served: u64, waiting: u64) -> bool {
+        self.feed.served.stats().events_served - served < waiting
     }
 
     fn pause(&mut self) {
@@ -76,16 +90,15 @@ impl<'d> Trial<'d> {
     #[track_caller]
     fn judge(&mut self) -> Tally {
         self.destination.proxies().iter().for_each(crate::FaultProxy::heal);
-        self.feed.served.set_visible(0, EVENTS);
         let ended = self.feed.once();
         assert_eq!(ended.code, 0, "{}: {}", self.name, ended.stderr);
         let arrived = self.destination.arrived();
         let expected = |event: &str| self.destination.expected(event);
-        let verdict = Verdict::new(&self.feed.served.truth(0), expected, &arrived);
+        let truth = self.feed.served.truth(0);
+        let verdict = Verdict::new(&truth, expected, &arrived);
         let repeats = self.faults.saturating_mul(self.destination.repeats());
         verdict.assert(self.name, self.destination.promise(), repeats);
-        let events = usize::try_from(EVENTS).unwrap_or(usize::MAX);
-        Tally { name: self.name, events, faults: self.faults, repeated: verdict.repeated }
+        Tally { name: self.name, events: truth.len(), faults: self.faults, repeated: verdict.repeated }
     }
 }
 
@@ -113,20 +126,21 @@ pub fn whole(program: impl Into<PathBuf>, destination: &mut dyn Destination) -> 
 /// If an event is lost, changed, out of order, or there more often than promised.
 pub fn killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, effort: Effort) -> Tally {
     let mut trial = Trial::new("killed", program, destination);
+    let mut in_flow = 0;
     for _ in 0..effort.kills {
+        let before = trial.feed.served.stats().events_served;
         let process = trial.begin();
         trial.wait_for_polls();
         trial.pause();
+        in_flow += usize::from(trial.flows_since(before, BACKLOG));
         process.kill();
         process.finish();
         trial.faults += 1;
-        // What is left must be enough for the next life.
-        let visible = trial.feed.served.visible(0);
-        if visible == EVENTS {
-            break;
-        }
+        trial.feed_more();
     }
-    trial.judge()
+    let tally = trial.judge();
+    assert!(in_flow * 5 >= effort.kills * 3, "three kills of five strike while events flow: {in_flow}");
+    tally
 }
 
 /// The server is killed with SIGKILL while events flow, and comes back.
@@ -142,6 +156,7 @@ pub fn server_killed(
     let process = trial.begin();
     trial.wait_for_polls();
     for _ in 0..effort.server_kills {
+        trial.feed_more();
         trial.pause();
         assert!(trial.destination.kill_server(), "this destination has a server");
         trial.faults += 1;
@@ -167,6 +182,7 @@ pub fn connections_cut(
         for proxy in trial.destination.proxies() {
             proxy.cut_at_message(direction, round % 7);
         }
+        trial.feed_more();
         trial.pause();
         trial.faults += 1;
     }
@@ -203,6 +219,7 @@ pub fn late_replies(program: impl Into<PathBuf>, destination: &mut dyn Destinati
             let delay = if (round + place as u64).is_multiple_of(2) { 150 } else { 5 };
             proxy.delay_replies(Duration::from_millis(delay));
         }
+        trial.feed_more();
         trial.pause();
     }
     trial.destination.proxies().iter().for_each(crate::FaultProxy::heal);
@@ -221,6 +238,7 @@ pub fn stopped_and_resumed(program: impl Into<PathBuf>, destination: &mut dyn De
         trial.wait_for_polls();
         trial.pause();
         trial.drain(process);
+        trial.feed_more();
     }
     let tally = trial.judge();
     assert_eq!(tally.repeated, 0, "a drain leaves nothing in flight");
@@ -260,7 +278,7 @@ pub fn rejected(program: impl Into<PathBuf>, destination: &mut dyn Destination) 
 /// # Panics
 /// If it does.
 pub fn taken_over(program: impl Into<PathBuf>, destination: &mut dyn Destination, accounts: u32) -> Tally {
-    let total = if accounts == 1 { EVENTS } else { 40 };
+    let total = if accounts == 1 { OWNED } else { 40 };
     let rate = if accounts == 1 { RATE } else { 20.0 };
     let options = Options { events: total, rate, accounts, ..Options::new(Api::OpenTrain) };
     let trial = Trial::with("taken over", program, destination, options);
