@@ -44,10 +44,9 @@ pub fn ask(dir: &Path, pipeline: &str, action: Action, ids: &[String]) -> Result
     let add = || -> std::io::Result<()> {
         let mut file = locked(&path)?;
         let (lines, whole) = read_all(&mut file)?;
-        let mut number = lines.last().map_or(0, |line| line.number);
+        let next = lines.last().map_or(1, |line| line.number + 1);
         let mut text = String::new();
-        for id in ids {
-            number += 1;
+        for (number, id) in (next..).zip(ids) {
             text.push_str(&json(&Line { number, action, id: id.clone() })?);
         }
         // A line that a crash has torn is written over.

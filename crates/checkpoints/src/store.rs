@@ -160,7 +160,7 @@ impl CheckpointStore for SqliteStore {
     async fn requests(&self, after: u64, most: usize) -> Result<Vec<Request>, Error> {
         self.blocking(move |writer| {
             let lines = requests::after(&writer.requests, after, most)?;
-            lines.into_iter().map(|line| writer.request(line)).collect()
+            lines.iter().map(|line| writer.request(line)).collect()
         })
         .await
     }
@@ -194,7 +194,7 @@ fn apply(connection: &Connection, head: &mut Head, commit: &Commit) -> Result<()
 }
 
 impl Writer {
-    fn request(&self, line: requests::Line) -> Result<Request, Error> {
+    fn request(&self, line: &requests::Line) -> Result<Request, Error> {
         let found = dead_letters::find(&self.connection, "", &line.id);
         let found = found.map_err(|fault| fault.into_error("read a dead letter of", &self.path))?;
         let wish = match found {

@@ -105,7 +105,10 @@ impl Launcher {
     }
 
     fn found(&self, prefix: Option<&SmolStr>, name: SmolStr, source: Box<dyn Source>, tasks: &mut Tasks) {
-        let name = prefix.map_or(name.clone(), |account| SmolStr::from(format!("{account}/{name}")));
+        let name = match prefix {
+            Some(account) => SmolStr::from(format!("{account}/{name}")),
+            None => name,
+        };
         info!(account = %name, "reading the partition {name}");
         self.launch(name, true, source, tasks);
     }

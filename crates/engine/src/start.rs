@@ -183,7 +183,7 @@ impl Starter {
                 confirms: source.confirms,
                 drain: self.around.drain.clone(),
             };
-            launch_source(source, launcher, &mut tasks);
+            launch_source(source, &launcher, &mut tasks);
         }
         tracing::info!(pipeline = %self.pipeline, event = "started", "pipeline started");
         Running::new(self.pipeline, (members, partitions), self.checkpointer, (tasks, commits), self.around)
@@ -294,7 +294,7 @@ impl Starter {
     }
 }
 
-fn launch_source(source: BuiltSource, launcher: Launcher, tasks: &mut Tasks) {
+fn launch_source(source: BuiltSource, launcher: &Launcher, tasks: &mut Tasks) {
     let labelled = source.accounts_listed;
     for (account, reader) in source.accounts {
         match reader {
