@@ -102,7 +102,7 @@ impl PartitionedSource for Topic {
     async fn discover(&mut self) -> Result<Discovered> {
         let Some(name) = self.feed.partitions.get(self.handed_out) else {
             if std::mem::replace(&mut self.told, true) {
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             }
             return Ok(Discovered::AllForNow);
         };
