@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::Limits;
+use crate::{Answer, Limits};
 
 /// A request for [`crate::Client::send`].
 #[derive(Clone, Debug)]
@@ -23,13 +23,17 @@ pub struct Call {
     pub body: Bytes,
     /// Deadlines and size limit of each attempt; `None`: those of the client.
     pub limits: Option<Limits>,
+    /// Whether an answer refuses the credentials beside a 401, which always does: some APIs say it in the body of a
+    /// 200. The call must then not have had an effect.
+    pub refuses_credentials: fn(&Answer) -> bool,
 }
 
 impl Call {
     /// A call without headers and body.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
-        Self { method, target: target.into(), headers, body, limits: None }
+        let target = target.into();
+        Self { method, target, headers, body, limits: None, refuses_credentials: |_| false }
     }
 
     /// The same call with a body of this type.

@@ -129,9 +129,10 @@ impl Client {
     /// Makes a request of any method. Cancel-safe for this client; a request that was under way may have been carried
     /// out.
     ///
-    /// Waiting for the budget is not part of the deadlines. A 401 is answered by one more attempt if the credentials
-    /// could be renewed; a 429 with `Retry-After` closes the budget for everybody. An answer that is larger than the
-    /// limit is an error after a safe method (GET, HEAD, OPTIONS) and is cut after any other.
+    /// Waiting for the budget is not part of the deadlines. A 401, and what `refuses_credentials` of the call says is as
+    /// good as one, is answered by one more attempt if the credentials could be renewed; a 429 with `Retry-After` closes
+    /// the budget for everybody. An answer that is larger than the limit is an error after a safe method (GET, HEAD,
+    /// OPTIONS) and is cut after any other.
     ///
     /// # Errors
     /// `Transient` for the network; with the reason `unknown_outcome` if the method is not safe and the request may
@@ -141,9 +142,10 @@ impl Client {
     /// endpoint's own. Any other status is an answer.
     pub async fn send(&self, call: Call) -> Result<Answer> {
         let limits = call.limits.unwrap_or(self.limits);
+        let is_refusal = call.refuses_credentials;
         let request = self.request(call)?;
         let (answer, version) = self.attempt(request.clone(), &limits).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
+        if answer.status != StatusCode::UNAUTHORIZED && !is_refusal(&answer) {
             return Ok(answer);
         }
         let last = if self.credentials.renew(version, &answer, &self.exchange).await? {

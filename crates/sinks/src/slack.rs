@@ -65,14 +65,15 @@ const LIMITS: Limits =
 /// faster than that, use `digest`.
 ///
 /// **Delivery.** At least once: Slack knows no key that would make a message unique. A message is there twice if the
-/// process ends between Slack's answer and the saved position, or if an answer is lost on the way (`on_ambiguous`). The
-/// position is saved once per batch, so the end of the process repeats at most the messages of one: with one message a
-/// second, keep `batch.max_events` small (20) where there is no `digest`. A page of a source is never split between two
-/// batches.
+/// process ends between Slack's answer and the saved position, or if an answer is lost on the way (`on_ambiguous`). What
+/// was posted counts after five messages at the latest, whatever the size of the batch, but a source's position moves
+/// page by page: the end of the process repeats those few messages, and what was posted of a page that is not done. With
+/// one message a second and no `digest`, keep the source's `limit` small (20).
 ///
-/// **When it breaks.** A busy Slack is tried again. A refused token, a revoked webhook or a missing channel pauses the
-/// sink with every position kept, so that no backlog turns into dead letters. An answer that is not documented is tried
-/// three times, then the event is a dead letter.
+/// **When it breaks.** A busy Slack is tried again, and nothing overtakes the message that waits. A refused token, a
+/// revoked webhook or a missing channel pauses the sink with every position kept, so that no backlog turns into dead
+/// letters. A token that came from a file (`${file:…}`) is read again once before that. An answer that is not documented
+/// is tried three times, then the event is a dead letter.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({
@@ -137,7 +138,7 @@ pub struct DigestOptions {
     pub max_events: usize,
     /// Least time between two digests; unset: as fast as `rate`. Events that come in between wait, and the position of
     /// their source with them: set `batch.max_events` and `buffer` to what may come in that time. A stop during the wait
-    /// leaves them to the next start.
+    /// does not post them: they are left to the next start.
     pub every: Option<Period>,
     /// The first line, at most 150 characters: a template over `event.count`, `event.first` and `event.last`, the first
     /// and the last event of the digest.
@@ -270,7 +271,7 @@ impl SinkSpec for SlackSpec {
             component: cx.component.clone(),
         };
         let every = self.digest.and_then(|digest| digest.every).map_or(Duration::ZERO, |period| period.0);
-        Ok(BuiltSink::Plain(Box::new(SlackSink::new(composer, poster, every, &cx.retry))))
+        Ok(BuiltSink::Plain(Box::new(SlackSink::new(composer, poster, every))))
     }
 
     async fn probe(&self, cx: &Context) -> Probe {

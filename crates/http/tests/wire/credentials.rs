@@ -91,6 +91,34 @@ async fn a_secret_file_is_read_again_after_a_401() {
 }
 
 #[tokio::test]
+async fn a_call_may_say_what_is_as_good_as_a_401() {
+    let server = RawServer::start(|_, request| {
+        let known = header(request, "authorization").unwrap() == "Bearer new-token";
+        reply("200 OK", "", if known { "fine" } else { "invalid_auth" })
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "new-token\n").unwrap();
+    let auth = serde_json::json!({"bearer": {"$secret": "old-token", "$file": file}}).to_string();
+    let cx = context(NOW);
+    let client = client(&server.url, Some(&auth), &cx);
+    assert_eq!(&*client.get("/x").await.unwrap().body, b"invalid_auth");
+    let refuses_credentials = |answer: &sluicebox_http::Answer| *answer.body == *b"invalid_auth";
+    let call = || sluicebox_http::Call {
+        refuses_credentials,
+        ..sluicebox_http::Call::new(http::Method::POST, "/x")
+    };
+    assert_eq!(&*client.send(call()).await.unwrap().body, b"fine");
+    assert_eq!(server.requests().len(), 3);
+    // Refused again, there is nothing newer to try.
+    std::fs::write(&file, "worse-token\n").unwrap();
+    let worse = self::client(&server.url, Some(&auth), &cx);
+    assert_eq!(&*worse.send(call()).await.unwrap().body, b"invalid_auth");
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[tokio::test]
 async fn one_token_is_fetched_for_all_who_ask_and_one_more_after_a_401() {
     let server = RawServer::start(|number, request| {
         if target(request) == "/oauth/token" {

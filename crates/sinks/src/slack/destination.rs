@@ -92,12 +92,17 @@ impl Destination {
         Self { place, account, apart: apart(rate) }
     }
 
+    /// How long until a message may start, as far as is known without asking for a turn.
+    pub(crate) fn wait(&self) -> Duration {
+        self.place.wait(self.apart).max(self.account.wait(Duration::ZERO))
+    }
+
     /// Waits until a message may start. The destination is taken until the turn is dropped. Cancel-safe: whoever is
     /// dropped while waiting has taken nothing.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         let held = self.place.turn.lock().await;
         loop {
-            let wait = self.place.wait(self.apart).max(self.account.wait(Duration::ZERO));
+            let wait = self.wait();
             if wait.is_zero() {
                 break;
             }

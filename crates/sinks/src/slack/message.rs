@@ -56,6 +56,14 @@ pub(crate) struct Plan {
     pub(crate) cuts: usize,
 }
 
+/// What is posted together: an event with all its parts, or a digest.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) plan: Plan,
+    /// Index of the first event after it.
+    pub(crate) end: usize,
+}
+
 /// Makes messages.
 pub(crate) struct Composer {
     pub(crate) text: Template,
@@ -79,6 +87,19 @@ struct Rendered {
 }
 
 impl Composer {
+    /// The first unit of a batch from the event `at` on, or only refusals where no event there makes a message.
+    pub(crate) fn unit(&self, events: &[Event], at: usize) -> Unit {
+        let most = self.digest.as_ref().map_or(1, |digest| digest.max_events);
+        let end = events.len().min(at + most);
+        let plan = self.plan(events, at..end);
+        let first = plan.posts.front();
+        let next = plan.posts.iter().find(|post| first.is_some_and(|first| first.events != post.events));
+        match next.map(|post| post.events[0]) {
+            Some(end) => Unit { plan: self.plan(events, at..end), end },
+            None => Unit { plan, end },
+        }
+    }
+
     /// The messages for some events of a batch.
     pub(crate) fn plan(&self, events: &[Event], which: impl IntoIterator<Item = usize>) -> Plan {
         let mut plan = Plan::default();

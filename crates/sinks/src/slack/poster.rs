@@ -1,8 +1,8 @@
 //! Sends one message and says what became of it, in the classes that the engine acts on.
 //!
-//! Source: sections 1 to 3 and 6 of the Slack contract. Invariant: one call is one request, and only while it is this
-//! sink's turn at the destination; what speaks of the destination never has the class of a dead letter unless the user
-//! has said so.
+//! Source: sections 1 to 3 and 6 of the Slack contract. Invariant: one call is one request (and one more after a token
+//! that was refused and has changed in its file), and only while it is this sink's turn at the destination; what speaks
+//! of the destination never has the class of a dead letter unless the user has said so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,9 +60,14 @@ impl Poster {
             Some(_) => ("/chat.postMessage", answer::of_api),
             None => ("", answer::of_webhook),
         };
+        // Slack refuses a token with a status of 200; a webhook's address is all its credentials.
+        let refuses_credentials = |answer: &Answer| {
+            let verdict = answer::of_api(answer.status.as_u16(), &answer.body);
+            matches!(verdict, Verdict::Refused(Refusal { kind: Some(Kind::Credentials), .. }))
+        };
         let body = Value::Object(self.body(message, thread)).to_string();
         let turn = self.destination.turn().await;
-        let call = Call::new(Method::POST, target).with_body(JSON, body);
+        let call = Call { refuses_credentials, ..Call::new(Method::POST, target).with_body(JSON, body) };
         let answer = self.client.send(call).await.map_err(|error| self.broken(error))?;
         match judge(answer.status.as_u16(), &answer.body) {
             Verdict::Posted { ts, warnings } => {

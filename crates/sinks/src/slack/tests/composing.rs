@@ -92,6 +92,31 @@ fn a_digest_goes_on_in_another_message_where_a_limit_is_reached() {
 }
 
 #[test]
+fn a_unit_is_an_event_with_its_parts_or_one_digest() {
+    let units = |more: Value, events: &[Event]| {
+        let mut options = json!({ "token": "x", "channel": "C1", "text": "{{ event.text }}" });
+        merge(&mut options, more);
+        let composer = spec(&options).composer().map_err(|_| "invalid").unwrap();
+        let (mut at, mut units) = (0, Vec::new());
+        while at < events.len() {
+            let unit = composer.unit(events, at);
+            units.push((unit.plan.posts.len(), unit.plan.rejected.len(), unit.end));
+            at = unit.end;
+        }
+        units
+    };
+    let (line, long) = ("x".repeat(1_500), "y".repeat(9_000));
+    let batch = events(&["a", &long, "b"]);
+    assert_eq!(units(json!({}), &batch), [(1, 0, 1), (3, 0, 2), (1, 0, 3)]);
+    assert_eq!(units(json!({ "digest": {} }), &batch), [(1, 0, 1), (3, 0, 2), (1, 0, 3)]);
+    let digest = json!({ "digest": { "max_events": 3 } });
+    assert_eq!(units(digest.clone(), &events(&[line.as_str(); 5])), [(1, 0, 2), (1, 0, 4), (1, 0, 5)]);
+    assert_eq!(units(digest, &events(&["a"; 7])), [(1, 0, 3), (1, 0, 6), (1, 0, 7)]);
+    let failing = json!({ "text": "{{ 6 / (event.n - 1) }}", "digest": { "max_events": 2 } });
+    assert_eq!(units(failing, &events(&["a"; 4])), [(1, 1, 2), (1, 0, 4)]);
+}
+
+#[test]
 fn a_digest_of_blocks_keeps_their_limits_and_drops_their_ids() {
     let section = json!({ "type": "section", "block_id": "b", "text": { "type": "mrkdwn", "text": "{{ event.text }}" } });
     let more =
