@@ -94,7 +94,8 @@ impl OpenTrainUpdates {
         match (&self.token, &self.auth) {
             (Some(token), None) => Ok(Auth::Bearer(token.clone())),
             (None, Some(auth @ Auth::Bearer(_))) => Ok(auth.clone()),
-            (None, Some(_)) => Err(Problem::new("auth", "OpenTrain knows `bearer` only")),
+            (None, Some(_)) => Err(Problem::new("auth", "OpenTrain knows `bearer` only")
+                .with_help("replace `auth` by `token: ${OPENTRAIN_TOKEN}`, an access token (`ot_pat_…`)")),
             (Some(_), Some(_)) => {
                 Err(Problem::new("auth", "both `token` and `auth` are given")
                     .with_help("keep one of the two"))

@@ -134,6 +134,25 @@ impl ZenzapUpdates {
         }
     }
 
+    fn check_auth(&self) -> Option<Problem> {
+        let scheme = match &self.auth {
+            Auth::SameAs(_) => {
+                let message = "a source needs credentials of its own: two pollers of one bot would each see part of its updates";
+                return Some(Problem::new("auth.same_as", message));
+            }
+            Auth::Basic(_) => "basic",
+            Auth::Header(_) => "header",
+            Auth::Webhook(_) => "webhook",
+            Auth::Bearer(_) | Auth::ApiKey(_) | Auth::OAuth(_) => {
+                return self.auth.problem().map(|message| Problem::new("auth", message));
+            }
+        };
+        let problem = Problem::new(format!("auth.{scheme}"), format!("Zenzap does not know `{scheme}`"));
+        Some(problem.with_help(
+            "use `api_key: { key, secret }` or `oauth: { client_id, client_secret }`, as the Zenzap console shows them",
+        ))
+    }
+
     /// The client of this account, published for `same_as`.
     fn client(&self, cx: &Context) -> Result<Arc<Client>> {
         if let Some(problem) = self.check_address() {
@@ -158,10 +177,7 @@ impl SourceSpec for ZenzapUpdates {
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.check_address().into_iter().collect();
-        if matches!(self.auth, Auth::SameAs(_)) {
-            let message = "a source needs credentials of its own: two pollers of one bot would each see part of its updates";
-            problems.push(Problem::new("auth.same_as", message));
-        }
+        problems.extend(self.check_auth());
         if !(1..=100).contains(&self.limit) {
             problems.push(Problem::new("limit", format!("expected 1 to 100, found {}", self.limit)));
         }

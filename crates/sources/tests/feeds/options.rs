@@ -45,6 +45,7 @@ fn every_fault_is_found_at_its_place() {
         ("opentrain_updates", &json!({}), json!({}), ""),
         ("opentrain_updates", &token, json!({ "auth": { "bearer": "t" } }), "auth"),
         ("opentrain_updates", &json!({}), key.clone(), "auth"),
+        ("opentrain_updates", &json!({}), json!({ "auth": { "webhook": { "secret": "s" } } }), "auth"),
         ("opentrain_updates", &token, json!({ "limit": 0 }), "limit"),
         ("opentrain_updates", &token, json!({ "limit": 201 }), "limit"),
         ("opentrain_updates", &token, json!({ "interval": "500ms" }), "interval"),
@@ -55,6 +56,30 @@ fn every_fault_is_found_at_its_place() {
         ("zenzap_updates", &key, json!({ "timeout": "31s" }), "timeout"),
         ("zenzap_updates", &key, json!({ "timeout": "1500ms" }), "timeout"),
         ("zenzap_updates", &key, json!({ "auth": { "same_as": "other" } }), "auth.same_as"),
+        (
+            "zenzap_updates",
+            &key,
+            json!({ "auth": { "webhook": { "secret": "whsec_AAAA" } } }),
+            "auth.webhook",
+        ),
+        (
+            "zenzap_updates",
+            &key,
+            json!({ "auth": { "basic": { "username": "u", "password": "p" } } }),
+            "auth.basic",
+        ),
+        (
+            "zenzap_updates",
+            &key,
+            json!({ "auth": { "header": { "name": "X-Key", "value": "v" } } }),
+            "auth.header",
+        ),
+        (
+            "zenzap_updates",
+            &key,
+            json!({ "auth": { "oauth": { "client_id": "b@1", "client_secret": "s", "token_url": "x" } } }),
+            "auth",
+        ),
         ("generate", &json!({}), json!({ "rate": 0 }), "rate"),
         ("generate", &json!({}), json!({ "fields": { "type": "x" } }), "fields.type"),
     ] {
