@@ -11,6 +11,7 @@
 )]
 
 mod local;
+mod queue;
 mod servers;
 mod web;
 
