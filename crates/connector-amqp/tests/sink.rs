@@ -5,7 +5,7 @@ mod support;
 use lapin::ExchangeKind;
 use lapin::types::AMQPValue;
 use serde_json::json;
-use sluicebox_core::{ErrorClass, Sink};
+use sluicebox_core::ErrorClass;
 use sluicebox_services::RabbitMq;
 use support::{Aside, event, events, probe_sink, sink, unique};
 

@@ -118,7 +118,7 @@ impl std::fmt::Display for Address {
 }
 
 fn decoded(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned())
+    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -14,7 +14,7 @@ const PRECONDITION_FAILED: u16 = 406;
 const NOT_ALLOWED: u16 = 530;
 const NOT_IMPLEMENTED: u16 = 540;
 
-/// An error while `attempt` (`publish to the exchange `x``) was made.
+/// An error while `attempt` (`consume the queue`) was made.
 pub(crate) fn classify(error: lapin::Error, attempt: &str) -> Error {
     let message = format!("cannot {attempt}");
     let (class, help) = match error.kind() {

@@ -117,8 +117,12 @@ fn too_long(what: &str) -> Error {
 /// The event's id, or its SHA-256 where it is longer than a property can be.
 fn message_id(id: &str) -> ShortString {
     short(id).unwrap_or_else(|| {
-        let digest = Sha256::digest(id.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        use std::fmt::Write;
+        let mut hex = String::with_capacity(64);
+        for byte in Sha256::digest(id.as_bytes()) {
+            // Writing to a text never fails.
+            let _ = write!(hex, "{byte:02x}");
+        }
         ShortString::from(hex)
     })
 }

@@ -20,7 +20,7 @@ const BLOCKED_PATIENCE: Duration = Duration::from_secs(10);
 /// How long confirmations may stay out once the connection is gone.
 const GONE_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the next confirmation may stay out on a connection that stands. A channel of the broker can hang while its
-/// connection lives (seen with a quorum queue whose node has just started); a new one gets through.
+/// connection lives: RabbitMQ 3.10, whose channel waits for a quorum queue that was killed and does not answer again.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Publishes to one exchange.

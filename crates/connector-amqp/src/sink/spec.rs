@@ -258,7 +258,7 @@ mod tests {
         }
     }
 
-    fn problems(options: serde_json::Value) -> Vec<String> {
+    fn problems(options: &serde_json::Value) -> Vec<String> {
         let mut json = serde_json::json!({ "url": "amqp://localhost", "routing_key": "q" });
         for (key, value) in options.as_object().unwrap() {
             json[key] = value.clone();
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn options_are_checked_before_anything_runs() {
-        assert!(problems(serde_json::json!({})).is_empty());
+        assert!(problems(&serde_json::json!({})).is_empty());
         let cases = [
             (serde_json::json!({ "url": "amqp://broker" }), "url"),
             (serde_json::json!({ "routing_key": "" }), "routing_key"),
@@ -282,11 +282,11 @@ mod tests {
             (serde_json::json!({ "declare": { "exchange": {} } }), "declare.exchange.name"),
         ];
         for (options, path) in cases {
-            assert_eq!(problems(options.clone()), [path], "{options}");
+            assert_eq!(problems(&options), [path], "{options}");
         }
         assert!(
-            problems(serde_json::json!({ "exchange": "e", "routing_key": "{{ meta.type }}" })).is_empty()
+            problems(&serde_json::json!({ "exchange": "e", "routing_key": "{{ meta.type }}" })).is_empty()
         );
-        assert!(problems(serde_json::json!({ "exchange": "e", "declare": { "exchange": {} } })).is_empty());
+        assert!(problems(&serde_json::json!({ "exchange": "e", "declare": { "exchange": {} } })).is_empty());
     }
 }

@@ -44,9 +44,8 @@ fn envelope(
     let routing_key = delivery.routing_key.as_str();
     let kind = text(properties.kind().as_ref());
     let seconds = *properties.timestamp();
-    let id = match text(properties.message_id().as_ref()) {
-        Some(message_id) => SmolStr::from(message_id),
-        None => {
+    let id = text(properties.message_id().as_ref()).map_or_else(
+        || {
             let time = seconds.map(u64::to_be_bytes);
             let content = content(&[
                 origin.queue.as_bytes(),
@@ -56,8 +55,9 @@ fn envelope(
                 &delivery.data,
             ]);
             id(&content, identities.number(delivery.delivery_tag, content))
-        }
-    };
+        },
+        SmolStr::from,
+    );
     let stated = seconds.and_then(|seconds| i64::try_from(seconds).ok()?.checked_mul(1000));
     Meta {
         id,

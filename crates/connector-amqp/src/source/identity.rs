@@ -47,7 +47,9 @@ impl Identities {
 
     /// Everything up to `tag` is acknowledged.
     pub(crate) fn acknowledged(&mut self, tag: u64) {
-        while let Some((_, content)) = self.unacknowledged.pop_front_if(|(given, _)| *given <= tag) {
+        while let Some((_, content)) = self.unacknowledged.front().copied().filter(|(given, _)| *given <= tag)
+        {
+            self.unacknowledged.pop_front();
             if let Some(count) = self.counts.get_mut(&content) {
                 count.acknowledged += 1;
                 count.unacknowledged -= 1;

@@ -1,6 +1,11 @@
 //! What the tests of this crate share: components built as the engine builds them, events, and a plain client that
 //! looks at the broker from the side.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test binary uses a part of it, and what goes wrong here fails the test that asked"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
