@@ -255,7 +255,9 @@ impl rdkafka::consumer::ConsumerContext for Listener {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_context::context;
     use serde_json::json;
+    use sluicebox_core::Delivery;
 
     fn problems(brokers: &[&str], tls: serde_json::Value, sasl: serde_json::Value) -> Vec<String> {
         let brokers: Vec<String> = brokers.iter().map(|broker| (*broker).to_owned()).collect();
@@ -292,6 +294,35 @@ mod tests {
         {
             assert_eq!(problems(&[broker], json!({}), json!(null)), ["brokers[0]"], "{broker}");
         }
+    }
+
+    #[test]
+    fn options_become_settings_of_librdkafka() {
+        let tls: Tls = serde_json::from_value(json!({ "ca_file": "ca.pem" })).unwrap();
+        let sasl = json!({ "mechanism": "scram_sha_512", "username": "u", "password": "hunter2" });
+        let sasl: SaslOptions = serde_json::from_value(sasl).unwrap();
+        let cluster = Cluster {
+            brokers: &["a:1".to_owned(), "b:2".to_owned()],
+            tls: Some(&tls),
+            sasl: Some(&sasl),
+            librdkafka: &serde_json::from_value(json!({ "client.rack": "eu" })).unwrap(),
+        };
+        let config = cluster.config(&context(Delivery::AtLeastOnce));
+        for (name, value) in [
+            ("bootstrap.servers", "a:1,b:2"),
+            ("client.id", "sluicebox-orders-broker"),
+            ("security.protocol", "sasl_ssl"),
+            ("ssl.ca.location", "pipelines/ca.pem"),
+            ("enable.ssl.certificate.verification", "true"),
+            ("ssl.endpoint.identification.algorithm", "https"),
+            ("sasl.mechanism", "SCRAM-SHA-512"),
+            ("sasl.password", "hunter2"),
+            ("client.rack", "eu"),
+        ] {
+            assert_eq!(config.get(name), Some(value), "{name}");
+        }
+        assert!(config.create_native_config().is_ok());
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 
     #[test]

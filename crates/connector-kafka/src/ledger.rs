@@ -79,6 +79,11 @@ impl Ledger {
         positions.map(|(key, value)| position(key, value)).collect()
     }
 
+    /// Whether there is nothing of the pipeline and sink.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     fn owner_key(&self) -> String {
         format!("{}]", self.prefix)
     }

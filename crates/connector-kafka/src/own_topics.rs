@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sluicebox_core::{Error, ErrorClass, Result};
+use sluicebox_core::{Error, Result};
 
 use crate::admin::Admin;
 use crate::setup::Setup;
@@ -39,8 +39,8 @@ impl OwnTopics {
     /// # Errors
     /// `Auth` or `Config` if it is missing and we cannot make it; retryable if nobody answers.
     pub(crate) fn ensure(&self, setup: &Setup) -> Result<()> {
-        let admin = Admin::new(&setup.base)?;
-        match self.positions_standing(&admin, setup.timeout)? {
+        let admin = Admin::new(&setup.base, setup.timeout)?;
+        match self.positions_standing(&admin)? {
             Standing::Fine => {}
             Standing::Missing => make(&admin, &self.positions, &POSITIONS, setup)?,
             Standing::NotCompacted(policy) => tracing::warn!(
@@ -49,18 +49,27 @@ impl OwnTopics {
                 "the position topic is not compacted: positions of pipelines that rest for long will be lost"
             ),
         }
-        if admin.partitions(&self.dead_letters, setup.timeout)?.is_none() {
+        if admin.topic(&self.dead_letters)?.is_none() {
             make(&admin, &self.dead_letters, &[], setup)?;
         }
         Ok(())
+    }
+
+    /// Asks whether a missing topic could be made.
+    ///
+    /// # Errors
+    /// As [`OwnTopics::ensure`] would fail.
+    pub(crate) fn could_make(&self, admin: &Admin, topic: &str) -> Result<()> {
+        let settings = if topic == self.positions { &POSITIONS[..] } else { &[] };
+        create(admin, topic, settings, true)
     }
 
     /// How the position topic stands.
     ///
     /// # Errors
     /// Retryable if nobody answers.
-    pub(crate) fn positions_standing(&self, admin: &Admin, patience: Duration) -> Result<Standing> {
-        if admin.partitions(&self.positions, patience)?.is_none() {
+    pub(crate) fn positions_standing(&self, admin: &Admin) -> Result<Standing> {
+        if admin.topic(&self.positions)?.is_none() {
             return Ok(Standing::Missing);
         }
         Ok(match admin.setting(&self.positions, "cleanup.policy") {
@@ -72,7 +81,20 @@ impl OwnTopics {
 
 /// Makes a topic and waits until it is known.
 fn make(admin: &Admin, topic: &str, settings: &[(&str, &str)], setup: &Setup) -> Result<()> {
-    admin.create(topic, settings).map_err(|error| {
+    create(admin, topic, settings, false)?;
+    tracing::info!(%topic, "a topic was made");
+    let start = Instant::now();
+    while admin.topic(topic)?.is_none_or(|shape| shape.partitions == 0) {
+        if start.elapsed() >= setup.timeout {
+            return Err(Error::transient(format!("the new topic `{topic}` does not appear")));
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn create(admin: &Admin, topic: &str, settings: &[(&str, &str)], only_ask: bool) -> Result<()> {
+    admin.create(topic, settings, only_ask).map_err(|error| {
         if error.class().is_retryable() {
             return error;
         }
@@ -83,17 +105,5 @@ fn make(admin: &Admin, topic: &str, settings: &[(&str, &str)], setup: &Setup) ->
             configs.concat()
         );
         Error::new(error.class(), format!("the topic `{topic}` is missing")).with_help(help).with_cause(error)
-    })?;
-    tracing::info!(%topic, "a topic was made");
-    let start = Instant::now();
-    while admin.partitions(topic, setup.timeout)?.is_none_or(|partitions| partitions == 0) {
-        if start.elapsed() >= setup.timeout {
-            return Err(Error::new(
-                ErrorClass::Transient,
-                format!("the new topic `{topic}` does not appear"),
-            ));
-        }
-        sleep(Duration::from_millis(50));
-    }
-    Ok(())
+    })
 }

@@ -2,8 +2,8 @@
 //!
 //! "To its end" has a trap: a consumer of committed records stops in front of the first transaction that is still open,
 //! whosever it is, and other pipelines share the topic. So the end is the last record that is there at all, and the
-//! reader waits until every transaction before it has ended. Invariant: what [`Reader::catch_up`] has passed over can
-//! never become visible later.
+//! reader waits until every transaction before it has ended. Invariant: what a finished [`Reader::catch_up`] has passed
+//! over can never become visible later.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use sluicebox_core::{Error, Result, Shard};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, hear};
 use crate::client::{Listener, creation_error};
 use crate::fault::{Fault, call_error};
 use crate::ledger::Ledger;
@@ -36,7 +36,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the beginning.
+    /// A reader of committed records at the beginning.
     ///
     /// # Errors
     /// `Config` if librdkafka refuses a setting.
@@ -46,9 +46,13 @@ impl<'a> Reader<'a> {
         shard: &Shard,
         patience: Duration,
     ) -> Result<Self> {
-        let listener = Listener::default();
         let mut config = base.clone();
         config.set("isolation.level", "read_committed");
+        Self::with(config, topic, shard, patience)
+    }
+
+    fn with(mut config: ClientConfig, topic: &'a str, shard: &Shard, patience: Duration) -> Result<Self> {
+        let listener = Listener::default();
         config.set("enable.partition.eof", "true");
         config.set("enable.auto.commit", "false");
         // librdkafka wants a name; no group is ever joined and no offset committed.
@@ -69,26 +73,37 @@ impl<'a> Reader<'a> {
         self.read_to(end)
     }
 
-    /// Reads everything that was written before this call, once its transactions have ended.
+    /// Reads everything that was written before this call, once its transactions have ended; `false` if some have not
+    /// after `patience`.
     ///
     /// # Errors
-    /// Retryable if the brokers do not answer, or if a transaction stays open.
-    pub(crate) fn catch_up(&mut self, admin: &Admin) -> Result<()> {
+    /// Retryable if the brokers do not answer.
+    pub(crate) fn catch_up(&mut self, admin: &Admin, patience: Duration) -> Result<bool> {
         let everything = admin.end_of(self.topic)?;
         let start = Instant::now();
         loop {
             let visible = self.visible_end()?;
             if visible >= everything {
-                return self.read_to(visible);
+                return self.read_to(visible).map(|()| true);
             }
-            if start.elapsed() >= self.patience {
-                let message =
-                    format!("a transaction of another pipeline stays open in the topic `{}`", self.topic);
-                return Err(Error::transient(message)
-                    .with_help("it ends by itself after its transaction timeout, if its process is gone"));
+            if start.elapsed() >= patience {
+                return Ok(false);
             }
             sleep(ASK);
         }
+    }
+
+    /// Whether records of this pipeline and sink are among those that an open transaction hides.
+    ///
+    /// # Errors
+    /// Retryable if the brokers do not answer.
+    pub(crate) fn is_hidden(&self, base: &ClientConfig, shard: &Shard) -> Result<bool> {
+        let mut config = base.clone();
+        config.set("isolation.level", "read_uncommitted");
+        let mut all = Reader::with(config, self.topic, shard, self.patience)?;
+        all.next = self.visible_end()?;
+        all.look()?;
+        Ok(!all.ledger.is_empty())
     }
 
     /// The offset after the last record that no open transaction hides.
@@ -132,8 +147,12 @@ impl<'a> Reader<'a> {
     }
 
     fn explain(&self, error: &KafkaError) -> Error {
+        hear(&self.consumer);
         let attempt = format!("read the positions in the topic `{}`", self.topic);
-        self.listener.trouble.lasting().unwrap_or_else(|| call_error(error, &attempt))
+        if is_lasting(error) {
+            return call_error(error, &attempt);
+        }
+        self.listener.trouble.explain(&format!("cannot {attempt}"))
     }
 }
 

@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use sluicebox_core::{Clock, Error};
 
+use crate::admin::Admin;
 use crate::fault::{Fault, refusal, too_large_for_us};
 use crate::record::Recipe;
 use crate::verdict::Packing;
@@ -90,6 +91,17 @@ impl Setup {
             config.set("linger.ms", LINGER);
         }
         config
+    }
+
+    /// The packing after a request to `topic` was too large: smaller requests, if the topic says how small, else one by
+    /// one.
+    pub(crate) fn repacked(&self, packing: Packing, topic: &str) -> Packing {
+        let admin = Admin::new(&self.base, self.timeout).ok();
+        let limit = admin.and_then(|admin| admin.setting(topic, "max.message.bytes"));
+        match limit.and_then(|limit| limit.parse().ok()).filter(|limit| *limit < packing.batch_bytes) {
+            Some(batch_bytes) => Packing { batch_bytes, alone: false },
+            None => Packing { alone: true, ..packing },
+        }
     }
 
     /// Why a record did not get into the queue.

@@ -15,6 +15,7 @@ use crate::exact::ExactSink;
 use crate::options::{SaslOptions, Setting, Tls};
 use crate::own_topics::OwnTopics;
 use crate::plain::PlainSink;
+use crate::probe;
 use crate::record::Recipe;
 use crate::setup::Setup;
 use crate::topic;
@@ -226,8 +227,8 @@ impl SinkSpec for KafkaSpec {
         Ok(BuiltSink::Transactional(Box::new(ExactSink::new(Transactor::new(setup, self.own_topics(), id)))))
     }
 
-    async fn probe(&self, _cx: &Context) -> Probe {
-        Probe::new()
+    async fn probe(&self, cx: &Context) -> Probe {
+        probe::of(self, cx).await
     }
 }
 

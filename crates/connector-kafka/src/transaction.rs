@@ -23,6 +23,15 @@ pub(crate) enum Failure {
     Unknown(Error),
 }
 
+impl Failure {
+    /// The reason, whatever it means for the producer.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Aborted(error) | Self::Broken(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
 /// What became of events on their way into the queue.
 #[derive(Default)]
 pub(crate) struct Sent {
@@ -85,11 +94,10 @@ impl Transaction<'_> {
         sent
     }
 
-    /// Puts a record of our own into the queue.
+    /// Puts a record of our own into the queue, in the one partition that is read.
     pub(crate) fn send(&self, topic: &str, entry: &Entry, index: usize) -> Result<(), Failure> {
         let record = Record {
             topic,
-            // Positions are read from one partition.
             partition: Some(0),
             key: Some(entry.key.as_bytes()),
             value: entry.value.clone(),

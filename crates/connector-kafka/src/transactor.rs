@@ -17,7 +17,7 @@
 //! If the answer to the end of a transaction does not come, the producer is destroyed and the window kept as a doubt. The
 //! next call takes over again and reads: the window's positions are there or not, and so are its records.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rdkafka::producer::Producer as _;
 use sluicebox_core::{
@@ -27,6 +27,7 @@ use smol_str::SmolStr;
 
 use crate::admin::Admin;
 use crate::fault::{Fault, call_error, is_about_a_record};
+use crate::forgotten;
 use crate::ledger::{Entry, Ledger};
 use crate::own_topics::OwnTopics;
 use crate::producer::Producer;
@@ -49,6 +50,8 @@ pub(crate) struct Transactor {
     doubt: Option<Trace>,
     /// The last window that was committed; the engine may not have heard of it.
     last: Option<Trace>,
+    /// How far each partition is since the last open, by source and partition.
+    reached: BTreeMap<(SmolStr, SmolStr), u64>,
     /// What is committed although the engine does not know: the same events come again, and are left out.
     known: Option<Trace>,
 }
@@ -107,6 +110,7 @@ impl Transactor {
             producer: None,
             doubt: None,
             last: None,
+            reached: BTreeMap::new(),
             known: None,
         }
     }
@@ -115,16 +119,15 @@ impl Transactor {
     pub(crate) fn open(&mut self, shard: Shard) -> Result<Opened> {
         // Whatever became of the last window shows in the positions.
         (self.producer, self.doubt, self.last, self.known) = (None, None, None, None);
+        self.reached.clear();
         self.topics.ensure(&self.setup)?;
         let (producer, ledger) = self.take_over(&shard, |_| Ok(()))?;
         let (owner, positions) = (ledger.owner()?, ledger.positions()?);
         let shard = Shard { epoch: shard.epoch.max(owner.map_or(0, |owner| owner + 1)), ..shard };
         let entry = Entry::owner(&shard, &self.transactional_id);
         let transaction = Transaction { producer: &producer, setup: &self.setup };
-        transaction.of_one(&self.topics.positions, &entry).map_err(|failure| match failure {
-            Failure::Aborted(error) | Failure::Broken(error) | Failure::Unknown(error) => {
-                passing(error, "another instance took over at the same time")
-            }
+        transaction.of_one(&self.topics.positions, &entry).map_err(|failure| {
+            passing(failure.into_error(), "another instance took over at the same time")
         })?;
         let opened = Opened { epoch: shard.epoch, positions };
         (self.producer, self.shard) = (Some(producer), Some(shard));
@@ -152,7 +155,7 @@ impl Transactor {
         match result {
             Ok(committed) => {
                 if matches!(committed, Committed::All) {
-                    (self.last, self.known) = (Some(Trace::of(window)), None);
+                    self.note_committed(window);
                 }
                 self.producer = Some(producer);
                 Ok(committed)
@@ -169,6 +172,13 @@ impl Transactor {
         }
     }
 
+    fn note_committed(&mut self, window: &OwnedWindow) {
+        (self.last, self.known) = (Some(Trace::of(window)), None);
+        for position in &window.positions {
+            self.reached.insert((position.source.clone(), position.partition.clone()), position.safe_seq);
+        }
+    }
+
     pub(crate) fn close(&mut self) {
         // Nothing is on its way between two windows.
         self.producer = None;
@@ -177,14 +187,8 @@ impl Transactor {
     /// Takes over again what is still ours, and settles a doubt.
     fn reopen(&mut self, shard: &Shard) -> Result<()> {
         let (producer, ledger) = self.take_over(shard, |ledger| still_ours(ledger, shard))?;
-        let Some(owner) = ledger.owner()? else {
-            let message = format!("the topic `{}` has lost its records", self.topics.positions);
-            return Err(
-                Error::new(ErrorClass::State, message).with_help("it must be compacted, never deleted from")
-            );
-        };
-        debug_assert!(owner <= shard.epoch, "a higher owner is an error above");
         let stored = ledger.positions()?;
+        self.check_nothing_is_lost(ledger.owner()?, &stored)?;
         if let Some(doubt) = self.doubt.take()
             && !doubt.positions.is_empty()
             && doubt.positions.iter().all(|position| stored.contains(position))
@@ -195,10 +199,24 @@ impl Transactor {
         Ok(())
     }
 
+    /// What was committed must still be there: an unclean election, or a person who ended transactions by hand, may have
+    /// taken it back. Then the engine has to begin again from what is there.
+    fn check_nothing_is_lost(&self, owner: Option<u64>, stored: &[Position]) -> Result<()> {
+        let is_there = |((source, partition), seq): (&(SmolStr, SmolStr), &u64)| {
+            stored.iter().any(|it| it.source == *source && it.partition == *partition && it.safe_seq >= *seq)
+        };
+        if owner.is_some() && self.reached.iter().all(is_there) {
+            return Ok(());
+        }
+        let message = format!("the topic `{}` has lost positions that were committed", self.topics.positions);
+        Err(Error::new(ErrorClass::State, message)
+            .with_help("restart: the pipeline says where it stands and how to go on from there"))
+    }
+
     /// Reads, fences, reads the rest; `accept` is asked after each reading whether to go on.
     fn take_over(&self, shard: &Shard, accept: impl Fn(&Ledger) -> Result<()>) -> Result<(Producer, Ledger)> {
         let Setup { base, timeout, .. } = &self.setup;
-        let admin = Admin::new(base)?;
+        let admin = Admin::new(base, *timeout)?;
         let mut reader = Reader::new(base, &self.topics.positions, shard, *timeout)?;
         reader.look()?;
         accept(&reader.ledger)?;
@@ -209,7 +227,7 @@ impl Transactor {
             let error = producer.trouble().lasting().unwrap_or(error);
             passing(error, "another instance took over at the same time")
         })?;
-        reader.catch_up(&admin)?;
+        forgotten::catch_up(&mut reader, &admin, &self.setup, shard)?;
         accept(&reader.ledger)?;
         Ok((producer, reader.ledger))
     }

@@ -1,15 +1,19 @@
 //! The `kafka` sink exactly once, against a real broker.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed set-up should panic")]
+
 mod support;
 
 use bytes::Bytes;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 use sluicebox_core::{
     Committed, DeadLetter, DeadLetterError, ErrorClass, Event, Opened, Position, Reason, Shard, Timestamp,
     TransactionalSink, Window,
 };
 use sluicebox_services::Kafka;
-use support::{committed, create_topic, event, events, exact, numbers, options, topic, unique};
+use support::{PATIENCE, committed, create_topic, event, events, exact, numbers, options, topic, unique};
 
 /// A pipeline of the test's own with topics of its own.
 struct Stage {
@@ -204,52 +208,103 @@ async fn a_window_whose_end_nobody_heard_is_not_written_twice() {
     assert_eq!(opened.positions, [position("a", 0, 7)]);
 }
 
+/// Somebody who uses our transactional id, and who may write into the position topic.
+async fn stranger(stage: &Stage, position: Option<(&str, Value)>) {
+    let (bootstrap, topic) = (stage.bootstrap.clone(), stage.positions.clone());
+    let id = format!("sluicebox-{}-broker", stage.pipeline);
+    let record = position.map(|(partition, value)| {
+        (json!([stage.pipeline, "broker", "feed", partition]).to_string(), value.to_string())
+    });
+    let write = move || {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", bootstrap).set("transactional.id", id);
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(PATIENCE).unwrap();
+        if let Some((key, value)) = &record {
+            producer.begin_transaction().unwrap();
+            producer
+                .send(BaseRecord::to(&topic).key(key).payload(value))
+                .map_err(|(error, _)| error)
+                .unwrap();
+            producer.commit_transaction(PATIENCE).unwrap();
+        }
+    };
+    tokio::task::spawn_blocking(write).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_dies_in_the_middle_costs_nothing() {
+async fn a_stranger_without_a_claim_is_no_new_owner() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let stage = Stage::of(&kafka, "stranger").await;
+    let (mut sink, _) = stage.open(0).await;
+    commit(&mut *sink, &events(0..10), position("a", 0, 1)).await;
+    stranger(&stage, None).await;
+    let window = Window { events: &events(10..20), dead_letters: &[], positions: &[position("a", 0, 2)] };
+    let error = sink.commit(&window).await.unwrap_err();
+    assert!(error.class().is_retryable(), "{}", error.chain());
+    assert!(matches!(sink.commit(&window).await, Ok(Committed::All)));
+    assert_eq!(stage.visible().await, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_that_went_back_are_noticed() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let stage = Stage::of(&kafka, "back").await;
+    let (mut sink, _) = stage.open(0).await;
+    commit(&mut *sink, &events(0..10), position("a", 0, 1)).await;
+    commit(&mut *sink, &events(10..20), position("a", 0, 2)).await;
+    stranger(&stage, Some(("a", json!({ "epoch": 0, "safe_seq": 1, "ahead": [] })))).await;
+    let window = Window { events: &events(20..30), dead_letters: &[], positions: &[position("a", 0, 3)] };
+    assert!(sink.commit(&window).await.unwrap_err().class().is_retryable());
+    let error = sink.commit(&window).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::State, "{}", error.chain());
+    assert_eq!(stage.visible().await, (0..20).collect::<Vec<_>>());
+}
+
+/// Kills a broker of three while a window is on its way, at a different moment each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_die_in_the_middle_cost_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(kafka) = Kafka::private(folder.path(), 1) else { return };
+    let Some(kafka) = Kafka::private(folder.path(), 3) else { return };
     let stage = Stage::of(&kafka, "kill").await;
-    let mut sink = stage.sink(json!({ "timeout": "3s" })).await;
+    let mut sink = stage.sink(json!({ "timeout": "5s" })).await;
     sink.open(&stage.shard(0)).await.unwrap();
     let mut seq = 0;
-    for round in 0..3 {
+    for round in 0..4 {
         for _ in 0..5 {
             commit(&mut *sink, &events(seq * 10..seq * 10 + 10), position("a", 0, seq as u64 + 1)).await;
             seq += 1;
         }
-        let killed = std::sync::atomic::AtomicBool::new(false);
-        let batch = events(seq * 10..seq * 10 + 10);
-        let positions = [position("a", 0, seq as u64 + 1)];
-        let window = Window { events: &batch, dead_letters: &[], positions: &positions };
-        let (kafka, killed) = (&kafka, &killed);
+        let window = (events(seq * 10..seq * 10 + 10), [position("a", 0, seq as u64 + 1)]);
         std::thread::scope(|scope| {
-            scope.spawn(move || {
-                // At a different moment of the window each time.
+            scope.spawn(|| {
                 std::thread::sleep(std::time::Duration::from_millis(3 * round));
-                kafka.kill(0);
-                killed.store(true, std::sync::atomic::Ordering::Release);
-                kafka.start(0);
+                let broker = usize::try_from(round).unwrap() % 3;
+                kafka.kill(broker);
+                kafka.start(broker);
             });
             let handle = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| {
-                handle.block_on(async {
-                    let mut attempts = 0;
-                    loop {
-                        match sink.commit(&window).await {
-                            Ok(Committed::All) => break,
-                            Ok(Committed::Nothing(rejected)) => panic!("{rejected:?}"),
-                            Err(error) => {
-                                attempts += 1;
-                                assert!(error.class().is_retryable() && attempts < 60, "{}", error.chain());
-                            }
-                        }
-                    }
-                });
-            });
+            tokio::task::block_in_place(|| handle.block_on(commit_in_the_end(&mut *sink, &window)));
         });
         seq += 1;
     }
-    assert_eq!(stage.visible().await, (0..seq * 10).collect::<Vec<_>>());
+    let visible = stage.visible().await;
+    assert_eq!(visible.len(), seq * 10);
+    assert!(visible.into_iter().eq(0..seq * 10));
     let (_, opened) = stage.open(0).await;
     assert_eq!(opened.positions, [position("a", 0, seq as u64)]);
+}
+
+async fn commit_in_the_end(
+    sink: &mut dyn TransactionalSink,
+    (events, positions): &(Vec<Event>, [Position; 1]),
+) {
+    for _ in 0..60 {
+        match sink.commit(&Window { events, dead_letters: &[], positions }).await {
+            Ok(Committed::All) => return,
+            Ok(Committed::Nothing(rejected)) => panic!("{rejected:?}"),
+            Err(error) => assert!(error.class().is_retryable(), "{}", error.chain()),
+        }
+    }
+    panic!("the window is never committed");
 }
