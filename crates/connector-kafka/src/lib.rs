@@ -20,6 +20,7 @@ mod reader;
 mod record;
 mod settings;
 mod setup;
+mod source;
 mod spec;
 #[cfg(test)]
 mod test_context;
@@ -31,9 +32,10 @@ mod transactor;
 mod verdict;
 
 pub use options::{SaslMechanism, SaslOptions, Setting, Tls, TlsOptions};
+pub use source::{Format, Isolation, KafkaSourceSpec, OnOffsetExpired, Part, Start};
 pub use spec::{Compression, KafkaSpec, Partitioner};
 
 /// Adds the component types of this crate.
 pub fn register(registry: &mut sluicebox_core::Registry) {
-    registry.sink::<KafkaSpec>();
+    registry.source::<KafkaSourceSpec>().sink::<KafkaSpec>();
 }
