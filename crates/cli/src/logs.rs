@@ -47,6 +47,8 @@ impl Logs {
         let layer = tracing_subscriber::fmt::layer().with_writer(logs.clone());
         let filter = Targets::new()
             .with_default(LevelFilter::WARN)
+            // It repeats returned messages whole, and the connector says what happened.
+            .with_target("lapin", LevelFilter::OFF)
             .with_target("sluicebox", own_level(arguments.quiet, arguments.verbose));
         let registry = tracing_subscriber::registry().with(filter).with(fields::SpanFields);
         // A program that embeds the command may have installed a subscriber of its own, and keeps it.

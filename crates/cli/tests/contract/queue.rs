@@ -36,7 +36,9 @@ impl Destination for Queue {
     fn options(&self) -> String {
         let name = &self.name;
         let key = format!("'{name}{{{{ event.data.where ?? \"\" }}}}'");
-        format!("type: amqp, url: \"${{URL}}\", routing_key: {key}, declare: {{ queue: {{ name: {name} }} }}")
+        format!(
+            "type: amqp, url: \"${{URL}}\", routing_key: {key}, declare: {{ queue: {{ name: {name}, type: classic }} }}"
+        )
     }
 
     fn variables(&self) -> Vec<(String, String)> {
