@@ -12,7 +12,7 @@ mod stdout;
 
 pub use self::http::{Batching, Body, ErrorRule, Frame, HttpSpec, Method, Statuses, Then, UnknownOutcome};
 pub use blackhole::BlackholeSpec;
-pub use file::{FileSpec, Format};
+pub use file::{Compression, FileSpec, Format, Rotate};
 pub use slack::{DigestOptions, OnAmbiguous, OnChannelError, SlackSpec};
 pub use stdout::StdoutSpec;
 

@@ -5,17 +5,20 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use sluicebox_core::{Error, ErrorClass};
+use sluicebox_core::{Error, Timestamp};
 
+use crate::file::encoding::Encoding;
 use crate::file::fault::classify;
 use crate::file::folders;
 
 /// A file that belongs to this sink while it is open.
+#[derive(Debug)]
 pub(crate) struct Appender {
     file: File,
     path: PathBuf,
@@ -46,7 +49,12 @@ impl Appender {
         }
         let metadata = file.metadata().map_err(failed)?;
         let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { file, path: path.to_owned(), identity, length: metadata.len(), dirty: false })
+        let opened = Self { file, path: path.to_owned(), identity, length: metadata.len(), dirty: false };
+        if !opened.is_in_place() {
+            let message = format!("the file {} was moved while it was opened", path.display());
+            return Err(Error::transient(message));
+        }
+        Ok(opened)
     }
 
     /// The length up to which everything is whole and synced.
@@ -68,46 +76,30 @@ impl Appender {
         self.file.metadata().map(|metadata| metadata.len()).map_err(|error| self.failed(error))
     }
 
-    /// Takes the length as it is, after somebody else has changed it.
-    pub(crate) fn accept_length(&mut self, length: u64) {
-        self.length = length;
-    }
-
-    /// Cuts off a last line that has no end.
+    /// Takes the file as it is found, but for a last piece that is torn.
     ///
     /// # Errors
-    /// `Config` if the file does not end in something that this sink could have begun: then it is not ours to cut.
-    pub(crate) fn cut_torn_line(&mut self) -> Result<(), Error> {
-        let (end_of_lines, first) = self.last_line_end().map_err(|error| self.failed(error))?;
-        match first {
-            None => Ok(()),
-            // A crash can leave zeros where the line should be.
-            Some(b'{' | 0) => self.cut_to(end_of_lines),
-            Some(_) => {
-                let message = format!("the file {} does not end in a JSON line", self.path.display());
-                Err(Error::new(ErrorClass::Config, message)
-                    .with_help("choose another path, or end its last line with a line break"))
-            }
-        }
+    /// `Config` if the file is not one that this sink could have begun: then it is not ours to cut.
+    pub(crate) fn repair(&mut self, encoding: &Encoding) -> Result<(), Error> {
+        self.length = self.found_length()?;
+        let whole = encoding.whole_length(&self.file, self.length, &self.path)?;
+        if whole < self.length { self.cut_to(whole) } else { Ok(()) }
     }
 
-    /// The offset after the last line break, and the first byte after it if there is one.
-    fn last_line_end(&self) -> io::Result<(u64, Option<u8>)> {
-        const CHUNK_BYTES: u64 = 64 << 10;
-        let mut chunk = Vec::new();
-        let mut first = None;
-        let mut end = self.length;
-        while end > 0 {
-            let start = end.saturating_sub(CHUNK_BYTES);
-            chunk.resize(usize::try_from(end - start).unwrap_or(usize::MAX), 0);
-            self.file.read_exact_at(&mut chunk, start)?;
-            if let Some(at) = chunk.iter().rposition(|byte| *byte == b'\n') {
-                return Ok((start + at as u64 + 1, chunk.get(at + 1).copied().or(first)));
-            }
-            first = chunk.first().copied();
-            end = start;
-        }
-        Ok((0, first))
+    /// Whether the file begins as ours do.
+    ///
+    /// # Errors
+    /// `Config` if it does not.
+    pub(crate) fn check_beginning(&self, encoding: &Encoding) -> Result<(), Error> {
+        encoding.check_beginning(&self.file, self.length, &self.path)
+    }
+
+    /// When the file was begun, as far as the file system knows.
+    pub(crate) fn begun(&self) -> Option<Timestamp> {
+        let metadata = self.file.metadata().ok()?;
+        let begun = metadata.created().or_else(|_| metadata.modified()).ok()?;
+        let since = begun.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// Cuts the file to `length` bytes, durably.

@@ -1,4 +1,6 @@
 //! A batch of events as bytes by path, and the work on files beside the runtime.
+//!
+//! Invariant: one piece of work at a time, and none is forgotten, even if whoever asked for it went away.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sluicebox_core::{Error, ErrorClass, Event, Rejected, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::lines;
+use crate::file::encoding::Encoding;
 
 /// The lines of a batch by path, in the order in which the paths first occur; and what has no line.
 pub(crate) fn group(
     events: &[Event],
-    envelope: bool,
+    encoding: &Encoding,
     mut path_of: impl FnMut(&Event) -> Result<PathBuf>,
 ) -> (Vec<(PathBuf, Vec<u8>)>, Vec<Rejected>) {
     let mut groups: Vec<(PathBuf, Vec<u8>)> = Vec::new();
@@ -26,7 +28,7 @@ pub(crate) fn group(
             if last == groups.len() {
                 groups.push((path, Vec::new()));
             }
-            lines::append(&mut groups[last].1, event, envelope)
+            encoding.append(&mut groups[last].1, event)
         });
         if let Err(error) = line {
             rejected.push(Rejected { index, error });

@@ -1,170 +1,157 @@
-//! A file exactly once: the checkpoint holds its length together with the position, and a restart cuts it back.
+//! Files exactly once: the checkpoint holds their lengths together with the position, and a restart cuts them back.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use sluicebox_core::{Error, ErrorClass, Event, Result, ResumableSink, Sink, Written};
+use sluicebox_core::{Clock, Event, Result, ResumableSink, Sink, Timestamp, Written};
 
-use crate::file::appender::Appender;
 use crate::file::batch::{Worker, group};
+use crate::file::encoding::Encoding;
+use crate::file::mark::{FileMark, Journal, Mark};
+use crate::file::paths::Paths;
+use crate::file::store::{Layout, Store};
 
-/// What the checkpoint remembers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
-    path: String,
-    length: u64,
+/// Appends to files and can return to their lengths.
+pub(crate) struct ExactFiles {
+    paths: Arc<Paths>,
+    encoding: Encoding,
+    clock: Arc<dyn Clock>,
+    files: Worker<ExactState>,
 }
 
-/// Appends to one file and can return to a length.
-pub(crate) struct ExactFile {
-    path: String,
-    envelope: bool,
-    file: Worker<ExactState>,
+/// Who writes, for the journal.
+pub(crate) struct Identity {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) sink: Arc<str>,
+    /// Different for every state that is begun.
+    pub(crate) life: String,
+    /// The path as the pipeline file has it.
+    pub(crate) path: String,
 }
 
 struct ExactState {
-    path: PathBuf,
-    file: Option<Appender>,
-    /// The length after the last write that succeeded.
-    length: u64,
-    /// The length before that write.
-    before_last: u64,
-    /// The length at the first start, before anything was written; a restart without a mark returns to it.
-    first_length: Option<u64>,
+    paths: Arc<Paths>,
+    parts: bool,
+    store: Store,
+    journal: Journal,
+    /// Who we are, and how many windows were written.
+    head: Mark,
+    /// The mark at the first start, before anything was written; a restart without a mark returns to it.
+    first: Option<Mark>,
 }
 
-impl ExactFile {
-    pub(crate) fn new(path: String, envelope: bool) -> Self {
+impl ExactFiles {
+    pub(crate) fn new(paths: Paths, layout: Layout, clock: Arc<dyn Clock>, identity: Identity) -> Self {
+        let paths = Arc::new(paths);
+        let encoding = layout.encoding.clone();
+        let journal = Journal::new(&paths.folder(), &identity.pipeline, &identity.sink);
         let state = ExactState {
-            path: PathBuf::from(&path),
-            file: None,
-            length: 0,
-            before_last: 0,
-            first_length: None,
+            paths: Arc::clone(&paths),
+            parts: layout.parts,
+            store: Store::new(layout),
+            journal,
+            head: Mark::new(identity.path, identity.life),
+            first: None,
         };
-        Self { path, envelope, file: Worker::new(state) }
+        Self { paths, encoding, clock, files: Worker::new(state) }
     }
 }
 
 #[async_trait]
-impl Sink for ExactFile {
+impl Sink for ExactFiles {
     async fn write(&mut self, events: &[Event]) -> Result<Written> {
-        let path = PathBuf::from(&self.path);
-        let unheard = self.file.settle().await;
-        let (groups, rejected) = group(events, self.envelope, |_| Ok(path.clone()));
+        let unheard = self.files.settle().await;
+        let (groups, rejected) = group(events, &self.encoding, |event| self.paths.of(event));
+        let now = self.clock.now();
         let write = move |state: &mut ExactState| {
             if unheard {
                 state.undo_last()?;
             }
-            groups.iter().try_for_each(|(_, bytes)| state.append(bytes))
+            let (journal, head) = (&state.journal, &state.head);
+            state.store.append(&groups, now, |entries| journal.record(&head.life, head.window, entries))?;
+            state.head.window += 1;
+            Ok(())
         };
-        self.file.run(write).await?;
+        self.files.run(write).await?;
         Ok(Written::but(rejected))
     }
 
+    /// Everything that was written and heard of is committed.
     async fn close(&mut self) -> Result<()> {
-        self.file.settle().await;
-        self.file
-            .run(|state| {
-                state.file = None;
-                Ok(())
-            })
-            .await
+        let unheard = self.files.settle().await;
+        let finish = move |state: &mut ExactState| {
+            if unheard {
+                state.undo_last()?;
+            }
+            state.store.finish()
+        };
+        self.files.run(finish).await
     }
 }
 
 #[async_trait]
-impl ResumableSink for ExactFile {
+impl ResumableSink for ExactFiles {
     async fn restore(&mut self, mark: Option<&[u8]>) -> Result<()> {
-        let mark = mark.map(read_mark).transpose()?;
-        let path = self.path.clone();
-        self.file.settle().await;
-        self.file.run(move |state| state.restore(mark.filter(|mark| mark.path == path))).await
+        let mark = mark.map(Mark::read).transpose()?;
+        let now = self.clock.now();
+        self.files.settle().await;
+        self.files.run(move |state| state.restore(mark, now)).await
     }
 
     fn mark(&self) -> Vec<u8> {
-        let length = self.file.look(|state| state.length);
-        let mark = serde_json::json!({ "path": self.path, "length": length });
-        mark.to_string().into_bytes()
+        self.files.look(ExactState::mark).to_bytes()
     }
-}
-
-fn read_mark(mark: &[u8]) -> Result<Mark> {
-    serde_json::from_slice(mark).map_err(|error| {
-        Error::new(ErrorClass::State, "the checkpoint of a file sink cannot be read").with_cause(error)
-    })
 }
 
 impl ExactState {
-    /// Cuts the file to the mark. Without a mark: to what was there when this sink first saw it.
-    fn restore(&mut self, mark: Option<Mark>) -> Result<()> {
-        self.file = None;
-        let path = self.path.clone();
-        let wanted = mark.map(|mark| mark.length).or(self.first_length);
-        if let Some(length) = wanted.filter(|length| *length > 0 && !path.exists()) {
-            return Err(shorter(&path, 0, length));
-        }
-        let mut file = Appender::open(&path)?;
-        match wanted {
-            Some(length) if file.length() < length => return Err(shorter(&path, file.length(), length)),
-            Some(length) if file.length() > length => file.cut_to(length)?,
-            Some(_) => {}
-            None => file.cut_torn_line()?,
-        }
-        self.length = file.length();
-        self.before_last = self.length;
-        self.first_length.get_or_insert(self.length);
-        self.file = Some(file);
-        Ok(())
-    }
-
-    fn file(&mut self) -> Result<&mut Appender> {
-        let path = &self.path;
-        let missing = || Error::new(ErrorClass::State, format!("the file {} was not opened", path.display()));
-        let file = self.file.as_mut().ok_or_else(missing)?;
-        if !file.is_in_place() {
-            let message = format!("the file {} was moved or removed while it was in use", path.display());
-            let help = "put it back: with exactly_once the file is part of the state";
-            return Err(Error::new(ErrorClass::State, message).with_help(help));
-        }
-        Ok(file)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let (length, path) = (self.length, self.path.clone());
-        let file = self.file()?;
-        let found = file.found_length()?;
-        if found < length {
-            return Err(shorter(&path, found, length));
-        }
-        if found > length {
-            let message = format!("something else has written to the file {}", path.display());
-            let help = "with exactly_once only this sink may write to it: stop the other writer and start again, \
-                        which cuts off what it has written";
-            return Err(Error::new(ErrorClass::State, message).with_help(help));
-        }
-        file.append(bytes)?;
-        self.before_last = length;
-        self.length += bytes.len() as u64;
-        Ok(())
+    fn mark(&self) -> Mark {
+        let mut mark = self.head.clone();
+        mark.files = self.store.entries().map(|(path, entry)| FileMark::new(path, entry)).collect();
+        mark
     }
 
     /// Takes back a write that nobody has heard of.
     fn undo_last(&mut self) -> Result<()> {
-        let length = self.before_last;
-        self.file()?.cut_to(length)?;
-        self.length = length;
+        self.store.undo_last()?;
+        self.head.window = self.head.window.saturating_sub(1);
         Ok(())
     }
-}
 
-fn shorter(path: &Path, found: u64, expected: u64) -> Error {
-    let message = format!(
-        "the file {} has {found} bytes, but the checkpoint knows of {expected}: events that were delivered are missing",
-        path.display()
-    );
-    Error::new(ErrorClass::State, message).with_help(
-        "put the file back as it was; or give the sink another path, which begins a new file at the present cursor",
-    )
+    /// Cuts the files to the mark. Without a mark: to what was there when this sink first saw them.
+    fn restore(&mut self, mark: Option<Mark>, now: Timestamp) -> Result<()> {
+        self.store.let_go();
+        self.store.advance(now);
+        let is_first = mark.is_none() && self.first.is_none();
+        if let Some(mut mark) = mark.or_else(|| self.first.clone()) {
+            if mark.path != self.head.path {
+                // The files of another path are left as they are, and so they are final.
+                mark.files.clear();
+            }
+            if !mark.life.is_empty() {
+                self.head.life.clone_from(&mark.life);
+            }
+            self.head.window = mark.window;
+            self.adopt(mark)?;
+        }
+        if let Some(path) = self.paths.fixed().filter(|_| !self.parts) {
+            self.store.begin(path)?;
+            self.store.open(path)?;
+        }
+        if is_first {
+            // The engine commits this mark before the first write.
+            self.store.all_recorded();
+            self.first = Some(self.mark());
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, mut mark: Mark) -> Result<()> {
+        for file in std::mem::take(&mut mark.files) {
+            let (path, known) = file.into_known();
+            self.store.adopt(&path, &known)?;
+        }
+        let is_known =
+            |active: &std::path::Path| self.store.entries().any(|(_, entry)| entry.active == active);
+        self.journal.undo(&mark, is_known)
+    }
 }

@@ -1,8 +1,11 @@
-//! Folders that are still there after a power failure: each new name is synced in the folder above it.
+//! Names that are still there after a power failure: each change of a name is synced in the folder above it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// Makes `folder` and what is missing above it.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
@@ -23,4 +26,26 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
 pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(above)?.sync_all()
+}
+
+/// Gives a file another name, which nothing may have yet, durably.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let renamed = renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE);
+    match renamed {
+        // Not every file system can refuse to replace.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if to.symlink_metadata().is_err() => {
+            std::fs::rename(from, to)?;
+        }
+        other => other?,
+    }
+    sync_name(to)
+}
+
+/// Removes a file if it is there, durably.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_name(path),
+    }
 }

@@ -1,55 +1,59 @@
-//! Files at least once: any number of paths, the checkpoint holds the position.
+//! Files at least once: the checkpoint holds the position only.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use sluicebox_core::{Error, Event, Result, Sink, Written};
-use sluicebox_rules::Template;
+use sluicebox_core::{Clock, Event, Result, Sink, Written};
 
 use crate::file::batch::{Worker, group};
-use crate::file::files::Files;
-
-/// Longest path that the operating system takes, in bytes.
-const LONGEST_PATH: usize = 4095;
+use crate::file::encoding::Encoding;
+use crate::file::orphans;
+use crate::file::paths::Paths;
+use crate::file::store::{Layout, Store};
 
 /// Appends each event to the file that the template names for it.
-pub(crate) struct PlainFile {
-    template: Template,
-    /// The path, where it is the same for every event.
-    fixed: Option<PathBuf>,
-    envelope: bool,
-    files: Worker<Files>,
+pub(crate) struct PlainFiles {
+    paths: Paths,
+    encoding: Encoding,
+    clock: Arc<dyn Clock>,
+    /// Whether parts that a crash has left have yet to be completed.
+    looks_for_orphans: bool,
+    files: Worker<Store>,
 }
 
-impl PlainFile {
-    pub(crate) fn new(template: Template, envelope: bool) -> Self {
-        let fixed = template.is_fixed().then(|| PathBuf::from(template.literal_prefix()));
-        Self { template, fixed, envelope, files: Worker::new(Files::default()) }
+impl PlainFiles {
+    pub(crate) fn new(paths: Paths, layout: Layout, clock: Arc<dyn Clock>) -> Self {
+        let encoding = layout.encoding.clone();
+        let looks_for_orphans = layout.parts;
+        Self { paths, encoding, clock, looks_for_orphans, files: Worker::new(Store::new(layout)) }
     }
 
-    fn path_of(&self, event: &Event) -> Result<PathBuf> {
-        if let Some(path) = &self.fixed {
-            return Ok(path.clone());
-        }
-        let path = self.template.render(event).map_err(|error| error.to_error("the path of the file"))?;
-        if path.len() > LONGEST_PATH {
-            return Err(Error::permanent("the path of the file is too long"));
-        }
-        Ok(PathBuf::from(path))
+    async fn complete_orphans(&mut self) -> Result<()> {
+        let encoding = self.encoding.clone();
+        let fixed = self.paths.fixed().map(PathBuf::from);
+        let folder = self.paths.folder();
+        self.files.run(move |_| orphans::complete(&folder, fixed.as_deref(), &encoding)).await?;
+        self.looks_for_orphans = false;
+        Ok(())
     }
 }
 
 #[async_trait]
-impl Sink for PlainFile {
+impl Sink for PlainFiles {
     async fn write(&mut self, events: &[Event]) -> Result<Written> {
         // A batch that was written although nobody waited for it comes again: take the first one back.
         let unheard = self.files.settle().await;
-        let (groups, rejected) = group(events, self.envelope, |event| self.path_of(event));
-        let write = move |files: &mut Files| {
+        if self.looks_for_orphans {
+            self.complete_orphans().await?;
+        }
+        let (groups, rejected) = group(events, &self.encoding, |event| self.paths.of(event));
+        let now = self.clock.now();
+        let write = move |files: &mut Store| {
             if unheard {
                 files.undo_last()?;
             }
-            files.append(&groups)
+            files.append(&groups, now, |_| Ok(()))
         };
         self.files.run(write).await?;
         Ok(Written::but(rejected))
@@ -57,11 +61,6 @@ impl Sink for PlainFile {
 
     async fn close(&mut self) -> Result<()> {
         self.files.settle().await;
-        self.files
-            .run(|files| {
-                *files = Files::default();
-                Ok(())
-            })
-            .await
+        self.files.run(Store::finish).await
     }
 }

@@ -9,6 +9,9 @@ use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock, statvfs}
 use rustix::io::Errno;
 use sluicebox_core::{Error, Probe};
 
+use crate::file::encoding::Encoding;
+use crate::file::fault::classify;
+
 /// Less room than this is worth saying.
 const LITTLE_ROOM_BYTES: u64 = 256 << 20;
 
@@ -21,9 +24,10 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// The target of a path that begins with `literal` and, if it is not `fixed`, goes on as events will say.
-    pub(crate) fn new(literal: &str, fixed: bool) -> Self {
-        if fixed {
+    /// The target of a path that begins with `literal` and, if it is not `fixed`, goes on as events will say. Parts
+    /// get names of their own.
+    pub(crate) fn new(literal: &str, fixed: bool, parts: bool) -> Self {
+        if fixed && !parts {
             return Self::File(PathBuf::from(literal));
         }
         let folder = literal.rfind('/').map_or("", |slash| &literal[..=slash]);
@@ -32,12 +36,12 @@ impl Target {
     }
 }
 
-/// Looks at the target.
-pub(crate) fn probe(target: &Target) -> Probe {
+/// Looks at the target, where files with this encoding are to be.
+pub(crate) fn probe(target: &Target, encoding: &Encoding) -> Probe {
     let mut probe = Probe::new();
     let folder = match target {
         Target::File(path) if path.exists() => {
-            look_at_file(&mut probe, path);
+            look_at_file(&mut probe, path, encoding);
             above(path)
         }
         Target::File(path) => {
@@ -88,7 +92,7 @@ fn nearest(folder: &Path) -> PathBuf {
 }
 
 /// A file that is there already.
-fn look_at_file(probe: &mut Probe, path: &Path) {
+fn look_at_file(probe: &mut Probe, path: &Path, encoding: &Encoding) {
     let shown = path.display();
     if path.is_dir() {
         let error = Error::config(format!("{shown} is a folder"));
@@ -104,9 +108,24 @@ fn look_at_file(probe: &mut Probe, path: &Path) {
         let help =
             "this is right if it is this pipeline that runs now; else give every sink a file of its own";
         probe.doubtful("file", message, help);
-    } else {
-        probe.fine("file", format!("{shown} is there and will be appended to"));
+        return;
     }
+    match look_inside(path, encoding) {
+        Ok(()) => probe.fine("file", format!("{shown} is there and will be appended to")),
+        Err(error) => probe.wrong("file", error),
+    }
+}
+
+/// Whether the file begins as one of this sink's.
+fn look_inside(path: &Path, encoding: &Encoding) -> Result<(), Error> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let failed = |error| classify(error, "read", path);
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    encoding.check_kind(&file, length, path)?;
+    encoding.check_beginning(&file, length, path)
 }
 
 fn is_locked(path: &Path) -> bool {
@@ -140,11 +159,13 @@ fn refused(error: Errno, message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::compression::Compression;
+    use crate::file::encoding::Rows;
 
     /// Every finding as `subject: message`, `subject! message` if it is doubtful, `subject? chain` if it is wrong.
     fn findings(target: &Target, folder: &Path) -> Vec<String> {
         use sluicebox_core::Standing;
-        let shown = probe(target);
+        let shown = probe(target, &encoding());
         let lines = shown.findings().iter().map(|finding| match &finding.standing {
             Standing::Fine(message) => format!("{}: {message}", finding.subject),
             Standing::Doubtful { message, .. } => format!("{}! {message}", finding.subject),
@@ -152,6 +173,26 @@ mod tests {
         });
         let folder = format!("{}/", folder.display());
         lines.filter(|line| !line.starts_with("room")).map(|line| line.replace(&folder, "")).collect()
+    }
+
+    fn encoding() -> Encoding {
+        Encoding { rows: Rows::Lines { envelope: false }, compression: Compression::None }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_told_before_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl.gz");
+        std::fs::write(&path, "{}\n").unwrap();
+        for (compression, fits) in
+            [(Compression::Gzip, false), (Compression::Zstd, false), (Compression::None, true)]
+        {
+            let encoding = Encoding { compression, ..encoding() };
+            assert_eq!(probe(&Target::File(path.clone()), &encoding).is_fine(), fits, "{compression:?}");
+        }
+        std::fs::write(&path, Compression::Gzip.pack(b"{}\n").unwrap()).unwrap();
+        let encoding = Encoding { compression: Compression::Gzip, ..encoding() };
+        assert!(probe(&Target::File(path), &encoding).is_fine());
     }
 
     #[test]
@@ -164,7 +205,7 @@ mod tests {
             findings(&at("new/folder/a.jsonl"), folder.path()),
             [format!("folder: new/folder can be made in {shown}")]
         );
-        let under = Target::new(&format!("{shown}/new/from-"), false);
+        let under = Target::new(&format!("{shown}/new/from-"), false, false);
         assert_eq!(findings(&under, folder.path()), [format!("folder: new can be made in {shown}")]);
         std::fs::write(folder.path().join("there.jsonl"), "{}\n").unwrap();
         assert_eq!(
@@ -180,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| Target::File(folder.path().join(name));
         std::fs::write(folder.path().join("notes"), "").unwrap();
-        let under = Target::new(&format!("{}/notes/from-", folder.path().display()), false);
+        let under = Target::new(&format!("{}/notes/from-", folder.path().display()), false, false);
         for target in [at("notes/a.jsonl"), under] {
             assert_eq!(findings(&target, folder.path()), ["folder? notes is not a folder"]);
         }
@@ -198,7 +239,7 @@ mod tests {
         let closed = folder.path().join("closed");
         std::fs::create_dir(&closed).unwrap();
         std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
-        let shown = probe(&Target::File(closed.join("a.jsonl")));
+        let shown = probe(&Target::File(closed.join("a.jsonl")), &encoding());
         // The superuser may write everywhere.
         let may_write = File::create(closed.join("try")).is_ok();
         assert_eq!(shown.is_fine(), may_write, "{shown:?}");
@@ -206,14 +247,14 @@ mod tests {
 
     #[test]
     fn a_template_is_looked_at_as_far_as_it_is_known() {
-        let under = |literal: &str| match Target::new(literal, false) {
+        let under = |literal: &str| match Target::new(literal, false, false) {
             Target::Under(folder) => folder,
             Target::File(path) => panic!("{}", path.display()),
         };
         assert_eq!(under("archive/feed-"), Path::new("archive"));
         assert_eq!(under("feed-"), Path::new(""));
         assert!(
-            matches!(Target::new("a/b.jsonl", true), Target::File(path) if path == Path::new("a/b.jsonl"))
+            matches!(Target::new("a/b.jsonl", true, false), Target::File(path) if path == Path::new("a/b.jsonl"))
         );
     }
 }

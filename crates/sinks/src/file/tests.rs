@@ -1,5 +1,6 @@
 //! The `file` sink against real files: torn lines, full disks, cuts, rotation, many paths.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use sluicebox_core::{
     RetryOptions, ScriptFiles, Shared, Sink, SinkSpec, Timestamp,
 };
 
-use super::files::{Files, MAX_OPEN_FILES};
+use super::store::Store;
 use super::test_events::event;
 use crate::{BlackholeSpec, FileSpec};
+
+mod shapes;
 
 struct Still;
 
@@ -79,6 +82,20 @@ fn batch(numbers: std::ops::Range<usize>) -> Vec<Event> {
 
 fn lines(numbers: std::ops::Range<usize>) -> String {
     numbers.fold(String::new(), |lines, number| lines + format!("{{\"n\":{number}}}\n").as_str())
+}
+
+/// What another program reads in a file, by its name.
+fn unpacked(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let mut text = String::new();
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => {
+            flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        }
+        Some("zst") => text = String::from_utf8(zstd::decode_all(bytes.as_slice()).unwrap()).unwrap(),
+        _ => text = String::from_utf8(bytes).unwrap(),
+    }
+    text
 }
 
 fn read(path: &Path) -> String {
@@ -172,19 +189,31 @@ async fn events_choose_their_file_and_cannot_leave_the_folder() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+fn store(spec: &FileSpec) -> Store {
+    Store::new(spec.layout(Delivery::AtLeastOnce).unwrap())
+}
+
+fn append(files: &mut Store, groups: &[(PathBuf, Vec<u8>)]) -> sluicebox_core::Result<()> {
+    files.append(groups, Timestamp::from_millis(0), |_| Ok(()))
+}
+
 #[test]
 fn few_files_are_open_however_many_paths_there_are() {
     let dir = tempfile::tempdir().unwrap();
-    let mut files = Files::default();
-    for round in 0..2 {
-        let groups: Vec<_> = (0..300)
-            .map(|number| (dir.path().join(format!("{number}")), format!("{{{round}\n").into_bytes()))
-            .collect();
-        files.append(&groups).unwrap();
-        assert_eq!(files.open_files(), MAX_OPEN_FILES);
-    }
-    for number in 0..300 {
-        assert_eq!(read(&dir.path().join(format!("{number}"))), "{0\n{1\n");
+    for options in [json!({"path": "a"}), json!({"path": "a.gz", "compression": "gzip"})] {
+        let spec: FileSpec = serde_json::from_value(options).unwrap();
+        let mut files = store(&spec);
+        let paths: Vec<PathBuf> =
+            (0..300).map(|number| dir.path().join(format!("{number}.{}", spec.path.text))).collect();
+        for round in 0..2 {
+            let groups: Vec<_> =
+                paths.iter().map(|path| (path.clone(), format!("{{{round}\n").into_bytes())).collect();
+            append(&mut files, &groups).unwrap();
+            assert_eq!(files.open_files(), 64);
+        }
+        for path in &paths {
+            assert_eq!(unpacked(path), "{0\n{1\n");
+        }
     }
 }
 
@@ -195,11 +224,11 @@ fn a_batch_that_fails_leaves_nothing_in_any_file() {
     std::fs::write(&good, "{0}\n").unwrap();
     std::fs::create_dir(&bad).unwrap();
     let groups = [(good.clone(), b"{1}\n".to_vec()), (bad.clone(), b"{1}\n".to_vec())];
-    let mut files = Files::default();
-    files.append(&groups).unwrap_err();
+    let mut files = store(&spec("a"));
+    append(&mut files, &groups).unwrap_err();
     assert_eq!(read(&good), "{0}\n");
     std::fs::remove_dir(&bad).unwrap();
-    files.append(&groups).unwrap();
+    append(&mut files, &groups).unwrap();
     assert_eq!((read(&good), read(&bad)), ("{0}\n{1}\n".to_owned(), "{1}\n".to_owned()));
 }
 
@@ -339,25 +368,41 @@ fn a_full_disk_leaves_whole_batches_and_the_sink_goes_on() {
 }
 
 #[test]
-fn what_a_path_can_promise_is_known_before_it_runs() {
-    for (path, exactly_once, problems) in [
-        ("out/a.jsonl", true, 0),
-        ("out/%Y.jsonl", false, 0),
-        ("out/{{ event.a }}", false, 0),
-        ("{{ event.a }}", false, 1),
-        ("out/{{ event. }}", false, 1),
-        ("out/", true, 1),
-        ("", true, 1),
+fn options_that_do_not_go_together_are_found_before_it_runs() {
+    let columns = json!({"id": "meta.id"});
+    for (options, expected) in [
+        (json!({"path": "out/a.jsonl"}), vec![]),
+        (json!({"path": "out/%Y.jsonl"}), vec![]),
+        (json!({"path": "out/{{ event.a }}"}), vec![]),
+        (json!({"path": "{{ event.a }}"}), vec!["path"]),
+        (json!({"path": "out/{{ event. }}"}), vec!["path"]),
+        (json!({"path": "out/"}), vec!["path"]),
+        (json!({"path": ""}), vec!["path"]),
+        (json!({"path": "a.jsonl.gz", "compression": "gzip"}), vec![]),
+        (json!({"path": "a/{{ event.a }}.zst", "compression": "zstd"}), vec![]),
+        (json!({"path": "a.jsonl", "compression": "gzip"}), vec!["path"]),
+        (json!({"path": "a.jsonl.gz", "compression": "zstd"}), vec!["path"]),
+        (json!({"path": "a.jsonl.gz"}), vec!["path"]),
+        (json!({"path": "a.csv", "format": "csv", "columns": columns}), vec![]),
+        (json!({"path": "a.csv", "format": "csv"}), vec!["columns"]),
+        (json!({"path": "a.csv", "format": "csv", "columns": "from_event"}), vec!["columns"]),
+        (json!({"path": "a.csv", "format": "csv", "columns": {"a": "event. "}}), vec!["columns.a"]),
+        (json!({"path": "a.csv", "format": "csv", "columns": columns, "envelope": true}), vec!["envelope"]),
+        (json!({"path": "a.jsonl", "columns": columns}), vec!["columns"]),
+        (json!({"path": "a", "rotate": {"size": "1KiB", "every": "1h"}, "parts": true}), vec![]),
+        (json!({"path": "a", "rotate": {}}), vec!["rotate"]),
+        (json!({"path": "a", "rotate": {"size": "0B"}}), vec!["rotate.size"]),
+        (json!({"path": "a", "rotate": {"every": "10ms"}}), vec!["rotate.every"]),
+        (json!({"path": "a", "parts": true}), vec!["parts"]),
+        (json!({"path": "a", "max_open_files": 0}), vec!["max_open_files"]),
     ] {
-        let spec = spec(path);
+        let spec: FileSpec = serde_json::from_value(options.clone()).unwrap();
         let found = SinkSpec::check(&spec, &CheckContext { files: &Still, sources: &[] });
-        assert_eq!(found.len(), problems, "{path}: {found:?}");
-        assert!(found.iter().all(|problem| problem.path == "path"), "{found:?}");
-        if problems == 0 {
-            assert_eq!(SinkSpec::delivery(&spec).exactly_once, exactly_once, "{path}");
-        }
+        let paths: Vec<&str> = found.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, expected, "{options}: {found:?}");
+        assert!(SinkSpec::delivery(&spec).exactly_once);
     }
-    assert!(serde_json::from_value::<FileSpec>(json!({"path": "a", "format": "csv"})).is_err());
+    assert!(serde_json::from_value::<FileSpec>(json!({"path": "a", "format": "xml"})).is_err());
 }
 
 #[tokio::test]
