@@ -1,6 +1,7 @@
 //! `list`, `explain` and `schema`: everything that ships is documented, from its declaration.
 
 use serde_json::Value;
+use sluicebox_core::ComponentKind;
 use sluicebox_testkit::Sandbox;
 
 fn sandbox() -> Sandbox {
@@ -80,3 +81,28 @@ fn every_example_passes_check() {
 }
 
 const GENERATED: &str = "sources: { my_source: { type: generate } }\n";
+
+/// An option that every component of a kind has would be split off before the component sees its own of that name.
+#[test]
+fn no_component_has_an_option_of_its_own_that_all_have() {
+    let registry = sluicebox_bundle::registry();
+    let own = |schema: &schemars::Schema| -> Vec<String> {
+        schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect()
+    };
+    let sources = registry.sources().values().map(|it| (ComponentKind::Source, it.name, own(&it.schema)));
+    let transforms = registry.transforms().values().map(|it| &it.component);
+    let transforms = transforms.map(|it| (ComponentKind::Transform, it.name, own(&it.schema)));
+    let sinks = registry.sinks().values().map(|it| (ComponentKind::Sink, it.name, own(&it.schema)));
+    for (kind, name, options) in sources.chain(transforms).chain(sinks) {
+        let common = sluicebox_config::common_options(kind);
+        for option in options {
+            assert!(common["properties"].get(&option).is_none(), "{} {name}.{option}", kind.as_str());
+        }
+    }
+}

@@ -57,7 +57,7 @@ async fn only_what_is_committed_is_acknowledged_even_after_the_source_is_gone() 
     let queue = unique("commit");
     aside.queue(&queue, &[]).await;
     fill(&aside, &queue, 0..30).await;
-    let options = json!({ "url": server.url(), "queue": queue, "prefetch": 10 });
+    let options = json!({ "url": server.url(), "queue": queue, "prefetch_count": 10 });
     let mut first = source(options.clone()).await;
     let mut committer = first.committer().unwrap();
     let mut taken = 0;
@@ -67,7 +67,7 @@ async fn only_what_is_committed_is_acknowledged_even_after_the_source_is_gone() 
         taken += batch.len();
         cursors.push((batch.cursor.unwrap(), taken));
     }
-    // The broker sends no more than `prefetch` ahead of the acknowledgement.
+    // The broker sends no more than `prefetch_count` ahead of the acknowledgement.
     assert_eq!(taken, 10);
     let quiet = first.next().await.unwrap().unwrap();
     assert!(quiet.is_empty() && !quiet.caught_up);

@@ -16,9 +16,9 @@ use crate::sink::heartbeat_problem;
 ///
 /// A message is acknowledged only when it is durable in every sink (or a dead letter, or filtered out), so whatever
 /// happens, the broker still has it. Delivery is at least once: after a lost connection or a restart the broker delivers
-/// again what was not acknowledged, at most `prefetch` messages; repeats within the last 1,000 are discarded.
+/// again what was not acknowledged, at most `prefetch_count` messages; repeats within the last 1,000 are discarded.
 ///
-/// `prefetch` is the backpressure: the broker sends no more than that many messages ahead of their acknowledgement.
+/// `prefetch_count` is the backpressure: the broker sends no more than that many messages ahead of their acknowledgement.
 /// Other consumers of the same queue share its messages, and then the order between them is lost; declare the queue with
 /// `x-single-active-consumer` where order matters.
 ///
@@ -47,9 +47,9 @@ pub struct AmqpSourceSpec {
     #[schemars(length(min = 1, max = 255), example = &"orders")]
     pub queue: String,
     /// Most messages that the broker sends ahead of their acknowledgement.
-    #[serde(default = "default_prefetch")]
+    #[serde(default = "default_prefetch_count")]
     #[schemars(range(min = 1, max = 65_535))]
-    pub prefetch: u16,
+    pub prefetch_count: u16,
     /// What a message body is.
     #[serde(default)]
     pub format: BodyFormat,
@@ -71,7 +71,7 @@ fn default_heartbeat() -> Period {
     Period::from_secs(15)
 }
 
-fn default_prefetch() -> u16 {
+fn default_prefetch_count() -> u16 {
     1000
 }
 
@@ -93,9 +93,9 @@ impl SourceSpec for AmqpSourceSpec {
         if !(1..=255).contains(&self.queue.len()) {
             problems.push(Problem::new("queue", "the name of a queue has 1 to 255 bytes"));
         }
-        if self.prefetch == 0 {
+        if self.prefetch_count == 0 {
             let message = "without a limit the broker would send the whole queue at once";
-            problems.push(Problem::new("prefetch", message).with_help("expected 1 to 65535"));
+            problems.push(Problem::new("prefetch_count", message).with_help("expected 1 to 65535"));
         }
         problems.extend(self.declared().map(|declare| declare.problems()).unwrap_or_default());
         problems
@@ -106,7 +106,7 @@ impl SourceSpec for AmqpSourceSpec {
         let consumed = Consumed {
             declare: self.declared(),
             queue: self.queue,
-            prefetch: self.prefetch,
+            prefetch: self.prefetch_count,
             source: cx.component.clone(),
             account: cx.account.clone(),
         };
@@ -160,7 +160,7 @@ mod tests {
         assert!(problems(serde_json::json!({ "url": url, "queue": "q" })).is_empty());
         assert_eq!(problems(serde_json::json!({ "url": "amqp://broker", "queue": "q" })), ["url"]);
         assert_eq!(problems(serde_json::json!({ "url": url, "queue": "" })), ["queue"]);
-        assert_eq!(problems(serde_json::json!({ "url": url, "queue": "q", "prefetch": 0 })), ["prefetch"]);
+        assert_eq!(problems(serde_json::json!({ "url": url, "queue": "q", "prefetch_count": 0 })), ["prefetch_count"]);
         let declare = serde_json::json!({ "url": url, "queue": "q", "declare": { "queue": {} } });
         assert!(problems(declare).is_empty());
     }
