@@ -184,13 +184,16 @@ impl SourceSpec for Feed {
     }
 }
 
-/// Sources that differ only in their class.
+/// Sources that differ only in their class, and perhaps in one option that nothing looks at.
 macro_rules! bare_source {
-    ($name:ident, $type:literal, $class:ident) => {
-        /// A source without options.
+    ($name:ident, $type:literal, $class:ident $(, $option:ident: $kind:ty)?) => {
+        /// A source.
         #[derive(Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
-        struct $name {}
+        #[allow(dead_code, reason = "only read from a file")]
+        struct $name {
+            $($option: Option<$kind>,)?
+        }
 
         #[async_trait]
         impl SourceSpec for $name {
@@ -206,7 +209,7 @@ macro_rules! bare_source {
 }
 
 bare_source!(Queue, "queue", ConfirmOnRead);
-bare_source!(Hook, "hook", Push);
+bare_source!(Hook, "hook", Push, prefetch: u16);
 bare_source!(Records, "records", RecordField);
 
 /// Keeps what matches.
