@@ -97,7 +97,8 @@ fn pages(output: &dyn Fn(&[&str]) -> Result<String, Error>) -> Result<Pages, Err
     pages.insert("README.md".to_owned(), index(&components));
     pages.insert("pipeline.schema.json".to_owned(), output(&["schema"])?);
     for component in &components {
-        let text = output(&["explain", &component.name, "--format", "markdown"])?;
+        let kind = format!("{}s", component.kind);
+        let text = output(&["explain", &component.name, "--kind", &kind, "--format", "markdown"])?;
         pages.insert(component.page(), text);
     }
     Ok(pages)
@@ -207,7 +208,7 @@ mod tests {
             _ => Ok(arguments.join(" ")),
         };
         let pages = pages(&output).unwrap();
-        assert_eq!(pages["sinks/file.md"], "explain file --format markdown");
+        assert_eq!(pages["sinks/file.md"], "explain file --kind sinks --format markdown");
         assert_eq!(pages["pipeline.schema.json"], "schema");
         assert_eq!(pages.len(), 5, "three components, the index and the schema");
     }

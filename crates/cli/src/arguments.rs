@@ -174,6 +174,9 @@ pub(crate) struct ExplainArguments {
     /// A component type (`sluicebox list`), or `TYPE.option`
     #[arg(value_name = "TYPE[.FIELD]")]
     pub(crate) subject: String,
+    /// Only the source or the sink, where a type is both
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kinds>,
     #[arg(long, value_enum, default_value_t = PageFormat::Text)]
     pub(crate) format: PageFormat,
 }

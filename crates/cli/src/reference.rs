@@ -27,14 +27,8 @@ struct Entry {
 
 /// Prints the component types, by kind.
 pub(crate) fn list(registry: &Registry, arguments: &ListArguments) -> Exit {
-    let wanted = |kind| match arguments.kind {
-        None => true,
-        Some(Kinds::Sources) => kind == ComponentKind::Source,
-        Some(Kinds::Transforms) => kind == ComponentKind::Transform,
-        Some(Kinds::Sinks) => kind == ComponentKind::Sink,
-    };
     let subjects: Vec<Subject<'_>> =
-        Subject::all(registry).into_iter().filter(|subject| wanted(subject.kind)).collect();
+        Subject::all(registry).into_iter().filter(|subject| is_of(arguments.kind, subject.kind)).collect();
     match arguments.format {
         ReportFormat::Json => {
             let entry = |subject: &Subject<'_>| Entry {
@@ -51,6 +45,16 @@ pub(crate) fn list(registry: &Registry, arguments: &ListArguments) -> Exit {
     Exit::Done
 }
 
+/// Whether a kind was asked for.
+fn is_of(wanted: Option<Kinds>, kind: ComponentKind) -> bool {
+    match wanted {
+        None => true,
+        Some(Kinds::Sources) => kind == ComponentKind::Source,
+        Some(Kinds::Transforms) => kind == ComponentKind::Transform,
+        Some(Kinds::Sinks) => kind == ComponentKind::Sink,
+    }
+}
+
 /// Prints the JSON Schema of the pipeline file.
 pub(crate) fn schema(registry: &Registry) -> Exit {
     terminal::print_line(&format!("{:#}", sluicebox_config::schema(registry)));
@@ -63,8 +67,8 @@ pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ende
         Some((name, field)) => (name, Some(field)),
         None => (arguments.subject.as_str(), None),
     };
-    let subjects: Vec<Subject<'_>> =
-        Subject::all(registry).into_iter().filter(|subject| subject.name == name).collect();
+    let is_meant = |subject: &Subject<'_>| subject.name == name && is_of(arguments.kind, subject.kind);
+    let subjects: Vec<Subject<'_>> = Subject::all(registry).into_iter().filter(is_meant).collect();
     if subjects.is_empty() {
         let names: Vec<&str> = Subject::all(registry).iter().map(|subject| subject.name).collect();
         return Err(unknown(&format!("there is no component type {name}"), name, &names)

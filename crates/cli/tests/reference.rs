@@ -64,7 +64,7 @@ fn every_example_passes_check() {
     let list: Vec<Value> = serde_json::from_str(&sandbox.run("list --format json").stdout).expect("JSON");
     for entry in list {
         let (name, kind) = (entry["type"].as_str().expect("text"), entry["kind"].as_str().expect("text"));
-        let page = sandbox.run(&format!("explain {name} --format markdown")).stdout;
+        let page = sandbox.run(&format!("explain {name} --kind {kind}s --format markdown")).stdout;
         let (_, rest) = page.split_once("```yaml\n").expect("an example");
         let (example, _) = rest.split_once("```").expect("the end of the example");
         let (source, sink) = match kind {
