@@ -106,6 +106,14 @@ impl Hub {
         }
         read
     }
+
+    /// librdkafka reads nothing any more; what is ours is placed again.
+    fn begin_anew(&self) {
+        for lane in self.lanes() {
+            lane.state().assigned = false;
+            lane.restart();
+        }
+    }
 }
 
 /// The context of the consumer.
@@ -146,8 +154,11 @@ impl ConsumerContext for Member {
                 tracing::info!(partitions = names.len(), "the group has taken partitions away");
             }
             let read = self.hub.taken(&names);
-            let unassigned = consumer.incremental_unassign(&listed(&read));
-            unassigned.or_else(|_| consumer.unassign())
+            consumer.incremental_unassign(&listed(&read)).or_else(|_| {
+                // The group waits for an answer: give up everything, and begin anew with what is left to us.
+                self.hub.begin_anew();
+                consumer.unassign()
+            })
         };
         if let Err(error) = result {
             tracing::warn!(%error, "the client does not follow the group");
