@@ -1,6 +1,8 @@
 //! Destinations on this machine's disk: SQLite, read back by the sqlite3 tool's own library, and files.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use crate::contract;
 use sluicebox_testkit::contract::{Destination, Promise, Refused};
@@ -46,20 +48,49 @@ impl Destination for Sqlite {
     }
 }
 
-/// A file, with or without the promise.
+/// Files in a folder of their own, with or without the promise.
 pub(crate) struct File {
     folder: tempfile::TempDir,
     promise: Promise,
+    /// The path inside the folder.
+    path: &'static str,
+    /// Options beside it, beginning with a comma; or nothing.
+    options: &'static str,
 }
 
 impl File {
     fn new(promise: Promise) -> Option<Self> {
-        Some(Self { folder: tempfile::tempdir().unwrap(), promise })
+        Self::shaped(promise, "out.jsonl", "")
     }
 
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("out.jsonl")
+    fn shaped(promise: Promise, path: &'static str, options: &'static str) -> Option<Self> {
+        Some(Self { folder: tempfile::tempdir().unwrap(), promise, path, options })
     }
+
+    /// What a reader of the folder finds, by name.
+    fn visible(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap());
+        let visible = entries.filter(|entry| !entry.file_name().to_str().unwrap().starts_with('.'));
+        let mut paths: Vec<PathBuf> = visible.map(|entry| entry.path()).collect();
+        // Complete files come before the one that is still written.
+        paths.sort();
+        paths
+    }
+}
+
+/// What other code than the sink's reads in a file.
+fn unpacked(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let bytes = match path.extension().and_then(OsStr::to_str) {
+        Some("gz") => {
+            let mut text = Vec::new();
+            flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut text).unwrap();
+            text
+        }
+        Some("zst") => zstd::decode_all(bytes.as_slice()).unwrap(),
+        _ => bytes,
+    };
+    String::from_utf8(bytes).unwrap()
 }
 
 impl Destination for File {
@@ -68,7 +99,8 @@ impl Destination for File {
             Promise::ExactlyOnce => "exactly_once",
             Promise::AtLeastOnce => "at_least_once",
         };
-        format!("type: file, path: \"{}\", delivery: {delivery}", self.path().display())
+        let path = self.folder.path().join(self.path);
+        format!("type: file, path: \"{}\", delivery: {delivery}{}", path.display(), self.options)
     }
 
     fn promise(&self) -> Promise {
@@ -76,10 +108,35 @@ impl Destination for File {
     }
 
     fn arrived(&mut self) -> Vec<String> {
-        std::fs::read_to_string(self.path()).unwrap_or_default().lines().map(str::to_owned).collect()
+        let texts = self.visible().into_iter().map(|path| unpacked(&path));
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 }
 
 contract!(sqlite, Sqlite::new(), [whole, killed, stopped_and_resumed, rejected, taken_over]);
 contract!(exact_file, File::new(Promise::ExactlyOnce), [whole, killed, stopped_and_resumed]);
 contract!(plain_file, File::new(Promise::AtLeastOnce), [whole, killed, stopped_and_resumed]);
+contract!(
+    gzip_exact,
+    File::shaped(Promise::ExactlyOnce, "out.jsonl.gz", ", compression: gzip"),
+    [whole, killed, stopped_and_resumed]
+);
+contract!(
+    zstd_plain,
+    File::shaped(Promise::AtLeastOnce, "out.jsonl.zst", ", compression: zstd"),
+    [whole, killed, stopped_and_resumed]
+);
+contract!(
+    templated_exact,
+    File::shaped(Promise::ExactlyOnce, "{{ event.type }}.jsonl", ", max_open_files: 2"),
+    [whole, killed, stopped_and_resumed]
+);
+contract!(
+    parts,
+    File::shaped(
+        Promise::ExactlyOnce,
+        "out.jsonl.gz",
+        ", compression: gzip, parts: true, rotate: { size: 4KiB, every: 1s }"
+    ),
+    [whole, killed, stopped_and_resumed]
+);
