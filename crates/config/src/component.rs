@@ -77,8 +77,7 @@ impl<'a> Checker<'a> {
         let path = header.path();
         let mut walk = Walk { root: &schema, scope, faults: self.faults };
         let properties = walk.properties(Form(&schema), node, &path);
-        let is_own = |key: &str| component.schema.get("properties").is_some_and(|own| own.get(key).is_some());
-        let is_common = |key: &str| common["properties"].get(key).is_some() && !is_own(key);
+        let is_common = |key: &str| common["properties"].get(key).is_some();
         let is_structural = |key: &str| matches!(key, "type" | "inputs" | "accounts");
         let (mut options, mut own) = (Map::new(), Map::new());
         for (key, value) in properties.values {

@@ -86,14 +86,11 @@ pub(crate) fn declared<O: JsonSchema>() -> Value {
     SchemaGenerator::new(settings).into_root_schema_for::<O>().to_value()
 }
 
-/// The whole schema of a component: the options of its kind and its own, which come first: a queue's `prefetch` is a number
-/// of messages.
+/// The whole schema of a component: the options of its kind and its own.
 pub(crate) fn whole(kind: ComponentKind, type_name: &str, common: &Value, own: &Schema) -> Value {
     let mut whole = own.as_object().cloned().unwrap_or_default();
     let mut properties = object(&whole, "properties");
-    for (name, schema) in object(common.as_object().unwrap_or(&Map::new()), "properties") {
-        properties.entry(name).or_insert(schema);
-    }
+    properties.extend(object(common.as_object().unwrap_or(&Map::new()), "properties"));
     properties
         .insert("type".to_owned(), json!({ "const": type_name, "description": "the component's type" }));
     let mut required: Vec<Value> =

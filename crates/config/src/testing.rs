@@ -184,16 +184,13 @@ impl SourceSpec for Feed {
     }
 }
 
-/// Sources that differ only in their class, and perhaps in one option that nothing looks at.
+/// Sources that differ only in their class.
 macro_rules! bare_source {
-    ($name:ident, $type:literal, $class:ident $(, $option:ident: $kind:ty)?) => {
-        /// A source.
+    ($name:ident, $type:literal, $class:ident) => {
+        /// A source without options.
         #[derive(Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
-        #[allow(dead_code, reason = "only read from a file")]
-        struct $name {
-            $($option: Option<$kind>,)?
-        }
+        struct $name {}
 
         #[async_trait]
         impl SourceSpec for $name {
@@ -209,7 +206,7 @@ macro_rules! bare_source {
 }
 
 bare_source!(Queue, "queue", ConfirmOnRead);
-bare_source!(Hook, "hook", Push, prefetch: u16);
+bare_source!(Hook, "hook", Push);
 bare_source!(Records, "records", RecordField);
 
 /// Keeps what matches.

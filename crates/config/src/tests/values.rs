@@ -39,18 +39,6 @@ fn every_problem_is_reported_at_once_with_its_place() {
 }
 
 #[test]
-fn an_option_of_its_own_goes_before_one_of_its_kind() {
-    let text = |value: &str| {
-        format!("sources:\n  h: {{type: hook, prefetch: {value}}}\nsinks:\n  z: {{type: plain, inputs: h}}\n")
-    };
-    assert!(plan(&Outside::default(), &text("500")).sources[0].prefetch, "the engine's own is as if unset");
-    assert_problems(
-        &text("true"),
-        &["2:29 sources.h.prefetch: expected an integer from 0 to 65535, found `true`"],
-    );
-}
-
-#[test]
 fn forms_lists_and_empty_values_are_explained() {
     let nothing = "(leave the key out to get the default, or give it a value)";
     assert_problems(
