@@ -113,10 +113,13 @@ pub(crate) fn classify(error: ServerError, attempt: &str, shown: &str) -> Error 
 
 /// The error of a row that no retry can ever write.
 pub(crate) fn guilt_of_row(error: ServerError, table: &str) -> Error {
-    let said = said(&error).unwrap_or_default();
     let code = error.code().map(|code| code.code().to_owned()).unwrap_or_default();
-    let message = format!("the table {table} does not take the row: {said}");
-    let guilt = Error::permanent(message).with_cause(error);
+    let refused = |said: String| Error::permanent(format!("the table {table} does not take the row{said}"));
+    let guilt = match said(&error) {
+        // All that the cause would say, and it would say it again.
+        Some(said) => refused(format!(": {said}")),
+        None => refused(String::new()).with_cause(error),
+    };
     match code.as_str() {
         "54000" => guilt.with_reason("too_large"),
         "22P05" => guilt.with_help("a `jsonb` column takes no \\u0000; a `json` column does"),
@@ -124,11 +127,13 @@ pub(crate) fn guilt_of_row(error: ServerError, table: &str) -> Error {
     }
 }
 
-/// What the server said, on one line: message, detail and code.
+/// What the server said, on one line: message, detail and code. The detail is left out where it is nothing but the values
+/// of the row: the event has them, and a log is no place for them.
 pub(crate) fn said(error: &ServerError) -> Option<String> {
     let error: &DbError = error.as_db_error()?;
     let code = error.code().code();
-    let detail = error.detail().map(|detail| format!(" ({})", detail.replace('\n', " "))).unwrap_or_default();
+    let detail = error.detail().filter(|detail| !detail.starts_with("Failing row contains"));
+    let detail = detail.map(|detail| format!(" ({})", detail.replace('\n', " "))).unwrap_or_default();
     Some(format!("{}{detail}, SQLSTATE {code}", error.message().replace('\n', " ")))
 }
 
