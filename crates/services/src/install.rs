@@ -38,6 +38,9 @@ fn missing_packages() -> Vec<&'static str> {
     if tools::postgres("postgres").is_err() || tools::postgres("psql").is_err() {
         packages.push("postgresql");
     }
+    if tools::sqlite3().is_err() {
+        packages.push("sqlite3");
+    }
     if tools::rabbitmq("rabbitmq-server").is_err() {
         packages.push("rabbitmq-server");
     }

@@ -23,6 +23,7 @@ mod process;
 mod rabbitmq;
 mod server;
 mod shared;
+mod sqlite;
 mod tools;
 
 pub use error::{Error, Result};
@@ -30,3 +31,4 @@ pub use kafka::{Kafka, Proxied};
 pub use postgres::Postgres;
 pub use rabbitmq::{Message, RabbitMq};
 pub use shared::{NAMES, Status, Up, down, status, up};
+pub use sqlite::sqlite3;

@@ -83,6 +83,11 @@ pub(crate) fn pika_folder() -> PathBuf {
     place::services().join("python")
 }
 
+/// The command line tool of SQLite.
+pub(crate) fn sqlite3() -> Result<PathBuf> {
+    on_search_path("sqlite3").ok_or_else(|| missing("SQLite's tool", "sqlite3"))
+}
+
 /// A program of the search path.
 pub(crate) fn on_search_path(name: &str) -> Option<PathBuf> {
     let mut command = Command::new("sh");

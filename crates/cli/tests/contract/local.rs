@@ -1,4 +1,4 @@
-//! Destinations on this machine's disk: SQLite, read back by the sqlite3 tool's own library, and files.
+//! Destinations on this machine's disk: SQLite, read back by the sqlite3 tool, and files.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -13,8 +13,10 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
+    /// None where the tool that reads it back is not wanted.
     fn new() -> Option<Self> {
-        Some(Self { folder: tempfile::tempdir().unwrap() })
+        let folder = tempfile::tempdir().unwrap();
+        sluicebox_services::sqlite3(":memory:", "SELECT 1").map(|_| Self { folder })
     }
 
     fn path(&self) -> PathBuf {
@@ -32,10 +34,8 @@ impl Destination for Sqlite {
     }
 
     fn arrived(&mut self) -> Vec<String> {
-        let connection = rusqlite::Connection::open(self.path()).unwrap();
-        let mut statement = connection.prepare("SELECT event FROM events ORDER BY rowid").unwrap();
-        let rows = statement.query_map([], |row| row.get(0)).unwrap();
-        rows.map(Result::unwrap).collect()
+        let text = sluicebox_services::sqlite3(self.path(), "SELECT event FROM events ORDER BY rowid");
+        text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
     /// A table whose constraint one event breaks.

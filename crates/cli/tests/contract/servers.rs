@@ -1,6 +1,7 @@
 //! Destinations with real servers, behind proxies: Apache Kafka, read back by its own console consumer, and PostgreSQL,
 //! read back by psql.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sluicebox_services::{Kafka, Postgres};
@@ -21,6 +22,7 @@ pub(crate) struct Topic {
     proxies: Vec<FaultProxy>,
     name: String,
     promise: Promise,
+    kills: Cell<usize>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -29,25 +31,27 @@ impl Topic {
         Some(Self::of(Kafka::shared()?, promise, None))
     }
 
-    /// On a broker that may be killed.
-    fn private(promise: Promise) -> Option<Self> {
+    /// On brokers of its own, one of which is killed at a time.
+    fn private(promise: Promise, brokers: usize) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        Some(Self::of(Kafka::private(folder.path(), 1)?, promise, Some(folder)))
+        Some(Self::of(Kafka::private(folder.path(), brokers)?, promise, Some(folder)))
     }
 
     fn of(kafka: Kafka, promise: Promise, folder: Option<tempfile::TempDir>) -> Self {
         let name = unique("contract");
-        let create = ["--create", "--topic", &name, "--partitions", "3"];
-        kafka.topics(&create);
-        let proxies = vec![FaultProxy::before_kafka(&kafka, 0)];
-        Self { kafka, proxies, name, promise, _folder: folder }
+        let copies = kafka.brokers().to_string();
+        kafka.topics(&["--create", "--topic", &name, "--partitions", "3", "--replication-factor", &copies]);
+        let proxies = (0..kafka.brokers()).map(|broker| FaultProxy::before_kafka(&kafka, broker)).collect();
+        Self { kafka, proxies, name, promise, kills: Cell::new(0), _folder: folder }
     }
 }
 
 impl Destination for Topic {
     fn options(&self) -> String {
         let Self { name, .. } = self;
-        let broker = self.proxies[0].address();
+        let brokers: Vec<String> =
+            self.proxies.iter().map(|proxy| format!("\"{}\"", proxy.address())).collect();
+        let brokers = brokers.join(", ");
         let exactly = match self.promise {
             Promise::ExactlyOnce => format!(
                 ", delivery: exactly_once, position_topic: {name}_positions, dead_letter_topic: {name}_letters, \
@@ -55,7 +59,7 @@ impl Destination for Topic {
             ),
             Promise::AtLeastOnce => String::new(),
         };
-        format!("type: kafka, brokers: [\"{broker}\"], topic: {name}{exactly}")
+        format!("type: kafka, brokers: [{brokers}], topic: {name}{exactly}")
     }
 
     fn promise(&self) -> Promise {
@@ -72,8 +76,10 @@ impl Destination for Topic {
     }
 
     fn kill_server(&self) -> bool {
-        self.kafka.kill(0);
-        self.kafka.start(0);
+        // One after another, so that leaders move where there are several.
+        let broker = self.kills.replace(self.kills.get() + 1) % self.kafka.brokers();
+        self.kafka.kill(broker);
+        self.kafka.start(broker);
         true
     }
 
@@ -162,8 +168,9 @@ contract!(
     Topic::shared(Promise::AtLeastOnce),
     [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected]
 );
-contract!(kafka_transactional_broker, Topic::private(Promise::ExactlyOnce), [server_killed]);
-contract!(kafka_idempotent_broker, Topic::private(Promise::AtLeastOnce), [server_killed]);
+contract!(kafka_transactional_broker, Topic::private(Promise::ExactlyOnce, 1), [server_killed]);
+contract!(kafka_idempotent_broker, Topic::private(Promise::AtLeastOnce, 1), [server_killed]);
+contract!(kafka_transactional_cluster, Topic::private(Promise::ExactlyOnce, 3), [server_killed]);
 contract!(
     postgres,
     Table::shared(),
