@@ -63,10 +63,10 @@ async fn two_members_share_the_partitions_and_lose_nothing_when_they_move() {
     let writing = tokio::task::spawn_blocking({
         let (bootstrap, name) = (bootstrap.clone(), name.clone());
         move || {
-            for round in 0..30 {
+            for round in 0..10 {
                 for partition in 0..PARTITIONS {
-                    let from = partition * 1_000_000 + round * 100;
-                    write(&bootstrap, &name, i32::try_from(partition).unwrap(), from..from + 100);
+                    let from = partition * 1_000_000 + round * 300;
+                    write(&bootstrap, &name, i32::try_from(partition).unwrap(), from..from + 300);
                 }
             }
         }

@@ -120,6 +120,8 @@ impl Hub {
 pub(super) struct Member {
     pub(super) hub: Arc<Hub>,
     pub(super) trouble: Trouble,
+    /// Pipeline and source, for log lines.
+    pub(super) owner: (Arc<str>, Arc<str>),
 }
 
 impl ClientContext for Member {
@@ -142,16 +144,18 @@ impl ClientContext for Member {
 impl ConsumerContext for Member {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let names = names(list);
+        let ((pipeline, component), count) = (&self.owner, names.len());
         let result = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            tracing::info!(partitions = names.len(), "the group has assigned partitions");
+            tracing::info!(%pipeline, %component, "the group has given us {count} more partitions");
             // Nothing is read yet: whoever reads a partition has yet to say from where.
             let done = consumer.incremental_assign(&TopicPartitionList::new());
             self.trouble.clear();
             self.hub.granted(names);
             done
         } else {
-            if !names.is_empty() {
-                tracing::info!(partitions = names.len(), "the group has taken partitions away");
+            // At the end we give them back.
+            if !names.is_empty() && !self.hub.has_ended() {
+                tracing::info!(%pipeline, %component, "the group has taken {count} partitions away");
             }
             let read = self.hub.taken(&names);
             consumer.incremental_unassign(&listed(&read)).or_else(|_| {
@@ -161,7 +165,7 @@ impl ConsumerContext for Member {
             })
         };
         if let Err(error) = result {
-            tracing::warn!(%error, "the client does not follow the group");
+            tracing::warn!(%pipeline, %component, %error, "the client does not follow the group");
         }
     }
 }

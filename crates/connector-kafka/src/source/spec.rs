@@ -320,7 +320,8 @@ impl KafkaSourceSpec {
             Isolation::ReadUncommitted => "read_uncommitted",
         };
         config.set("isolation.level", isolation);
-        let member = Member { hub, trouble: Trouble::default() };
+        let owner = (Arc::clone(&cx.pipeline), Arc::clone(&cx.component));
+        let member = Member { hub, trouble: Trouble::default(), owner };
         config.create_with_context(member).map(Arc::new).map_err(creation_error)
     }
 }
