@@ -1,9 +1,11 @@
-//! Dead letters in the state file: at most one for a (component, `meta.id`), each with a short id that sorts by time.
+//! Dead letters in the state file: at most one for a component and an event, each with a short id that sorts by time.
+//!
+//! An event is known by its source, account and `meta.id`: two sources may read feeds that number their events alike.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, Serializer};
-use sluicebox_core::{DeadLetter, Reason, Timestamp};
+use sluicebox_core::{DeadLetter, Meta, Reason, Timestamp};
 
 use crate::checksum::Checksum;
 use crate::fault::Fault;
@@ -33,7 +35,7 @@ impl Serialize for StoredDeadLetter {
 pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter) -> Result<(), Fault> {
     if letter.meta.replay.is_some() {
         let sql = "SELECT seq FROM dead_letters WHERE component = ?1 AND event_id = ?2";
-        let same = params![letter.component.as_str(), letter.meta.id.as_str()];
+        let same = params![letter.component.as_str(), event_key(letter)];
         let seq = connection.prepare_cached(sql)?.query_row(same, |row| row.get::<_, i64>(0)).optional()?;
         seq.map(|seq| remove_row(connection, head, seq)).transpose()?;
     }
@@ -47,7 +49,7 @@ pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter)
         crc,
         letter.time.as_millis(),
         letter.component.as_str(),
-        letter.meta.id.as_str(),
+        event_key(letter),
         letter.reason.as_str(),
         letter.attempts,
         row.error,
@@ -59,6 +61,12 @@ pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter)
         head.letters_made = seq;
     }
     Ok(())
+}
+
+/// What stands for an event in the column `event_id`.
+fn event_key(letter: &DeadLetter) -> String {
+    let Meta { source, account, id, .. } = &letter.meta;
+    format!("{source}/{account}/{id}")
 }
 
 /// Forgets a letter; `false` if there is none with this id.

@@ -1,11 +1,15 @@
 //! What people ask for with dead letters: a list beside the state that anyone may add to while an instance runs.
 //!
 //! One JSON line a request, numbered; whoever changes the file holds its lock. Invariant: a number is never used again,
-//! so a request that was done is not done twice: the last line stays when the others are cleared away.
+//! so a request that was done is not done twice: the last line stays when the others are cleared away, and numbers go on
+//! from the time of day, so that they grow even if the list is lost. Otherwise new requests would pass for old ones that
+//! are done, and their letters be forgotten.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -44,7 +48,7 @@ pub fn ask(dir: &Path, pipeline: &str, action: Action, ids: &[String]) -> Result
     let add = || -> std::io::Result<()> {
         let mut file = locked(&path)?;
         let (lines, whole) = read_all(&mut file)?;
-        let next = lines.last().map_or(1, |line| line.number + 1);
+        let next = lines.last().map_or(1, |line| line.number + 1).max(now());
         let mut text = String::new();
         for (number, id) in (next..).zip(ids) {
             text.push_str(&json(&Line { number, action, id: id.clone() })?);
@@ -66,20 +70,33 @@ pub fn is_running(dir: &Path, pipeline: &str) -> Result<bool, OpenError> {
     is_held(&Folder::of(dir, pipeline)?.lock())
 }
 
-/// The requests after a number, at most so many.
-pub(crate) fn after(path: &Path, number: u64, most: usize) -> Result<Vec<Line>, Error> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let read = || read_all(&mut locked(path)?);
-    let (lines, _) = read().map_err(|error| failed("read", path, error))?;
-    Ok(lines.into_iter().filter(|line| line.number > number).take(most).collect())
+/// Microseconds since 1970.
+fn now() -> u64 {
+    UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
+}
+
+/// The requests after a number, at most so many; each says whether it is the first for its letter. A letter that is
+/// asked for again while the first request is under way is still there, but must not be replayed twice.
+pub(crate) fn after(path: &Path, number: u64, most: usize) -> Result<Vec<(Line, bool)>, Error> {
+    let mut asked = HashSet::new();
+    let lines = whole(path)?.into_iter().map(|line| {
+        let is_first = asked.insert(line.id.clone());
+        (line, is_first)
+    });
+    Ok(lines.filter(|(line, _)| line.number > number).take(most).collect())
 }
 
 /// The requests up to a number.
 pub(crate) fn up_to(path: &Path, number: u64) -> Result<Vec<Line>, Error> {
-    let lines = after(path, 0, usize::MAX)?;
-    Ok(lines.into_iter().filter(|line| line.number <= number).collect())
+    Ok(whole(path)?.into_iter().filter(|line| line.number <= number).collect())
+}
+
+fn whole(path: &Path) -> Result<Vec<Line>, Error> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let read = || read_all(&mut locked(path)?);
+    read().map(|(lines, _)| lines).map_err(|error| failed("read", path, error))
 }
 
 /// Clears the requests up to a number away, but for the last line.
@@ -142,18 +159,46 @@ mod tests {
         let path = dir.path().join("p/requests.jsonl");
         let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
         ask(dir.path(), "p", Action::Replay, &ids(&["a", "b", "c"])).unwrap();
-        let numbers = |number| -> Vec<u64> {
-            after(&path, number, 10).unwrap().iter().map(|line| line.number).collect()
+        let asked = |number| -> Vec<String> {
+            after(&path, number, 10).unwrap().into_iter().map(|(line, _)| line.id).collect()
         };
-        assert_eq!(numbers(1), [2, 3]);
-        clear(&path, 3).unwrap();
-        assert_eq!(numbers(3), [] as [u64; 0]);
+        let first = up_to(&path, u64::MAX).unwrap()[0].number;
+        assert_eq!(asked(first), ["b", "c"]);
+        let last = first + 2;
+        clear(&path, last).unwrap();
+        assert_eq!(asked(last), [] as [&str; 0]);
         ask(dir.path(), "p", Action::Drop, &ids(&["d"])).unwrap();
-        assert_eq!(after(&path, 3, 10).unwrap(), [Line { number: 4, action: Action::Drop, id: "d".into() }]);
+        assert_eq!(asked(last), ["d"]);
         // A torn line is written over.
         let torn = std::fs::read_to_string(&path).unwrap() + "{\"number\":5,\"act";
         std::fs::write(&path, torn).unwrap();
         ask(dir.path(), "p", Action::Drop, &ids(&["e"])).unwrap();
-        assert_eq!(numbers(3), [4, 5]);
+        assert_eq!(asked(last), ["d", "e"]);
+        // So is a list that is gone.
+        let last = up_to(&path, u64::MAX).unwrap()[2].number;
+        std::fs::remove_file(&path).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        ask(dir.path(), "p", Action::Replay, &ids(&["f"])).unwrap();
+        assert_eq!(asked(last), ["f"]);
+    }
+
+    #[test]
+    fn a_letter_is_asked_for_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("p")).unwrap();
+        let path = dir.path().join("p/requests.jsonl");
+        for ids in [["a", "b"], ["b", "c"]] {
+            ask(dir.path(), "p", Action::Replay, &ids.map(str::to_owned)).unwrap();
+        }
+        let firsts = |number| -> Vec<(String, bool)> {
+            after(&path, number, 10).unwrap().into_iter().map(|(line, first)| (line.id, first)).collect()
+        };
+        let expected = [("a", true), ("b", true), ("b", false), ("c", true)];
+        assert_eq!(firsts(0), expected.map(|(id, first)| (id.to_owned(), first)));
+        let second = up_to(&path, u64::MAX).unwrap()[1].number;
+        assert_eq!(
+            firsts(second),
+            expected[2..].iter().map(|(id, first)| ((*id).to_owned(), *first)).collect::<Vec<_>>()
+        );
     }
 }

@@ -160,7 +160,7 @@ impl CheckpointStore for SqliteStore {
     async fn requests(&self, after: u64, most: usize) -> Result<Vec<Request>, Error> {
         self.blocking(move |writer| {
             let lines = requests::after(&writer.requests, after, most)?;
-            lines.iter().map(|line| writer.request(line)).collect()
+            lines.iter().map(|(line, is_first)| writer.request(line, *is_first)).collect()
         })
         .await
     }
@@ -194,7 +194,10 @@ fn apply(connection: &Connection, head: &mut Head, commit: &Commit) -> Result<()
 }
 
 impl Writer {
-    fn request(&self, line: &requests::Line) -> Result<Request, Error> {
+    fn request(&self, line: &requests::Line, is_first: bool) -> Result<Request, Error> {
+        if !is_first {
+            return Ok(Request { number: line.number, wish: Wish::Drop });
+        }
         let found = dead_letters::find(&self.connection, "", &line.id);
         let found = found.map_err(|fault| fault.into_error("read a dead letter of", &self.path))?;
         let wish = match found {

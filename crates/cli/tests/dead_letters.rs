@@ -197,3 +197,50 @@ fn a_sink_that_waits_holds_the_cursor_of_its_letters() {
     assert_eq!(sandbox.read("blocked/bad.jsonl").lines().count(), 4);
     assert_eq!(rows(&sandbox).len(), 8);
 }
+
+#[test]
+fn a_letter_that_is_asked_for_twice_is_replayed_once() {
+    let (sandbox, _stub) = sandbox(BROKEN, PIPELINE);
+    sandbox.run(ONCE).expect(0);
+    sandbox.write("rule.rhai", MENDED);
+    sandbox.run("dlq replay").expect(0);
+    sandbox.run("dlq replay").expect(0);
+    sandbox.run(ONCE).expect(0);
+    assert_eq!(rows(&sandbox), numbers([1, 2, 4, 5, 7, 8, 10, 11, 3, 6, 9, 12]));
+    assert_eq!(sandbox.dead_letters(), [] as [Value; 0]);
+}
+
+#[test]
+fn a_list_of_requests_that_was_lost_loses_no_letter() {
+    let (sandbox, _stub) = sandbox(BROKEN, PIPELINE);
+    sandbox.run(ONCE).expect(0);
+    sandbox.run("dlq replay").expect(0);
+    // They fail again, and are letters with new ids.
+    sandbox.run(ONCE).expect(0);
+    assert_eq!(sandbox.dead_letters().len(), 4);
+    std::fs::remove_file(sandbox.path(".sluicebox/p/requests.jsonl")).unwrap();
+    sandbox.write("rule.rhai", MENDED);
+    sandbox.run("dlq replay").expect(0);
+    sandbox.run(ONCE).expect(0);
+    assert_eq!(rows(&sandbox), numbers([1, 2, 4, 5, 7, 8, 10, 11, 3, 6, 9, 12]));
+    assert_eq!(sandbox.dead_letters(), [] as [Value; 0]);
+}
+
+#[test]
+fn letters_of_two_sources_with_equal_ids_are_two_letters() {
+    let (one, two) = (Stub::feed(events()), Stub::feed(events()));
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.write("rule.rhai", BROKEN);
+    let source = |name: &str, stub: &Stub| {
+        format!(
+            "  {name}: {{ type: opentrain_updates, base_url: \"{}\", rate: unlimited, limit: 5, \
+             token: \"${{account.token}}\", accounts: [{{ id: a, token: ot_pat_x }}] }}\n",
+            stub.url()
+        )
+    };
+    let rest = PIPELINE.replace("[feed]", "[one, two]");
+    sandbox.write("p.yaml", &format!("sources:\n{}{}{rest}", source("one", &one), source("two", &two)));
+    sandbox.run(ONCE).expect(0);
+    assert_eq!(rows(&sandbox).len(), 16);
+    assert_eq!(sandbox.dead_letters().len(), 8);
+}
