@@ -122,3 +122,47 @@ fn the_channel_shows_what_lies_beside_the_pipeline() {
     });
     posting.scene.assert_lies_beside("expected/messages.jsonl", &lines.collect::<String>());
 }
+
+/// The pipeline as its closing comment says: the options that it names are gone, and the comment is none any more.
+fn with_digest(pipeline: &str) -> String {
+    let (rest, sink) = pipeline.split_once("sinks:\n").unwrap();
+    let (sink, comment) = sink.split_once("    # Many payments a day?").unwrap();
+    let mut text = format!("{rest}sinks:\n");
+    let mut is_gone = false;
+    for line in sink.lines() {
+        if !line.starts_with("     ") {
+            let replaced = ["token:", "channel:", "thread_key:", "blocks:"];
+            is_gone = replaced.iter().any(|option| line.trim_start().starts_with(option));
+        }
+        if !is_gone {
+            text.extend([line, "\n"]);
+        }
+    }
+    let digest = comment.lines().skip_while(|line| !line.contains("# webhook_url:"));
+    text.extend(digest.map(|line| line.replacen("# ", "", 1) + "\n"));
+    text
+}
+
+#[test]
+fn the_digest_of_the_comment_holds_every_payment_once() {
+    let mut posting = Posting::new(SAMPLE);
+    let webhook = posting.slack.credential(0, "webhook_url");
+    posting.scene.sandbox.set("SLACK_WEBHOOK_URL", webhook);
+    let read = |name: &str| std::fs::read_to_string(posting.scene.beside(name)).unwrap();
+    // Nobody waits ten minutes here.
+    let pipeline = with_digest(&read("pipeline.yaml")).replace("every: 10m", "every: 1s");
+    assert!(pipeline.contains("every: 1s"), "{pipeline}");
+    posting.scene.sandbox.write("pipeline.yaml", &pipeline);
+    posting.scene.sandbox.write("rules/value.rhai", &read("rules/value.rhai"));
+    posting.scene.sandbox.run("run --once --admin off pipeline.yaml").expect(0);
+
+    let digests: Vec<String> = posting.posted().into_iter().map(|(text, _)| text).collect();
+    let lines: Vec<&str> = digests.iter().flat_map(|text| text.lines().skip(1)).collect();
+    let wanted: Vec<String> = posting.wanted().into_iter().map(|(text, _)| text).collect();
+    assert_eq!(lines, wanted, "{digests:?}");
+    let header = |text: &String| {
+        let count = text.lines().count() - 1;
+        text.lines().next() == Some(&format!("*{count} payments wait for approval*"))
+    };
+    assert!(digests.iter().all(header), "{digests:?}");
+}
