@@ -33,7 +33,7 @@ mod verdict;
 
 pub use options::{SaslMechanism, SaslOptions, Setting, Tls, TlsOptions};
 pub use source::{Format, Isolation, KafkaSourceSpec, OnOffsetExpired, Part, Start};
-pub use spec::{Compression, KafkaSpec, Partitioner};
+pub use spec::{Compression, KafkaSpec, Partitioner, RecordTime};
 
 /// Adds the component types of this crate.
 pub fn register(registry: &mut sluicebox_core::Registry) {

@@ -18,7 +18,16 @@ pub(crate) struct Recipe {
     pub(crate) topic: Topic,
     key: Key,
     headers: Vec<(String, Template)>,
-    envelope: bool,
+    value: Value,
+}
+
+/// What of a record needs no template.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Value {
+    /// `{"meta": …, "event": …}` instead of the event alone.
+    pub(crate) is_envelope: bool,
+    /// The time of the event instead of that of the write.
+    pub(crate) has_event_time: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +48,7 @@ pub(crate) struct Record<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Bytes,
     pub(crate) headers: Option<OwnedHeaders>,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch; 0: the time of the write.
     pub(crate) time: i64,
 }
 
@@ -69,7 +78,7 @@ impl Recipe {
         topic: &Located,
         key: Option<&Located>,
         headers: &BTreeMap<String, Located>,
-        envelope: bool,
+        value: Value,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut note = |problem: Problem, path: &str| problems.push(problem.under(path));
@@ -94,7 +103,7 @@ impl Recipe {
         }
         match (topic, key) {
             (Some(topic), Some(key)) if problems.is_empty() => {
-                Ok(Self { topic, key, headers: compiled, envelope })
+                Ok(Self { topic, key, headers: compiled, value })
             }
             _ => Err(problems),
         }
@@ -121,7 +130,7 @@ impl Recipe {
             key: Some(key).filter(|key| !key.is_empty()),
             value: self.value(event)?,
             headers: self.headers(event)?,
-            time: meta.time.as_millis().max(0),
+            time: if self.value.has_event_time { meta.time.as_millis().max(0) } else { 0 },
         })
     }
 
@@ -140,7 +149,7 @@ impl Recipe {
 
     fn value(&self, event: &Event) -> Result<Bytes> {
         let json = event.json();
-        if !self.envelope {
+        if !self.value.is_envelope {
             return Ok(json);
         }
         let mut value = Vec::with_capacity(event.size() + 64);
@@ -162,7 +171,8 @@ mod tests {
 
     fn recipe(key: Option<&str>, headers: serde_json::Value, envelope: bool) -> Result<Recipe, Vec<Problem>> {
         let headers: BTreeMap<String, Located> = serde_json::from_value(headers).unwrap();
-        Recipe::compile(&"orders".into(), key.map(Into::into).as_ref(), &headers, envelope)
+        let value = Value { is_envelope: envelope, has_event_time: true };
+        Recipe::compile(&"orders".into(), key.map(Into::into).as_ref(), &headers, value)
     }
 
     #[test]
@@ -211,7 +221,8 @@ mod tests {
     fn every_problem_is_named_with_its_place() {
         let headers: BTreeMap<String, Located> =
             serde_json::from_value(json!({ "ok": "x", "bad": "{{ event. }}" })).unwrap();
-        let problems = Recipe::compile(&"a b".into(), Some(&"{{ event".into()), &headers, false).unwrap_err();
+        let problems =
+            Recipe::compile(&"a b".into(), Some(&"{{ event".into()), &headers, Value::default()).unwrap_err();
         let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, ["topic", "key", "headers.bad"]);
     }

@@ -16,7 +16,7 @@ use crate::options::{SaslOptions, Setting, Tls};
 use crate::own_topics::OwnTopics;
 use crate::plain::PlainSink;
 use crate::probe;
-use crate::record::Recipe;
+use crate::record::{Recipe, Value};
 use crate::setup::Setup;
 use crate::topic;
 use crate::transactor::Transactor;
@@ -61,6 +61,11 @@ pub struct KafkaSpec {
     /// Write `{"meta": …, "event": …}` instead of the event alone.
     #[serde(default)]
     pub envelope: bool,
+    /// Which time a record carries. Brokers count the retention of a topic from it: events that are older than that
+    /// are deleted soon after they arrive, unless it is `write_time`, or the topic has
+    /// `message.timestamp.type=LogAppendTime`.
+    #[serde(default)]
+    pub timestamp: RecordTime,
     /// How a key picks the partition.
     #[serde(default)]
     pub partitioner: Partitioner,
@@ -99,6 +104,17 @@ pub struct KafkaSpec {
     #[serde(default)]
     #[schemars(example = librdkafka_example())]
     pub librdkafka: BTreeMap<String, Setting>,
+}
+
+/// Which time a record carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordTime {
+    /// `meta.time`.
+    #[default]
+    EventTime,
+    /// The time of day when it is written.
+    WriteTime,
 }
 
 /// How a key picks the partition.
@@ -247,7 +263,9 @@ impl KafkaSpec {
     }
 
     fn recipe(&self) -> Result<Recipe, Vec<Problem>> {
-        Recipe::compile(&self.topic, self.key.as_ref(), &self.headers, self.envelope)
+        let value =
+            Value { is_envelope: self.envelope, has_event_time: self.timestamp == RecordTime::EventTime };
+        Recipe::compile(&self.topic, self.key.as_ref(), &self.headers, value)
     }
 
     pub(crate) fn setup(&self, cx: &Context) -> Result<Setup> {

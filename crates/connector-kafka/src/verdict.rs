@@ -101,7 +101,7 @@ mod tests {
     const WIDE: Packing = Packing { batch_bytes: 1000, alone: false };
 
     fn recipe(topic: &str) -> Recipe {
-        Recipe::compile(&topic.into(), None, &BTreeMap::new(), false).unwrap()
+        Recipe::compile(&topic.into(), None, &BTreeMap::new(), crate::record::Value::default()).unwrap()
     }
 
     fn indices(rejected: &[Rejected]) -> Vec<usize> {

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -13,6 +15,7 @@ use sluicebox_core::{
     TransactionalSink, Window,
 };
 use sluicebox_services::Kafka;
+use sluicebox_testkit::{Direction, FaultProxy};
 use support::{PATIENCE, committed, create_topic, event, events, exact, numbers, options, topic, unique};
 
 /// A pipeline of the test's own with topics of its own.
@@ -198,7 +201,7 @@ async fn a_window_whose_end_nobody_heard_is_not_written_twice() {
         let window = Window { events: &batch[..10], dead_letters: &[], positions: &positions };
         // The caller goes away while the commit is on its way, and comes again with the same events; what other sinks
         // have settled meanwhile has moved the position on.
-        tokio::time::timeout(std::time::Duration::from_millis(seq), sink.commit(&window)).await.ok();
+        tokio::time::timeout(Duration::from_millis(seq), sink.commit(&window)).await.ok();
     }
     commit(&mut *sink, &batch[..10], position("a", 0, 6)).await;
     assert_eq!(stage.visible().await, (0..10).collect::<Vec<_>>());
@@ -206,6 +209,44 @@ async fn a_window_whose_end_nobody_heard_is_not_written_twice() {
     assert_eq!(stage.visible().await, (0..50).collect::<Vec<_>>());
     let (_, opened) = stage.open(0).await;
     assert_eq!(opened.positions, [position("a", 0, 7)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_recognised() {
+    let Some(kafka) = Kafka::shared() else { return };
+    let proxy = FaultProxy::before_kafka(&kafka, 0);
+    let stage = Stage::of(&kafka, "lost").await;
+    let brokers = json!({ "brokers": [proxy.address().to_string()], "timeout": "10s" });
+    let mut sink = stage.sink(brokers).await;
+    sink.open(&stage.shard(0)).await.unwrap();
+    commit(&mut *sink, &events(0..10), position("a", 0, 1)).await;
+    // Answers are late, so that there is time to see the window committed and to hold back the answer that says so.
+    proxy.delay_replies(Duration::from_secs(2));
+    let batch = events(10..20);
+    let unanswered = async {
+        let window = Window { events: &batch, dead_letters: &[], positions: &[position("a", 0, 2)] };
+        sink.commit(&window).await
+    };
+    let hold_back = async {
+        for _ in 0..100 {
+            if stage.visible().await.len() == 20 {
+                return proxy.freeze_only(Direction::Replies);
+            }
+        }
+        panic!("the window is never committed");
+    };
+    let (result, ()) = tokio::join!(unanswered, hold_back);
+    let error = result.unwrap_err();
+    assert!(error.class().is_retryable(), "{}", error.chain());
+    proxy.heal();
+    proxy.thaw();
+    // Other sinks have settled something meanwhile: the same events, a later position.
+    let window = (batch, [position("a", 0, 3)]);
+    commit_in_the_end(&mut *sink, &window).await;
+    commit(&mut *sink, &events(20..30), position("a", 0, 4)).await;
+    assert_eq!(stage.visible().await, (0..30).collect::<Vec<_>>());
+    let (_, opened) = stage.open(0).await;
+    assert_eq!(opened.positions, [position("a", 0, 4)]);
 }
 
 /// Somebody who uses our transactional id, and who may write into the position topic.
@@ -278,7 +319,7 @@ async fn brokers_that_die_in_the_middle_cost_nothing() {
         let window = (events(seq * 10..seq * 10 + 10), [position("a", 0, seq as u64 + 1)]);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(std::time::Duration::from_millis(3 * round));
+                std::thread::sleep(Duration::from_millis(3 * round));
                 let broker = usize::try_from(round).unwrap() % 3;
                 kafka.kill(broker);
                 kafka.start(broker);

@@ -61,11 +61,14 @@ async fn a_key_picks_the_partition_that_the_java_client_would_pick() {
 async fn records_without_a_key_are_spread() {
     let Some(kafka) = Kafka::shared() else { return };
     let topic = topic(&kafka, "keyless", 2).await;
-    let mut sink = plain(options(&kafka.bootstrap(), &topic, json!({ "key": "" }))).await;
-    sink.write(&events(0..50)).await.unwrap();
+    let mut sink =
+        plain(options(&kafka.bootstrap(), &topic, json!({ "key": "", "timestamp": "write_time" }))).await;
+    let batch = events(0..50);
+    sink.write(&batch).await.unwrap();
     let seen = committed(&kafka.bootstrap(), &topic).await;
     assert_eq!(seen.len(), 50);
-    assert!(seen.iter().all(|it| it.key.is_none()));
+    let of_event = batch[0].meta().time.as_millis();
+    assert!(seen.iter().all(|it| it.key.is_none() && it.time.unwrap() > of_event));
 }
 
 #[tokio::test(flavor = "multi_thread")]
