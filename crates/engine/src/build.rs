@@ -193,6 +193,7 @@ impl Builder {
             checkpointer: self.checkpointer.clone(),
             environment: self.options.environment.clone(),
             paused: parking_lot::Mutex::default(),
+            warnings: parking_lot::Mutex::default(),
         }))
     }
 

@@ -29,6 +29,7 @@ mod sinks;
 mod start;
 mod status;
 mod topology;
+mod warnings;
 
 pub use environment::system;
 pub use metrics::Metrics;

@@ -15,6 +15,7 @@ use crate::edge::Tracked;
 use crate::letters::PostboxAddress;
 use crate::metrics::{ComponentMetrics, Labels};
 use crate::partition::Pause;
+use crate::warnings::{Warning, Warnings};
 
 /// What source, transform and sink have in common at run time.
 pub(crate) struct Member {
@@ -29,6 +30,7 @@ pub(crate) struct Member {
     pub(crate) checkpointer: Checkpointer,
     pub(crate) environment: Environment,
     pub(crate) paused: Mutex<Option<Pause>>,
+    pub(crate) warnings: Mutex<Warnings>,
 }
 
 /// What becomes of a component's dead letters.
@@ -114,11 +116,19 @@ impl Member {
     pub(crate) fn letter(&self, event: &Event, cause: Cause) -> DeadLetter {
         let Cause { reason, error, attempts } = cause;
         self.metrics.dead_letter(reason);
-        tracing::warn!(
-            component = %self.name, account = %event.meta().account, event = "dead_letter",
-            reason = reason.as_str(), id = %event.meta().id,
-            "event {} became a dead letter: {}", event.meta().id, error.message
-        );
+        let id = &event.meta().id;
+        match self.warnings.lock().admit(self.environment.clock.elapsed()) {
+            Warning::Whole => tracing::warn!(
+                component = %self.name, account = %event.meta().account, event = "dead_letter",
+                reason = reason.as_str(), id = %id, "event {id} became a dead letter: {}", error.message
+            ),
+            Warning::After(left_out) => tracing::warn!(
+                component = %self.name, account = %event.meta().account, event = "dead_letter",
+                reason = reason.as_str(), id = %id,
+                "event {id} became a dead letter, and {left_out} before it: {}", error.message
+            ),
+            Warning::LeftOut => {}
+        }
         let letter = DeadLetter::new(&self.name, event, reason, error, self.environment.clock.now());
         let earlier = event.meta().replay.as_ref().map_or(0, |replay| replay.attempts);
         DeadLetter { attempts: earlier + attempts, ..letter }

@@ -25,6 +25,8 @@ pub(crate) struct Partitions {
     confirmers: Mutex<JoinSet<()>>,
     /// Cancelled once nothing more will become durable.
     closing: CancellationToken,
+    /// Cancelled once a sink has given up and the run is to end: what it held counts as lost, and is not polled again.
+    pub(crate) ending: CancellationToken,
     pub(crate) pipeline: Arc<str>,
     pub(crate) origins: Origins,
     pub(crate) metrics: Arc<Metrics>,
@@ -54,6 +56,7 @@ impl Partitions {
             budget: Arc::default(),
             confirmers: Mutex::default(),
             closing: CancellationToken::new(),
+            ending: CancellationToken::new(),
             pipeline,
             origins,
             metrics,

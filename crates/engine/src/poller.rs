@@ -76,6 +76,9 @@ impl Poller {
                     }
                 }
             }
+            if self.partition.is_lost() && self.partitions.ending.is_cancelled() {
+                return;
+            }
             if self.partition.is_lost() && !self.restart().await {
                 return self.stay_paused().await;
             }

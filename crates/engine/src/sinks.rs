@@ -45,6 +45,8 @@ pub(crate) struct Desk {
     pub(crate) retry: RetryOptions,
     pub(crate) environment: Environment,
     pub(crate) drain: CancellationToken,
+    /// To be cancelled when this sink's end is the end of the run.
+    pub(crate) ending: CancellationToken,
     pub(crate) once: bool,
     /// Kept open for this sink's own dead letters.
     pub(crate) _postbox: Option<Postbox>,
@@ -98,6 +100,7 @@ impl Desk {
         let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
         let message = format!("{}{help}", error.chain());
         if error.class() == ErrorClass::Fenced {
+            self.ending.cancel();
             return Failure::Fenced(message);
         }
         error!(
@@ -108,6 +111,7 @@ impl Desk {
         if !self.once {
             self.drain.cancelled().await;
         }
+        self.ending.cancel();
         Failure::Paused { component: self.member.name.clone(), message }
     }
 }

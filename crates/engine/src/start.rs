@@ -169,7 +169,7 @@ impl Starter {
                 Arc::clone(&self.around.options.environment.clock),
             );
             let postbox = sink.plan.letters_to.as_ref().and_then(|name| postboxes.get(name)).cloned();
-            self.spawn_sink(sink, inbox, postbox, &mut tasks);
+            self.spawn_sink(sink, inbox, (postbox, partitions.ending.clone()), &mut tasks);
         }
         drop(postboxes);
         let flows = routes.iter().map(|route| route.flow.clone()).collect();
@@ -216,6 +216,7 @@ impl Starter {
             checkpointer: self.checkpointer.clone(),
             environment: options.environment.clone(),
             paused: parking_lot::Mutex::default(),
+            warnings: parking_lot::Mutex::default(),
         });
         let account = SmolStr::new_static(replay::ACCOUNT);
         let newcomer = Newcomer { source: &member, account, labelled: false, confirms: false };
@@ -273,13 +274,20 @@ impl Starter {
         sources.iter().map(|source| topology::route(source, transforms, &graph, around)).collect()
     }
 
-    fn spawn_sink(&self, sink: OpenedSink, inbox: Inbox, postbox: Option<Postbox>, tasks: &mut Tasks) {
+    fn spawn_sink(
+        &self,
+        sink: OpenedSink,
+        inbox: Inbox,
+        (postbox, ending): (Option<Postbox>, CancellationToken),
+        tasks: &mut Tasks,
+    ) {
         let desk = Desk {
             pipeline: Arc::clone(&self.pipeline),
             member: sink.member,
             retry: sink.plan.retry,
             environment: self.around.options.environment.clone(),
             drain: self.around.drain.clone(),
+            ending,
             once: self.around.options.once,
             _postbox: postbox,
         };
