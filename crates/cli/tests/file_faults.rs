@@ -3,8 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluicebox_emulator::{Api, Options};
@@ -73,7 +79,22 @@ fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_half() {
             process.terminate();
             process.finish().expect(0);
         }
-        assert_whole(&feed);
+        if dies {
+            assert_all(&feed);
+        } else {
+            assert_whole(&feed);
+        }
+    }
+}
+
+/// After a death: what the checkpoint did not know yet may be in a plain file twice, but never in an exact one.
+fn assert_all(feed: &Feed) {
+    for name in FILES {
+        let text = text(feed, name);
+        let mut seen = BTreeSet::new();
+        let first: String = text.split_inclusive('\n').filter(|line| seen.insert(*line)).collect();
+        assert!(first == whole(feed), "{name}: each line, in order and whole");
+        assert!(name != "exact.jsonl" || text == first, "{name}: each line once");
     }
 }
 
@@ -245,4 +266,203 @@ fn a_path_without_a_literal_beginning_is_refused_before_it_runs() {
         assert!(said.contains("p.yaml:4:") && said.contains("literal"), "{path}: {said}");
         sandbox.run(ONCE).expect(78);
     }
+}
+
+/// What a reader finds in a folder, by name: complete files come before the one that is still written.
+fn visible(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let entries = entries.map(|entry| entry.unwrap());
+    let mut paths: Vec<PathBuf> = entries
+        .filter(|entry| !entry.file_name().to_str().unwrap().starts_with('.'))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// What other code than the sink's reads in a file; an error says what it cannot read.
+fn unpacked(path: &Path) -> io::Result<String> {
+    let bytes = fs::read(path)?;
+    let mut text = String::new();
+    match path.extension().and_then(OsStr::to_str) {
+        Some("gz") => flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text)?,
+        Some("zst") => zstd::Decoder::new(bytes.as_slice())?.read_to_string(&mut text)?,
+        _ => bytes.as_slice().read_to_string(&mut text)?,
+    };
+    Ok(text)
+}
+
+/// Files of every shape, exactly once, each with its folder and options.
+const SHAPES: [(&str, &str, &str); 6] = [
+    ("gzip", "out.jsonl.gz", "compression: gzip"),
+    ("zstd", "out.jsonl.zst", "compression: zstd"),
+    ("by", "{{ event.type }}/{{ meta.account }}.jsonl.gz", "compression: gzip, max_open_files: 2"),
+    ("rotated", "out.jsonl", "rotate: { size: 8KiB, every: 1s }"),
+    ("parts", "out.jsonl.gz", "compression: gzip, parts: true, rotate: { size: 2KiB, every: 1s }"),
+    (
+        "parts_by",
+        "{{ event.type }}.jsonl.zst",
+        "compression: zstd, parts: true, rotate: { every: 1s }, max_open_files: 2",
+    ),
+];
+
+/// Looks at everything that readers may see in the folders of parts, again and again: each file can be read, ends with a
+/// whole line, and never changes.
+fn watch(folders: [PathBuf; 2], stop: &AtomicBool) -> usize {
+    let mut seen: BTreeMap<PathBuf, String> = BTreeMap::new();
+    loop {
+        let ends = stop.load(Ordering::SeqCst);
+        for path in folders.iter().flat_map(|folder| visible(folder)) {
+            let text = unpacked(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(text.ends_with('\n'), "{} ends within a line", path.display());
+            let before = seen.entry(path.clone()).or_insert_with(|| text.clone());
+            assert!(*before == text, "{} changed after it was seen", path.display());
+        }
+        if ends {
+            return seen.len();
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// Killed again and again: each event is once in every shape of files, in order, and readable by other tools.
+#[test]
+fn exact_files_of_every_shape_survive_kills() {
+    let options = Options { events: 3000, accounts: 2, rate: 700.0, ..Options::new(Api::OpenTrain) };
+    let feed = Feed::new(env!("CARGO_BIN_EXE_sluicebox"), options);
+    let sinks: String = SHAPES
+        .iter()
+        .flat_map(|(folder, path, options)| {
+            let head = format!("  {folder}: {{ type: file, inputs: [feed], delivery: exactly_once, ");
+            [head, format!("path: \"{folder}/{path}\", {options}, batch: {{ max_events: 40 }} }}\n")]
+        })
+        .collect();
+    feed.pipeline("limit: 20", &format!("sinks:\n{sinks}"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (folders, stopped) = ([feed.path("parts"), feed.path("parts_by")], Arc::clone(&stop));
+    let reader = std::thread::spawn(move || watch(folders, &stopped));
+    for round in 0..5_u64 {
+        let process = feed.start("run --log-format json --admin off p.yaml");
+        let before = feed.served.stats().events_served;
+        wait_for("polls", || (feed.served.stats().events_served > before).then_some(()));
+        std::thread::sleep(Duration::from_millis(150 + round * 97 % 400));
+        process.kill();
+        process.finish();
+        assert!(!reader.is_finished(), "the reader found something: it will say what");
+    }
+    (0..2).for_each(|account| feed.served.set_visible(account, 3000));
+    feed.once().expect(0);
+    stop.store(true, Ordering::SeqCst);
+    let complete = reader.join().unwrap();
+    assert!(complete > 4, "only {complete} complete files were ever seen");
+    for (folder, _, _) in SHAPES {
+        let files = files_below(&feed.path(folder));
+        assert!(
+            !files.iter().any(|path| path.extension() == Some(OsStr::new("part"))),
+            "{folder}: {files:?}"
+        );
+        assert_each_once(&feed, folder, &files);
+        for path in files.iter().filter(|path| path.extension() == Some(OsStr::new("gz"))) {
+            let tested = std::process::Command::new("gzip").arg("-t").arg(path).status().unwrap();
+            assert!(tested.success(), "{}", path.display());
+        }
+    }
+}
+
+/// Each event of both accounts is in the files once, and in order within a file.
+fn assert_each_once(feed: &Feed, folder: &str, files: &[PathBuf]) {
+    let mut found = Vec::new();
+    let places: BTreeMap<String, usize> = (0..2)
+        .flat_map(|account| feed.served.truth(account).into_iter().enumerate())
+        .map(|(place, line)| (line, place))
+        .collect();
+    let accounts: Vec<BTreeSet<String>> =
+        (0..2).map(|account| feed.served.truth(account).into_iter().collect()).collect();
+    let written = files.iter().filter(|path| path.extension() != Some(OsStr::new("sluicebox-journal")));
+    for path in written {
+        let text = unpacked(path).unwrap();
+        for account in &accounts {
+            let of_account = text.lines().filter(|line| account.contains(*line)).map(|line| places[line]);
+            assert!(of_account.is_sorted(), "{folder}: {} is out of order", path.display());
+        }
+        found.extend(text.lines().map(str::to_owned));
+    }
+    found.sort_unstable();
+    let mut truth: Vec<String> = (0..2).flat_map(|account| feed.served.truth(account)).collect();
+    truth.sort_unstable();
+    assert!(found == truth, "{folder}: {} lines of {} events", found.len(), truth.len());
+}
+
+/// The disk is full in the middle of a frame: the half is cut off, and what could not be written comes later.
+#[test]
+fn a_full_disk_leaves_whole_frames() {
+    let mut noise = 7_u64;
+    let mut random = move || {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise
+    };
+    let mut data = || (0..1000).fold(String::new(), |text, _| text + format!("{:016x}", random()).as_str());
+    let events: Vec<String> =
+        (1..=300).map(|id| Stub::event(id, &json!({ "x": data() }).to_string())).collect();
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    let sink = |name: &str, kind: &str, delivery: &str| {
+        format!(
+            "  {name}: {{ type: file, inputs: [feed], path: {name}.{}, compression: {kind}, delivery: {delivery}, batch: {{ max_events: 50 }} }}\n",
+            if kind == "gzip" { "gz" } else { "zst" }
+        )
+    };
+    let sinks = [
+        sink("a", "gzip", "exactly_once"),
+        sink("b", "zstd", "exactly_once"),
+        sink("c", "gzip", "at_least_once"),
+        sink("d", "zstd", "at_least_once"),
+    ];
+    sandbox.pipe(&Stub::feed(events.clone()), 50, &format!("sinks:\n{}", sinks.concat()));
+    let mut command = std::process::Command::new("bash");
+    // In KiB: enough to begin with, not for the files.
+    let script = "ulimit -S -f 1100; exec \"$0\" run --admin off p.yaml";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_sluicebox")]).current_dir(sandbox.path(""));
+    let mut process = sluicebox_testkit::Process::start(&mut command);
+    let files = ["a.gz", "b.zst", "c.gz", "d.zst"];
+    let whole = events.join("\n") + "\n";
+    for file in files {
+        process.wait_for_log(&format!("cannot write to the file {file}: File too large"));
+        wait_for("the half to be cut off", || {
+            let text = unpacked(&sandbox.path(file));
+            text.is_ok_and(|text| !text.is_empty() && whole.starts_with(&text)).then_some(())
+        });
+    }
+    process.terminate();
+    process.wait_for_log("draining");
+    process.terminate();
+    process.finish().expect(1);
+    sandbox.run(ONCE).expect(0);
+    for file in files {
+        assert!(unpacked(&sandbox.path(file)).unwrap() == whole, "{file}: each line once and in order");
+    }
+}
+
+#[test]
+fn csv_goes_on_under_its_header_and_refuses_another() {
+    let feed = into_files(40);
+    let csv = |columns: &str| {
+        let sink =
+            format!("type: file, inputs: [feed], path: rows.csv, format: csv, columns: {{ {columns} }}");
+        feed.pipeline("limit: 50", &format!("sinks:\n  rows: {{ {sink}, delivery: exactly_once }}\n"));
+    };
+    csv("type: event.type, id: meta.id, data: event.data");
+    feed.once().expect(0);
+    feed.served.append(0, 20);
+    feed.once().expect(0);
+    let rows = text(&feed, "rows.csv");
+    assert_eq!(rows.split("\r\n").next(), Some("type,id,data"), "in the order of the pipeline file");
+    assert_eq!(rows.matches("\r\n").count(), 61);
+    assert_eq!(rows.matches("opentrain:a0:").count(), 60);
+    csv("id: meta.id, type: event.type, data: event.data");
+    let ended = feed.once();
+    assert_ne!(ended.code, 0);
+    assert!(ended.stderr.contains("rows.csv has other columns than this sink"), "{}", ended.stderr);
+    assert_eq!(text(&feed, "rows.csv"), rows);
 }

@@ -1,11 +1,13 @@
 //! Files exactly once: the checkpoint holds their lengths together with the position, and a restart cuts them back.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sluicebox_core::{Clock, Event, Result, ResumableSink, Sink, Timestamp, Written};
 
 use crate::file::batch::{Worker, group};
+use crate::file::compression::Compression;
 use crate::file::encoding::Encoding;
 use crate::file::mark::{FileMark, Journal, Mark};
 use crate::file::paths::Paths;
@@ -32,6 +34,7 @@ pub(crate) struct Identity {
 struct ExactState {
     paths: Arc<Paths>,
     parts: bool,
+    is_packed: bool,
     store: Store,
     journal: Journal,
     /// Who we are, and how many windows were written.
@@ -48,6 +51,7 @@ impl ExactFiles {
         let state = ExactState {
             paths: Arc::clone(&paths),
             parts: layout.parts,
+            is_packed: layout.encoding.compression != Compression::None,
             store: Store::new(layout),
             journal,
             head: Mark::new(identity.path, identity.life),
@@ -135,7 +139,10 @@ impl ExactState {
         }
         if let Some(path) = self.paths.fixed().filter(|_| !self.parts) {
             self.store.begin(path)?;
-            self.store.open(path)?;
+            // A packed file without a byte is nothing that can be unpacked, so none is made before the first window.
+            if !self.is_packed || path.exists() {
+                self.store.open(path)?;
+            }
         }
         if is_first {
             // The engine commits this mark before the first write.
@@ -150,8 +157,7 @@ impl ExactState {
             let (path, known) = file.into_known();
             self.store.adopt(&path, &known)?;
         }
-        let is_known =
-            |active: &std::path::Path| self.store.entries().any(|(_, entry)| entry.active == active);
+        let is_known = |active: &Path| self.store.entries().any(|(_, entry)| entry.active == active);
         self.journal.undo(&mark, is_known)
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sluicebox_core::Result;
 
-use super::{Entry, MOST_CLOSED, Store};
+use super::{MOST_CLOSED, Store};
 use crate::file::fault::{classify, foreign, moved};
 use crate::file::{folders, names};
 
@@ -15,17 +15,16 @@ impl Store {
     /// Completes what is due, and forgets what has no handle: its length is final.
     pub(super) fn settle(&mut self) -> Result<()> {
         let (now, layout) = (self.now, &self.layout);
-        let is_over = |entry: &Entry| {
-            entry.is_recorded
-                && (entry.appender.is_none() || (entry.complete.is_some() && layout.is_due(entry, now)))
-        };
-        let over: Vec<PathBuf> =
-            self.entries.iter().filter(|(_, entry)| is_over(entry)).map(|(path, _)| path.clone()).collect();
-        for path in over {
-            let is_complete = {
-                let entry = &self.entries[&path];
-                self.layout.parts || (entry.complete.is_some() && self.layout.is_due(entry, now))
-            };
+        let mut over = Vec::new();
+        for (path, entry) in self.entries.iter().filter(|(_, entry)| entry.is_recorded) {
+            let is_due = entry.complete.is_some() && layout.is_due(entry, now);
+            // What has no byte yet may have had no handle yet.
+            let is_closed = entry.appender.is_none() && (entry.length > 0 || layout.parts);
+            if is_due || is_closed {
+                over.push((path.clone(), is_due || layout.parts));
+            }
+        }
+        for (path, is_complete) in over {
             if is_complete {
                 self.complete(&path)?;
             }

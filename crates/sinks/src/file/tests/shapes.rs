@@ -457,3 +457,20 @@ fn frames_pack_what_is_worth_packing() {
         assert!(compression.pack(text.as_bytes()).unwrap().len() < text.len() / 2);
     }
 }
+
+#[tokio::test]
+async fn a_packed_exact_file_is_made_with_its_first_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, clock, options) = (dir.path().join("a.gz"), Moved::new(), json!({"compression": "gzip"}));
+    let mut sink = exact(&path, &options, &clock).await;
+    sink.restore(None).await.unwrap();
+    let mark = sink.mark();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "an empty file is not gzip");
+    sink.write(&batch(0..3)).await.unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "the mark knows of it: no journal");
+    drop(sink);
+    let mut sink = exact(&path, &options, &clock).await;
+    sink.restore(Some(&mark)).await.unwrap();
+    sink.write(&batch(0..2)).await.unwrap();
+    assert_eq!(unpacked(&path), lines(0..2));
+}
