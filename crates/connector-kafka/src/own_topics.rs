@@ -34,11 +34,11 @@ pub(crate) enum Standing {
 }
 
 impl OwnTopics {
-    /// Makes what is missing.
+    /// Makes what is missing; returns the most bytes of a request that both topics take, as far as one can see.
     ///
     /// # Errors
     /// `Auth` or `Config` if it is missing and we cannot make it; retryable if nobody answers.
-    pub(crate) fn ensure(&self, setup: &Setup) -> Result<()> {
+    pub(crate) fn ensure(&self, setup: &Setup) -> Result<usize> {
         let admin = Admin::new(&setup.base, setup.timeout)?;
         match self.positions_standing(&admin)? {
             Standing::Fine => {}
@@ -52,7 +52,11 @@ impl OwnTopics {
         if admin.topic(&self.dead_letters)?.is_none() {
             make(&admin, &self.dead_letters, &[], setup)?;
         }
-        Ok(())
+        let limits = [&self.positions, &self.dead_letters].map(|topic| {
+            let limit = admin.setting(topic, "max.message.bytes")?;
+            limit.parse().ok()
+        });
+        Ok(limits.into_iter().flatten().min().unwrap_or(usize::MAX))
     }
 
     /// Asks whether a missing topic could be made.

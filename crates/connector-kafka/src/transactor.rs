@@ -36,12 +36,17 @@ use crate::setup::Setup;
 use crate::transaction::{Failure, Transaction};
 use crate::verdict::{Packing, Verdict};
 
+/// Bytes of a record and its request beside key and value, generously.
+const OVERHEAD: usize = 200;
+
 /// Owns the positions of one pipeline and sink.
 pub(crate) struct Transactor {
     pub(crate) setup: Setup,
     topics: OwnTopics,
     transactional_id: String,
     packing: Packing,
+    /// Most bytes of a record of our own, key and value.
+    own_record_bytes: usize,
     /// With the epoch that is ours; `None` before the first open.
     shard: Option<Shard>,
     /// `None`: taken over again before the next window.
@@ -106,6 +111,7 @@ impl Transactor {
             topics,
             transactional_id,
             packing,
+            own_record_bytes: packing.batch_bytes.saturating_sub(OVERHEAD),
             shard: None,
             producer: None,
             doubt: None,
@@ -120,7 +126,10 @@ impl Transactor {
         // Whatever became of the last window shows in the positions.
         (self.producer, self.doubt, self.last, self.known) = (None, None, None, None);
         self.reached.clear();
-        self.topics.ensure(&self.setup)?;
+        let own_bytes = self.topics.ensure(&self.setup)?;
+        // Several records of ours share a request; a single one is smaller still.
+        self.packing.batch_bytes = self.packing.batch_bytes.min(own_bytes);
+        self.own_record_bytes = self.setup.packing().batch_bytes.min(own_bytes).saturating_sub(OVERHEAD);
         let (producer, ledger) = self.take_over(&shard, |_| Ok(()))?;
         let (owner, positions) = (ledger.owner()?, ledger.positions()?);
         let shard = Shard { epoch: shard.epoch.max(owner.map_or(0, |owner| owner + 1)), ..shard };
@@ -284,16 +293,24 @@ impl Transactor {
         window: &OwnedWindow,
     ) -> Result<(), Failure> {
         let beyond = window.events.len();
+        let limit = self.own_record_bytes;
         let known = self.known.as_ref().map(|known| &known.dead_letters);
         for letter in &window.dead_letters {
-            if !known.is_some_and(|known| known.contains(&letter.meta.id)) {
-                transaction.send(&self.topics.dead_letters, &Entry::dead_letter(shard, letter), beyond)?;
+            if known.is_some_and(|known| known.contains(&letter.meta.id)) {
+                continue;
+            }
+            if let Some(entry) = Entry::dead_letter(shard, letter, limit) {
+                transaction.send(&self.topics.dead_letters, &entry, beyond)?;
+            } else {
+                let (id, topic) = (&letter.meta.id, &self.topics.dead_letters);
+                tracing::warn!(%id, %topic, "a dead letter is too large for a record even without its event");
             }
         }
-        let mut positions = window.positions.iter();
-        positions.try_for_each(|position| {
-            transaction.send(&self.topics.positions, &Entry::position(shard, position), beyond)
-        })
+        let positions = window.positions.iter().flat_map(|position| Entry::position(shard, position, limit));
+        for entry in positions {
+            transaction.send(&self.topics.positions, &entry, beyond)?;
+        }
+        Ok(())
     }
 
     /// The error to report after a producer has died: `Fenced` if that was the work of a new owner.
