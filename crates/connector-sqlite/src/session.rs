@@ -70,13 +70,6 @@ impl Session {
         Ok((Self { destination, writer, insert, shard, discarded }, opened))
     }
 
-    pub(crate) fn positions(&self) -> Result<Vec<Position>> {
-        let read = |error| classify(error, "read the positions of", self.writer.path());
-        self.writer.transact(|connection| {
-            ledger::positions(connection, &self.shard).map(Outcome::Undo).map_err(read)
-        })
-    }
-
     pub(crate) fn commit(&self, window: &OwnedWindow) -> Result<Committed> {
         let batch = RowBatch::new(&window.events, &self.shard.pipeline, window.loaded_at);
         let inserted = self.writer.transact(|connection| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sluicebox_core::{Clock, Committed, Error, ErrorClass, Opened, Result, Shard, TransactionalSink, Window};
 use sluicebox_tables::TableWriter;
+use smol_str::SmolStr;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::session::{OwnedWindow, Session};
@@ -16,7 +17,7 @@ pub(crate) struct SqliteSink {
     clock: Arc<dyn Clock>,
     session: Option<Arc<Session>>,
     /// A commit whose caller went away before it ended.
-    unsettled: Option<JoinHandle<Result<Committed>>>,
+    unsettled: Option<Unsettled>,
 }
 
 /// Where rows go.
@@ -31,18 +32,22 @@ impl SqliteSink {
         Self { destination: Arc::new(destination), clock, session: None, unsettled: None }
     }
 
-    /// Waits for a commit whose caller went away. `true` if it was this window and is durable.
-    async fn settle(&mut self, window: &Window<'_>) -> Result<bool> {
-        let Some(unsettled) = &mut self.unsettled else { return Ok(false) };
-        let outcome = unsettled.await;
+    /// Waits for a commit whose caller went away. `true` if the rows of this window were in it and are durable.
+    ///
+    /// The same window may come with other positions, for other sinks go on meanwhile: its events tell.
+    async fn settle(&mut self, window: &Window<'_>) -> bool {
+        let Some(Unsettled { ids, task }) = &mut self.unsettled else { return false };
+        let is_durable = matches!(task.await, Ok(Ok(Committed::All)));
+        let is_same = ids.iter().eq(window.events.iter().map(|event| &event.meta().id));
         self.unsettled = None;
-        let Some(session) = self.session.clone().filter(|_| matches!(outcome, Ok(Ok(Committed::All)))) else {
-            return Ok(false);
-        };
-        let stored = blocking(move || session.positions()).await?;
-        // Every window moves the positions of its partitions, so equal positions mean the same window.
-        Ok(!window.positions.is_empty() && window.positions.iter().all(|position| stored.contains(position)))
+        is_durable && is_same
     }
+}
+
+/// A commit under way, and the ids of its events.
+struct Unsettled {
+    ids: Vec<SmolStr>,
+    task: JoinHandle<Result<Committed>>,
 }
 
 #[async_trait]
@@ -50,7 +55,7 @@ impl TransactionalSink for SqliteSink {
     async fn open(&mut self, shard: &Shard) -> Result<Opened> {
         if let Some(unsettled) = self.unsettled.take() {
             // Whatever became of it shows in the positions that are read below.
-            let _ = unsettled.await;
+            let _ = unsettled.task.await;
         }
         let (destination, shard) = (Arc::clone(&self.destination), shard.clone());
         let (session, opened) = blocking(move || Session::open(destination, shard)).await?;
@@ -59,20 +64,20 @@ impl TransactionalSink for SqliteSink {
     }
 
     async fn commit(&mut self, window: &Window<'_>) -> Result<Committed> {
-        if self.settle(window).await? {
-            return Ok(Committed::All);
-        }
+        // What is durable already is not written again, but its positions are.
+        let events = if self.settle(window).await { &[] } else { window.events };
         let Some(session) = self.session.clone() else {
             return Err(Error::new(ErrorClass::State, "the database was not opened"));
         };
         let owned = OwnedWindow {
-            events: window.events.to_vec(),
+            events: events.to_vec(),
             dead_letters: window.dead_letters.to_vec(),
             positions: window.positions.to_vec(),
             loaded_at: self.clock.now(),
         };
-        let running = self.unsettled.insert(spawn_blocking(move || session.commit(&owned)));
-        let outcome = running.await;
+        let ids = window.events.iter().map(|event| event.meta().id.clone()).collect();
+        let task = spawn_blocking(move || session.commit(&owned));
+        let outcome = (&mut self.unsettled.insert(Unsettled { ids, task }).task).await;
         self.unsettled = None;
         outcome.unwrap_or_else(|error| Err(interrupted(error)))
     }

@@ -59,12 +59,12 @@ pub(crate) struct File {
 }
 
 impl File {
-    fn new(promise: Promise) -> Option<Self> {
+    fn new(promise: Promise) -> Self {
         Self::shaped(promise, "out.jsonl", "")
     }
 
-    fn shaped(promise: Promise, path: &'static str, options: &'static str) -> Option<Self> {
-        Some(Self { folder: tempfile::tempdir().unwrap(), promise, path, options })
+    fn shaped(promise: Promise, path: &'static str, options: &'static str) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), promise, path, options }
     }
 
     /// What a reader of the folder finds, by name.
@@ -114,29 +114,29 @@ impl Destination for File {
 }
 
 contract!(sqlite, Sqlite::new(), [whole, killed, stopped_and_resumed, rejected, taken_over]);
-contract!(exact_file, File::new(Promise::ExactlyOnce), [whole, killed, stopped_and_resumed]);
-contract!(plain_file, File::new(Promise::AtLeastOnce), [whole, killed, stopped_and_resumed]);
+contract!(exact_file, Some(File::new(Promise::ExactlyOnce)), [whole, killed, stopped_and_resumed]);
+contract!(plain_file, Some(File::new(Promise::AtLeastOnce)), [whole, killed, stopped_and_resumed]);
 contract!(
     gzip_exact,
-    File::shaped(Promise::ExactlyOnce, "out.jsonl.gz", ", compression: gzip"),
+    Some(File::shaped(Promise::ExactlyOnce, "out.jsonl.gz", ", compression: gzip")),
     [whole, killed, stopped_and_resumed]
 );
 contract!(
     zstd_plain,
-    File::shaped(Promise::AtLeastOnce, "out.jsonl.zst", ", compression: zstd"),
+    Some(File::shaped(Promise::AtLeastOnce, "out.jsonl.zst", ", compression: zstd")),
     [whole, killed, stopped_and_resumed]
 );
 contract!(
     templated_exact,
-    File::shaped(Promise::ExactlyOnce, "{{ event.type }}.jsonl", ", max_open_files: 2"),
+    Some(File::shaped(Promise::ExactlyOnce, "{{ event.type }}.jsonl", ", max_open_files: 2")),
     [whole, killed, stopped_and_resumed]
 );
 contract!(
     parts,
-    File::shaped(
+    Some(File::shaped(
         Promise::ExactlyOnce,
         "out.jsonl.gz",
         ", compression: gzip, parts: true, rotate: { size: 4KiB, every: 1s }"
-    ),
+    )),
     [whole, killed, stopped_and_resumed]
 );
