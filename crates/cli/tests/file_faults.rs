@@ -308,7 +308,7 @@ const SHAPES: [(&str, &str, &str); 6] = [
 
 /// Looks at everything that readers may see in the folders of parts, again and again: each file can be read, ends with a
 /// whole line, and never changes.
-fn watch(folders: [PathBuf; 2], stop: &AtomicBool) -> usize {
+fn watch(folders: &[PathBuf; 2], stop: &AtomicBool) -> usize {
     let mut seen: BTreeMap<PathBuf, String> = BTreeMap::new();
     loop {
         let ends = stop.load(Ordering::SeqCst);
@@ -340,7 +340,7 @@ fn exact_files_of_every_shape_survive_kills() {
     feed.pipeline("limit: 20", &format!("sinks:\n{sinks}"));
     let stop = Arc::new(AtomicBool::new(false));
     let (folders, stopped) = ([feed.path("parts"), feed.path("parts_by")], Arc::clone(&stop));
-    let reader = std::thread::spawn(move || watch(folders, &stopped));
+    let reader = std::thread::spawn(move || watch(&folders, &stopped));
     for round in 0..5_u64 {
         let process = feed.start("run --log-format json --admin off p.yaml");
         let before = feed.served.stats().events_served;
