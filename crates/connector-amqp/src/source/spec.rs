@@ -160,7 +160,10 @@ mod tests {
         assert!(problems(serde_json::json!({ "url": url, "queue": "q" })).is_empty());
         assert_eq!(problems(serde_json::json!({ "url": "amqp://broker", "queue": "q" })), ["url"]);
         assert_eq!(problems(serde_json::json!({ "url": url, "queue": "" })), ["queue"]);
-        assert_eq!(problems(serde_json::json!({ "url": url, "queue": "q", "prefetch_count": 0 })), ["prefetch_count"]);
+        assert_eq!(
+            problems(serde_json::json!({ "url": url, "queue": "q", "prefetch_count": 0 })),
+            ["prefetch_count"]
+        );
         let declare = serde_json::json!({ "url": url, "queue": "q", "declare": { "queue": {} } });
         assert!(problems(declare).is_empty());
     }
