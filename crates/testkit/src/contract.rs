@@ -13,8 +13,8 @@ use std::time::Duration;
 use crate::FaultProxy;
 
 pub use trial::{
-    connections_cut, killed, late_replies, rejected, server_killed, slow, stopped_and_resumed, taken_over,
-    whole,
+    connections_cut, killed, late_replies, many_accounts_killed, rejected, server_killed, slow,
+    stopped_and_resumed, taken_over, whole,
 };
 
 /// What a sink says of itself.

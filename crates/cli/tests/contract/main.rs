@@ -42,6 +42,7 @@ macro_rules! contract {
     (@trial $name:ident, $make:expr, stopped_and_resumed) => { $crate::contract!(@plain $name, $make, stopped_and_resumed); };
     (@trial $name:ident, $make:expr, rejected) => { $crate::contract!(@plain $name, $make, rejected); };
     (@trial $name:ident, $make:expr, killed) => { $crate::contract!(@long $name, $make, killed); };
+    (@trial $name:ident, $make:expr, many_accounts_killed) => { $crate::contract!(@long $name, $make, many_accounts_killed); };
     (@trial $name:ident, $make:expr, server_killed) => { $crate::contract!(@long $name, $make, server_killed); };
     (@trial $name:ident, $make:expr, connections_cut) => { $crate::contract!(@long $name, $make, connections_cut); };
     (@trial $name:ident, $make:expr, taken_over) => {

@@ -161,7 +161,17 @@ impl Destination for Table {
 contract!(
     kafka_transactional,
     Topic::shared(Promise::ExactlyOnce),
-    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected, taken_over]
+    [
+        whole,
+        killed,
+        many_accounts_killed,
+        connections_cut,
+        slow,
+        late_replies,
+        stopped_and_resumed,
+        rejected,
+        taken_over
+    ]
 );
 contract!(
     kafka_idempotent,
@@ -174,6 +184,16 @@ contract!(kafka_transactional_cluster, Topic::private(Promise::ExactlyOnce, 3), 
 contract!(
     postgres,
     Table::shared(),
-    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected, taken_over]
+    [
+        whole,
+        killed,
+        many_accounts_killed,
+        connections_cut,
+        slow,
+        late_replies,
+        stopped_and_resumed,
+        rejected,
+        taken_over
+    ]
 );
 contract!(postgres_server, Table::private(), [server_killed]);

@@ -17,6 +17,8 @@ const LATENCY: Duration = Duration::from_millis(2);
 /// Events for a trial of two owners, and how fast they come: events a second.
 const OWNED: u64 = 1500;
 const RATE: f64 = 600.0;
+/// Accounts of one pipeline where there are many.
+const ACCOUNTS: u32 = 200;
 /// The shortest and the longest time between two faults.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(80), Duration::from_millis(450));
 
@@ -141,6 +143,47 @@ pub fn killed(program: impl Into<PathBuf>, destination: &mut dyn Destination, ef
     let tally = trial.judge();
     assert!(in_flow * 5 >= effort.kills * 3, "three kills of five strike while events flow: {in_flow}");
     tally
+}
+
+/// Two hundred accounts in one pipeline, beside a sink that is slower, so that much is committed ahead of the saved
+/// cursors; the program is killed with SIGKILL again and again.
+///
+/// # Panics
+/// If an event of any account is lost or there twice.
+pub fn many_accounts_killed(
+    program: impl Into<PathBuf>,
+    destination: &mut dyn Destination,
+    effort: Effort,
+) -> Tally {
+    let options =
+        Options { events: 40, latency: LATENCY, accounts: ACCOUNTS, ..Options::new(Api::OpenTrain) };
+    let mut trial = Trial::with("many accounts killed", program, destination, options);
+    let slower = "  slower: { type: blackhole, inputs: [feed], delay: 5ms, batch: { max_events: 20 } }\n";
+    let sinks = sinks(&trial.destination.options(), "") + slower;
+    trial.feed.pipeline("limit: 10\nkey: event.type", &sinks);
+    for _ in 0..effort.kills {
+        let process = trial.begin();
+        trial.wait_for_polls();
+        trial.pause();
+        process.kill();
+        process.finish();
+        trial.faults += 1;
+        (0..ACCOUNTS).for_each(|account| trial.feed.served.append(account, 20));
+    }
+    let ended = trial.feed.once();
+    assert_eq!(ended.code, 0, "{}: {}", trial.name, ended.stderr);
+    let mut arrived = trial.destination.arrived();
+    let mut truth: Vec<String> = (0..ACCOUNTS).flat_map(|account| trial.feed.served.truth(account)).collect();
+    (arrived.sort_unstable(), truth.sort_unstable());
+    let difference = truth.iter().zip(&arrived).find(|(served, found)| served != found);
+    assert!(
+        truth == arrived,
+        "{}: {} events, {} arrived; {difference:?}",
+        trial.name,
+        truth.len(),
+        arrived.len()
+    );
+    Tally { name: trial.name, events: truth.len(), faults: trial.faults, repeated: 0 }
 }
 
 /// The server is killed with SIGKILL while events flow, and comes back.
