@@ -174,7 +174,8 @@ pub fn many_accounts_killed(
     assert_eq!(ended.code, 0, "{}: {}", trial.name, ended.stderr);
     let mut arrived = trial.destination.arrived();
     let mut truth: Vec<String> = (0..ACCOUNTS).flat_map(|account| trial.feed.served.truth(account)).collect();
-    (arrived.sort_unstable(), truth.sort_unstable());
+    arrived.sort_unstable();
+    truth.sort_unstable();
     let difference = truth.iter().zip(&arrived).find(|(served, found)| served != found);
     assert!(
         truth == arrived,
