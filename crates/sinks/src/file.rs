@@ -81,9 +81,8 @@ pub struct FileSpec {
     pub envelope: bool,
     /// With `format: csv`: the columns by name, in the order in which they stand here: an expression over `event` and
     /// `meta`, or `{value: <expression>, type: text|integer|number|real|boolean|timestamp|json}`. A missing value is an
-    /// empty field, an empty text `""`; lists and maps are JSON text.
+    /// empty field, an empty text `""`; lists and maps are JSON text. Like `{ id: meta.id, amount: event.data.amount }`.
     #[serde(default)]
-    #[schemars(example = columns_example())]
     pub columns: Option<Columns>,
     /// How files are compressed.
     #[serde(default)]
@@ -128,10 +127,6 @@ pub enum Format {
 
 fn default_max_open_files() -> usize {
     64
-}
-
-fn columns_example() -> serde_json::Value {
-    serde_json::json!({ "id": "meta.id", "amount": { "value": "event.data.amount", "type": "number" } })
 }
 
 impl FileSpec {
