@@ -43,7 +43,7 @@ use crate::transactor::Transactor;
 #[serde(deny_unknown_fields)]
 pub struct KafkaSpec {
     /// Some brokers of the cluster, `host:port`; the others are learnt from them.
-    #[schemars(length(min = 1), example = ["kafka-1.example.com:9093", "kafka-2.example.com:9093"])]
+    #[schemars(length(min = 1), example = ["localhost:9092"])]
     pub brokers: Vec<String>,
     /// The topic to write to. May hold `{{ … }}` after a literal part; what comes out must be a legal name (letters,
     /// digits, `.`, `_`, `-`), else the event becomes a dead letter.

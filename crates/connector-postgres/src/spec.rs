@@ -79,7 +79,6 @@ pub struct PostgresSpec {
     /// With `mode: upsert`: the columns that tell rows apart. Default `[_event_id]`. A table that exists must have a
     /// unique index on exactly them.
     #[serde(default)]
-    #[schemars(example = ["id"])]
     pub key: Option<Vec<String>>,
     /// The type of JSON columns in a table that is made here.
     #[serde(default)]

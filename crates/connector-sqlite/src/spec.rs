@@ -66,7 +66,7 @@ pub struct SqliteSpec {
     /// With `mode: upsert`: the columns that tell rows apart. Default: `_event_id`. A table that is made here gets a
     /// unique index of them; one that exists must have it.
     #[serde(default)]
-    #[schemars(length(min = 1), example = serde_json::json!(["id"]))]
+    #[schemars(length(min = 1))]
     pub key: Option<Vec<String>>,
 }
 
