@@ -47,6 +47,16 @@ fn wait_for_all(feed: &Feed) {
     }
 }
 
+/// Waits until the position of the last poll is saved: a limit would stop the state too, and what is not saved comes
+/// twice into a plain file after a death.
+fn wait_for_checkpoint(feed: &Feed) {
+    wait_for("the checkpoint", || {
+        let last = feed.served.polls(0).pop()?.query?;
+        let asked = last.split('&').find_map(|pair| pair.strip_prefix("cursor="))?.to_owned();
+        (feed.cursor(0)["cursor"] == asked).then_some(())
+    });
+}
+
 fn assert_whole(feed: &Feed) {
     for name in FILES {
         assert!(text(feed, name) == whole(feed), "{name}: each line once, in order and whole");
@@ -60,6 +70,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_half() {
         let feed = into_files(200);
         let mut process = feed.begin();
         wait_for_all(&feed);
+        wait_for_checkpoint(&feed);
         let before = whole(&feed);
         process.limit_file_size(Some(before.len() as u64 + 150));
         feed.served.append(0, 60);
@@ -79,22 +90,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_half() {
             process.terminate();
             process.finish().expect(0);
         }
-        if dies {
-            assert_all(&feed);
-        } else {
-            assert_whole(&feed);
-        }
-    }
-}
-
-/// After a death: what the checkpoint did not know yet may be in a plain file twice, but never in an exact one.
-fn assert_all(feed: &Feed) {
-    for name in FILES {
-        let text = text(feed, name);
-        let mut seen = BTreeSet::new();
-        let first: String = text.split_inclusive('\n').filter(|line| seen.insert(*line)).collect();
-        assert!(first == whole(feed), "{name}: each line, in order and whole");
-        assert!(name != "exact.jsonl" || text == first, "{name}: each line once");
+        assert_whole(&feed);
     }
 }
 
