@@ -219,3 +219,26 @@ async fn a_sink_that_stops_half_way_goes_on_there_before_anything_newer() {
     assert_eq!(slow.numbers(), (1..=200).collect::<Vec<_>>(), "over all keys");
     assert_eq!(cursor(&store, "feed").as_deref(), Some("200"));
 }
+
+#[tokio::test]
+async fn what_comes_after_a_parked_event_of_its_key_waits_in_the_other_half_too() {
+    let (store, rows) = (Arc::new(MemoryStore::new()), Arc::<Destination>::default());
+    let mut attempts = 0;
+    *rows.gate.lock().unwrap() = Some(Box::new(move |events| {
+        let numbers: Vec<_> =
+            events.iter().map(|event| support::number(std::str::from_utf8(&event.json()).unwrap())).collect();
+        match numbers[..] {
+            // Nothing of a request with the second goes through.
+            _ if numbers.contains(&2) => Verdict::Fail(Error::permanent("no twos")),
+            // The first has to wait for a while.
+            [1] if std::mem::replace(&mut attempts, 1) == 0 => {
+                Verdict::Reject(vec![(0, Error::transient("not now"))])
+            }
+            _ => Verdict::Write,
+        }
+    }));
+    let feed = Feed { keys: 2, ..Feed::new("feed", 3, 3) };
+    let piped = Piped::new().source(feed).sink("rows", &["feed"], &rows, false);
+    assert!(matches!(piped.run_once(&store).await, Outcome::Finished));
+    assert_eq!(rows.numbers(), [1, 3], "the third has the key of the first");
+}

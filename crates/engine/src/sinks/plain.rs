@@ -32,7 +32,6 @@ impl PlainTask {
             match self.wake(&lanes, ended).await {
                 Wake::Window(None) => ended = true,
                 Wake::Window(Some((events, duties))) => {
-                    let (events, duties) = lanes.hold_back(events, duties);
                     self.write(events, duties, &mut lanes, None).await?;
                 }
                 Wake::Lane => {
@@ -74,7 +73,9 @@ impl PlainTask {
     ) -> Result<(), Failure> {
         let mut stack = vec![(events, duties)];
         let mut backoff = self.desk.backoff();
-        while let Some((mut events, mut duties)) = stack.pop() {
+        while let Some((events, duties)) = stack.pop() {
+            // What was written before may have parked keys.
+            let (mut events, mut duties) = lanes.hold_back(events, duties);
             if events.is_empty() {
                 continue;
             }
