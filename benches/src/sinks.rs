@@ -1,6 +1,7 @@
 //! Events of 1 KiB into every kind of sink, against a bare sequential loop over the same client library.
 //!
-//! A pair is one run of the program and one of the loop, on the same server right after each other; which comes first
+//! A pair is one run of the program and one of the loop, on the same server (one of the
+//! benchmark's own) right after each other; which comes first
 //! alternates. Both write windows of 1000 events on one connection and wait until a window is durable, with the same
 //! settings. The loop's events lie ready in memory; the program makes its own with the `generate` source while it writes,
 //! so its figure includes that. Invariant: a rate counts only the steady part, from the first tenth on, so connecting,
@@ -121,10 +122,10 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 impl Kind {
     fn destination(self, program: &Program, compression: &str) -> Outcome<Box<dyn Destination>> {
         Ok(match self {
-            Self::Kafka => Box::new(kafka::Kafka::new(false, compression)?),
-            Self::KafkaTransactional => Box::new(kafka::Kafka::new(true, compression)?),
-            Self::Postgres => Box::new(postgres::Postgres::new()?),
-            Self::Amqp => Box::new(amqp::Amqp::new()?),
+            Self::Kafka => Box::new(kafka::Kafka::new(program.folder(), false, compression)?),
+            Self::KafkaTransactional => Box::new(kafka::Kafka::new(program.folder(), true, compression)?),
+            Self::Postgres => Box::new(postgres::Postgres::new(program.folder())?),
+            Self::Amqp => Box::new(amqp::Amqp::new(program.folder())?),
             Self::Sqlite => Box::new(sqlite::Sqlite::new(program.folder())),
             Self::File => Box::new(file::Jsonl::new(program.folder())),
         })

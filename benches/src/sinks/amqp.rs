@@ -3,6 +3,7 @@
 //! Both sides: a durable classic queue behind the default exchange, persistent and mandatory messages with the same
 //! properties. The loop publishes 1000 messages and waits for every confirmation.
 
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions};
@@ -18,18 +19,19 @@ use crate::Outcome;
 /// Longest wait until the queue tells of all messages: it counts them a little later than it confirms them.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A queue of the shared broker.
+/// A queue of a broker of its own.
 pub(crate) struct Amqp {
+    _server: Server,
     url: String,
     queue: String,
     runtime: Runtime,
 }
 
 impl Amqp {
-    pub(crate) fn new() -> Outcome<Self> {
-        let server = Server::shared().ok_or("no services")?;
+    pub(crate) fn new(folder: &Path) -> Outcome<Self> {
+        let server = Server::private(folder).ok_or("no services")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        Ok(Self { url: server.url(), queue: format!("bench-{}", std::process::id()), runtime })
+        Ok(Self { url: server.url(), queue: "bench".to_owned(), runtime, _server: server })
     }
 
     async fn connect(&self) -> Outcome<(Connection, Channel)> {

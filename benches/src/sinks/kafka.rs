@@ -4,6 +4,7 @@
 //! puts 1000 records into the queue and waits until every one is reported; in a transaction it writes one position record
 //! to a topic of its own and commits. Records are counted, not awaited one by one: that would be slower.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,8 +23,9 @@ use crate::Outcome;
 
 const WAIT: Duration = Duration::from_secs(30);
 
-/// A topic of the shared broker.
+/// A topic of a broker of its own.
 pub(crate) struct Kafka {
+    _server: Server,
     bootstrap: String,
     transactional: bool,
     compression: String,
@@ -69,15 +71,15 @@ impl Reports {
 }
 
 impl Kafka {
-    pub(crate) fn new(transactional: bool, compression: &str) -> Outcome<Self> {
-        let server = Server::shared().ok_or("no services")?;
+    pub(crate) fn new(folder: &Path, transactional: bool, compression: &str) -> Outcome<Self> {
+        let server = Server::private(folder, 1).ok_or("no services")?;
         let (bootstrap, compression) = (server.bootstrap(), compression.to_owned());
-        Ok(Self { bootstrap, transactional, compression, runs: 0 })
+        Ok(Self { _server: server, bootstrap, transactional, compression, runs: 0 })
     }
 
     fn topic(&self) -> String {
         let promise = if self.transactional { "transactional" } else { "idempotent" };
-        format!("bench-{}-{promise}-{}", std::process::id(), self.runs)
+        format!("bench-{promise}-{}", self.runs)
     }
 
     fn position_topic(&self) -> String {

@@ -3,6 +3,7 @@
 //! Both sides write the same nine columns. The loop: BEGIN, binary COPY into a temporary staging table, INSERT … SELECT,
 //! upsert of one position, COMMIT, all statements prepared, each answer awaited. `synchronous_commit` is on.
 
+use std::path::Path;
 use std::pin::pin;
 use std::time::SystemTime;
 
@@ -32,16 +33,16 @@ const TYPES: [Type; 9] = [
     Type::JSON,
 ];
 
-/// A schema of the shared server.
+/// A schema of a server of its own.
 pub(crate) struct Postgres {
     server: Server,
     schema: String,
 }
 
 impl Postgres {
-    pub(crate) fn new() -> Outcome<Self> {
-        let server = Server::shared().ok_or("no services")?;
-        Ok(Self { server, schema: format!("bench_{}", std::process::id()) })
+    pub(crate) fn new(folder: &Path) -> Outcome<Self> {
+        let server = Server::private(folder).ok_or("no services")?;
+        Ok(Self { server, schema: "bench".to_owned() })
     }
 }
 
