@@ -20,7 +20,7 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    fn new() -> Option<Self> {
+    fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Accepted::default();
@@ -31,7 +31,7 @@ impl Web {
                 std::thread::spawn(move || serve(&stream, &kept));
             }
         });
-        Some(Self { accepted, proxies: [FaultProxy::framed(address, framing::http)] })
+        Self { accepted, proxies: [FaultProxy::framed(address, framing::http)] }
     }
 
     fn url(&self) -> SocketAddr {
@@ -97,10 +97,10 @@ pub(crate) struct Slack {
 }
 
 impl Slack {
-    fn new() -> Option<Self> {
+    fn new() -> Self {
         let served = Served::new(Options { rate: 0.0, ..Options::new(Api::Slack) });
         let address = served.url().trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
-        Some(Self { served, proxies: [FaultProxy::framed(address, framing::http)] })
+        Self { served, proxies: [FaultProxy::framed(address, framing::http)] }
     }
 }
 
@@ -134,7 +134,11 @@ impl Destination for Slack {
 
 contract!(
     http,
-    Web::new(),
+    Some(Web::new()),
     [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected]
 );
-contract!(slack, Slack::new(), [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed]);
+contract!(
+    slack,
+    Some(Slack::new()),
+    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed]
+);
