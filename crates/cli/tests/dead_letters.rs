@@ -17,7 +17,7 @@ const MENDED: &str = "event.total = (event.data.price ?? 0) * 2;\nevent.seen = t
 
 /// Twelve events, of which every third has no price: multiplying it is an error.
 fn events() -> Vec<String> {
-    let data = |id: usize| if id % 3 == 0 { "{}".to_owned() } else { format!("{{\"price\":{id}}}") };
+    let data = |id: usize| if id.is_multiple_of(3) { "{}".to_owned() } else { format!("{{\"price\":{id}}}") };
     (1..=12).map(|id| Stub::event(id, &data(id))).collect()
 }
 
