@@ -136,10 +136,25 @@ async fn claim_locked(
                 // Then the server ends it, once its transaction has been idle for long enough.
                 tracing::warn!(%error, "the session of the previous owner cannot be ended");
             }
-            claim_once(client, destination, attempt, (shard, "10s")).await
+            claim_once(client, destination, attempt, (shard, "10s")).await.map_err(|failure| match failure {
+                Failure::Server(error) if is_locked(&error) => still_held(destination, shard, error).into(),
+                failure => failure,
+            })
         }
         outcome => outcome,
     }
+}
+
+/// A session that sleeps in the middle of a COPY is ended by no timeout, and not everybody may end it.
+fn still_held(destination: &Destination, shard: &Shard, error: tokio_postgres::Error) -> Error {
+    let message =
+        format!("another session still holds the positions of `{}` in {}", shard.sink, destination.shown);
+    Error::transient(message)
+        .with_help(
+            "it is asleep and this user may not end it: as its user or as a superuser, `SELECT \
+             pg_terminate_backend(backend) FROM _sluicebox_epochs`, or end its process",
+        )
+        .with_cause(error)
 }
 
 fn is_locked(error: &tokio_postgres::Error) -> bool {

@@ -168,6 +168,21 @@ async fn a_zombie_in_the_middle_of_a_copy_is_ended_by_its_successor_and_writes_n
 }
 
 #[tokio::test]
+async fn a_successor_that_may_not_end_a_sleeping_owner_says_who_can() {
+    let Some(room) = Room::shared() else { return };
+    let (sink, _) = room.opened(json!({})).await;
+    drop(sink);
+    let sleeper = room.client().await;
+    sleeper.batch_execute("BEGIN; SELECT * FROM _sluicebox_epochs FOR UPDATE").await.unwrap();
+    let mut successor = room.sink(json!({})).await;
+    let error = successor.open(&shard(2)).await.unwrap_err();
+    assert!(error.class().is_retryable() && error.help().unwrap().contains("pg_terminate_backend"));
+    assert!(error.to_string().starts_with("another session still holds the positions of `warehouse`"));
+    sleeper.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(successor.open(&shard(2)).await.unwrap().epoch, 2);
+}
+
+#[tokio::test]
 async fn a_successor_waits_for_a_commit_that_is_under_way_and_sees_its_positions() {
     let Some(room) = Room::shared() else { return };
     let (mut old, _) = room.opened(json!({})).await;
