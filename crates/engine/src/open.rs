@@ -97,9 +97,10 @@ async fn open(
         }
         member.metrics.error(error.class());
         let wait = backoff.next(error.retry_after(), options.environment.chance.as_ref());
+        let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
         tracing::warn!(
             pipeline = %shard.pipeline, component = %shard.sink, event = "retry",
-            "the destination cannot be opened, trying again in {:.1} s: {}", wait.as_secs_f64(), error.chain()
+            "the destination cannot be opened, trying again in {:.1} s: {}{help}", wait.as_secs_f64(), error.chain()
         );
         tokio::select! {
             () = options.environment.clock.sleep(wait) => {}

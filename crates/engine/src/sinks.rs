@@ -79,9 +79,10 @@ impl Desk {
         if error.class() == ErrorClass::RateLimited {
             self.member.metrics.rate_limited.inc_by(wait.as_secs_f64());
         }
+        let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
         warn!(
             pipeline = %self.pipeline, component = %self.member.name, event = "retry",
-            "{}, trying again in {:.1} s", error.chain(), wait.as_secs_f64()
+            "{}{help}, trying again in {:.1} s", error.chain(), wait.as_secs_f64()
         );
         self.environment.clock.sleep(wait).await;
     }
