@@ -128,6 +128,17 @@ impl Producer {
 
     /// Waits until every record is reported, as long as reports come: `false` if none came for `patience`.
     pub(crate) fn settle(&self, patience: Duration) -> bool {
+        self.wait(patience, |_| false)
+    }
+
+    /// The same for a transaction, which is lost once a record of it has failed: of what is still in the queue then
+    /// nothing is sent any more, and nothing reported before it is aborted.
+    pub(crate) fn settle_transaction(&self, patience: Duration) -> bool {
+        self.wait(patience, |failed| !failed.is_empty())
+    }
+
+    /// Waits for reports; `is_lost` is asked when none has come for a moment.
+    fn wait(&self, patience: Duration, is_lost: impl Fn(&[Failed]) -> bool) -> bool {
         let mut seen = (self.outstanding(), Instant::now());
         let mut failed = self.reports.failed();
         while self.outstanding() > 0 {
@@ -138,6 +149,9 @@ impl Producer {
                 seen = (now, Instant::now());
             }
             let waited = seen.1.elapsed();
+            if waited >= LOOK && is_lost(&failed) {
+                break;
+            }
             if now > 0 && (waited >= patience || (waited >= HOPELESS && self.trouble().lasting().is_some())) {
                 return false;
             }

@@ -110,9 +110,9 @@ impl Transaction<'_> {
         })
     }
 
-    /// Waits for every report; what failed is asked for afterwards.
+    /// Waits for every report, or for a failure; what failed is asked for afterwards.
     pub(crate) fn settle(&self) -> Result<(), Failure> {
-        if self.producer.settle(self.setup.timeout) {
+        if self.producer.settle_transaction(self.setup.timeout) {
             return Ok(());
         }
         // Nobody has asked for a commit, so nothing is in doubt: the brokers abort it at the latest when we come again.

@@ -142,7 +142,9 @@ async fn what_the_broker_refuses_is_found_one_by_one() {
     let large = |number: usize, bytes: usize| {
         event(number, "k", &format!(r#"{{"n":{number},"text":"{}"}}"#, "x".repeat(bytes)))
     };
-    let mut batch = vec![large(0, 9000), large(1, 9000), large(2, 30_000), large(3, 9000)];
+    // More behind it than are ever under way at once: what is still in the queue then is not reported by itself.
+    let bytes = |number| if number == 2 { 30_000 } else { 9000 };
+    let mut batch: Vec<_> = (0..40).map(|number| large(number, bytes(number))).collect();
     let mut letters = Vec::new();
     for _ in 0..10 {
         let window = Window { events: &batch, dead_letters: &[], positions: &[position("a", 0, 1)] };
@@ -158,7 +160,8 @@ async fn what_the_broker_refuses_is_found_one_by_one() {
         }
     }
     assert_eq!(letters, ["feed:a:2"]);
-    assert_eq!(numbers(&committed(&stage.bootstrap, &name).await), [0, 1, 3]);
+    let others: Vec<_> = (0..40).filter(|number| *number != 2).collect();
+    assert_eq!(numbers(&committed(&stage.bootstrap, &name).await), others);
 }
 
 #[tokio::test(flavor = "multi_thread")]
