@@ -153,22 +153,22 @@ fn bare(destination: &mut dyn Destination, events: &Prepared, total: u64) -> Out
     let mut marks = Marks::default();
     let start = Instant::now();
     destination.bare(events, total, &mut |count| marks.push(start.elapsed(), count))?;
-    close(destination, total)?;
+    close("the bare loop", destination, total)?;
     marks.rate(total)
 }
 
 fn whole(destination: &mut dyn Destination, program: &Program) -> Outcome<f64> {
     destination.make()?;
     let marks = program.run(&destination.sink())?;
-    close(destination, program.events)?;
+    close("the program", destination, program.events)?;
     marks.rate(program.events)
 }
 
 /// Looks whether everything arrived.
-fn close(destination: &mut dyn Destination, total: u64) -> Outcome {
+fn close(writer: &str, destination: &mut dyn Destination, total: u64) -> Outcome {
     let count = destination.count()?;
     destination.remove()?;
-    if count == total { Ok(()) } else { Err(format!("{count} of {total} events arrived").into()) }
+    if count == total { Ok(()) } else { Err(format!("{count} of {total} events of {writer} arrived").into()) }
 }
 
 fn print_row(kind: Kind, pairs: &[(f64, f64)]) {

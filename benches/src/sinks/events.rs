@@ -3,7 +3,7 @@
 //! Invariant: an event has 1 KiB on both sides, and the same fields. Their text is the same in every event, so whatever
 //! compresses finds little to send; the benchmark compresses nowhere unless it is told to.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -15,9 +15,6 @@ const TEXT_BYTES: usize = 930;
 
 /// Windows that lie ready; a loop takes them round and round. Together they are larger than a processor's caches.
 const WINDOWS: u64 = 64;
-
-/// Milliseconds since the epoch at which the first event happened.
-const FIRST_MILLISECONDS: u64 = 1_781_258_404_120;
 
 /// What a sink writes of an event: its JSON, and the envelope beside it.
 pub(crate) struct Ready {
@@ -41,16 +38,13 @@ impl Prepared {
     /// Makes them, which takes a moment.
     pub(crate) fn new() -> Outcome<Self> {
         let text = text();
+        // Records of long ago would be deleted by Kafka as soon as it looks.
+        let time = SystemTime::now();
         let event = |sequence: u64| {
-            let milliseconds = FIRST_MILLISECONDS + sequence;
             let json = serde_json::json!({
                 "sequence": sequence, "type": EVENT_TYPE, "createdAt": "2026-06-12T10:00:04.120Z", "text": text
             });
-            Ok(Ready {
-                id: format!("generate::{sequence}"),
-                time: UNIX_EPOCH + Duration::from_millis(milliseconds),
-                json: to_raw_value(&json)?,
-            })
+            Ok(Ready { id: format!("generate::{sequence}"), time, json: to_raw_value(&json)? })
         };
         let events = (1..=WINDOWS * WINDOW as u64).map(event).collect::<Outcome<_>>()?;
         Ok(Self { events })

@@ -13,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use sluicebox_services::Kafka as Server;
@@ -22,6 +23,9 @@ use super::events::{self, Prepared, Ready};
 use crate::Outcome;
 
 const WAIT: Duration = Duration::from_secs(30);
+
+/// Longest wait for the marks of transactions, once everything before them was read.
+const MARK_WAIT: Duration = Duration::from_secs(2);
 
 /// A topic of a broker of its own.
 pub(crate) struct Kafka {
@@ -175,7 +179,8 @@ impl Destination for Kafka {
         Ok(())
     }
 
-    /// A transaction leaves a mark in the log that is no record, so what is behind the last record is not enough.
+    /// A transaction leaves a mark in the log that is no record, so the end of the log does not say it. The broker answers
+    /// a commit before it has written that mark, so the last records may show a moment later.
     fn count(&mut self) -> Outcome<u64> {
         let mut config = self.client();
         config.set("group.id", self.topic()).set("enable.auto.commit", "false");
@@ -184,15 +189,15 @@ impl Destination for Kafka {
         let mut all = TopicPartitionList::new();
         all.add_partition_offset(&self.topic(), 0, Offset::Beginning)?;
         consumer.assign(&all)?;
-        let mut count = 0;
-        loop {
-            match consumer.poll(WAIT) {
-                Some(Ok(_)) => count += 1,
-                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(count),
-                Some(Err(error)) => return Err(error.into()),
-                None => return Err("the broker does not answer".into()),
+        let (mut count, mut wait) = (0, WAIT);
+        while let Some(polled) = consumer.poll(wait) {
+            match polled {
+                Ok(_) => count += 1,
+                Err(KafkaError::PartitionEOF(_)) => wait = MARK_WAIT,
+                Err(error) => return Err(error.into()),
             }
         }
+        Ok(count)
     }
 
     fn remove(&mut self) -> Outcome {
