@@ -160,6 +160,15 @@ fn a_channel_that_is_gone_pauses_with_every_position_kept() {
     assert_eq!(scene.posted(), [&texts(&[])[..4], &again].concat());
 }
 
+#[test]
+fn an_address_that_is_not_that_of_slacks_methods_pauses_with_what_to_look_at() {
+    let scene = Scene::new(&BOT.replace("/api", ""));
+    let ended = scene.once().expect(1);
+    let told = said(&ended.log(), "paused");
+    assert!(told[0].contains("check `base_url`") && !told[0].contains("webhook was revoked"), "{told:?}");
+    assert_eq!(scene.letter_ids(), [] as [String; 0]);
+}
+
 /// The documented duplicate: Slack knows no key that would make a message unique.
 #[test]
 fn a_message_whose_answer_is_lost_is_there_twice_or_is_put_aside() {

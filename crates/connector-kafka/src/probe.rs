@@ -16,6 +16,9 @@ use crate::spec::KafkaSpec;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What to do where the brokers do not answer.
+pub(crate) const WHERE_TO_LOOK: &str = "check `brokers`, `tls` and `sasl`, and the way to the brokers";
+
 /// Asks everything that can be known without writing.
 pub(crate) async fn of(spec: &KafkaSpec, cx: &Context) -> Probe {
     let setup = match spec.setup(cx) {
@@ -49,6 +52,7 @@ fn ask(setup: &Setup, own: Option<&OwnTopics>, shard: &Shard, way: &str) -> Prob
     let (admin, metadata) = match reached {
         Ok(reached) => reached,
         Err(error) => {
+            let error = if error.help().is_some() { error } else { error.with_help(WHERE_TO_LOOK) };
             probe.wrong("brokers", error);
             return probe;
         }

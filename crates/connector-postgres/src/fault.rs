@@ -99,12 +99,12 @@ pub(crate) fn classify(error: ServerError, attempt: &str, shown: &str) -> Error 
         About::Earlier => ErrorClass::Transient,
         About::Class(class) => class,
     };
-    let message = match said(&error) {
-        Some(said) => format!("cannot {attempt} the database {shown}: {said}"),
-        None => format!("cannot {attempt} the database {shown}"),
-    };
     let help = help(&error);
-    let refused = Error::new(class, message).with_cause(error);
+    let refused = match said(&error) {
+        // All that the cause would say, and it would say it again.
+        Some(said) => Error::new(class, format!("cannot {attempt} the database {shown}: {said}")),
+        None => Error::new(class, format!("cannot {attempt} the database {shown}")).with_cause(error),
+    };
     match help {
         Some(help) => refused.with_help(help),
         None => refused,

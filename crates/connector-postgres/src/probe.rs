@@ -29,7 +29,11 @@ pub(crate) async fn run(destination: &Destination, delivery: Delivery, probe: &m
             probe.fine("server", format!("{shown} answers"));
             return probe.wrong("credentials", error);
         }
-        Err(error) => return probe.wrong("server", error),
+        Err(error) => {
+            let help = "check the host and port in `url`, and that the server is up";
+            let error = if error.help().is_some() { error } else { error.with_help(help) };
+            return probe.wrong("server", error);
+        }
     };
     about_server(&session, probe);
     probe.fine("credentials", "accepted");

@@ -20,6 +20,14 @@ pub(crate) enum Look {
     Missing(Error),
 }
 
+/// An error of a connection that did not come about, with what to do if it does not say so itself.
+pub(crate) fn where_to_look(error: Error) -> Error {
+    if error.help().is_some() {
+        return error;
+    }
+    error.with_help("check the host and port in `url`, and that the broker is up")
+}
+
 /// Looks for a queue on a channel of its own: a channel does not survive the answer "not there".
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use sluicebox_core::Probe;
 
 use super::flight::place;
 use super::spec::AmqpSinkSpec;
-use crate::link::{Client, Look, look_for_exchange, look_for_queue};
+use crate::link::{Client, Look, look_for_exchange, look_for_queue, where_to_look};
 
 /// Looks, and makes nothing.
 pub(crate) async fn look(client: &Client, spec: &AmqpSinkSpec, fixed_routing_key: Option<&str>) -> Probe {
@@ -12,7 +12,7 @@ pub(crate) async fn look(client: &Client, spec: &AmqpSinkSpec, fixed_routing_key
     let link = match client.connect().await {
         Ok(link) => link,
         Err(error) => {
-            probe.wrong("broker", error);
+            probe.wrong("broker", where_to_look(error));
             return probe;
         }
     };

@@ -3,7 +3,7 @@
 use sluicebox_core::Probe;
 
 use super::spec::AmqpSourceSpec;
-use crate::link::{Client, Look, look_for_queue};
+use crate::link::{Client, Look, look_for_queue, where_to_look};
 
 /// Looks, consumes nothing and makes nothing.
 pub(crate) async fn look(client: &Client, spec: &AmqpSourceSpec) -> Probe {
@@ -11,7 +11,7 @@ pub(crate) async fn look(client: &Client, spec: &AmqpSourceSpec) -> Probe {
     let link = match client.connect().await {
         Ok(link) => link,
         Err(error) => {
-            probe.wrong("broker", error);
+            probe.wrong("broker", where_to_look(error));
             return probe;
         }
     };

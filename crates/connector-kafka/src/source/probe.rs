@@ -12,6 +12,7 @@ use sluicebox_core::{Context, Error, Probe, Result};
 use super::look;
 use super::member::{Hub, Member, listed};
 use super::spec::KafkaSourceSpec;
+use crate::probe::WHERE_TO_LOOK;
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,11 +39,7 @@ pub(super) async fn probe(spec: &KafkaSourceSpec, cx: &Context) -> Probe {
 fn ask(consumer: &BaseConsumer<Member>, named: &[String], (group, address): (&str, &str)) -> Probe {
     let mut probe = Probe::new();
     if let Err(error) = look::topics(consumer, &["^".to_owned()], PATIENCE) {
-        let error = if error.help().is_some() {
-            error
-        } else {
-            error.with_help("check `brokers`, `tls` and `sasl`, and the way to the brokers")
-        };
+        let error = if error.help().is_some() { error } else { error.with_help(WHERE_TO_LOOK) };
         probe.wrong("brokers", error);
         return probe;
     }

@@ -145,7 +145,7 @@ impl Poster {
                 "the workspace takes no messages now; events are kept, and tried again"
             );
         }
-        Failure { error: with_help(error, refusal.reason), kind: refusal.kind, word: refusal.word }
+        Failure { error: self.with_help(error, refusal.reason), kind: refusal.kind, word: refusal.word }
     }
 
     fn refused(&self, refusal: Refusal, answer: &Answer) -> Failure {
@@ -175,8 +175,18 @@ impl Poster {
             Some(Kind::Channel) => new(ErrorClass::Config),
             Some(Kind::Credentials) => new(ErrorClass::Auth),
         };
-        let error = with_help(error, refusal.reason);
+        let error = self.with_help(error, refusal.reason);
         Failure { error, kind: refusal.kind, word: refusal.word }
+    }
+
+    fn with_help(&self, error: Error, reason: &str) -> Error {
+        match reason {
+            // Slack's methods never go away; another server has none.
+            "gone" if self.channel.is_some() => {
+                error.with_help("check `base_url`: Slack's own is `https://slack.com/api`")
+            }
+            reason => words::help(reason).into_iter().fold(error, Error::with_help),
+        }
     }
 
     fn message(&self, refusal: &Refusal) -> String {
@@ -192,8 +202,4 @@ impl Poster {
         }
         message
     }
-}
-
-fn with_help(error: Error, reason: &str) -> Error {
-    words::help(reason).into_iter().fold(error, Error::with_help)
 }

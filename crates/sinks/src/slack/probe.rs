@@ -52,7 +52,9 @@ pub(crate) async fn run(spec: &SlackSpec, cx: &Context) -> Probe {
         None => webhook(&endpoint, cx, &mut probe).await,
     };
     if let Err(error) = asked {
-        probe.wrong("server", error);
+        let option = if spec.webhook_url.is_some() { "webhook_url" } else { "base_url" };
+        let help = format!("check `{option}`, and that this machine can reach it");
+        probe.wrong("server", if error.help().is_some() { error } else { error.with_help(help) });
     }
     probe
 }

@@ -1,4 +1,4 @@
-//! `check --connect` against emulators over TCP: what is fine, and what is wrong with what to do about it.
+//! Sources, files, and the report as a whole.
 
 use insta::assert_snapshot;
 use serde_json::Value;

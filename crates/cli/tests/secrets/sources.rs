@@ -1,14 +1,12 @@
-//! Distinctive secrets in every slot, and upstreams that repeat them: none appears in a log at any level, a metric, a page
-//! of the admin server, an error, a report or the state. Signed links are whole in dead letters only, and hidden when
-//! they are shown.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+//! Secrets of sources and look-ups, while all goes well and while they are refused. Signed links are whole in dead letters
+//! only, and hidden when they are shown.
 
 use std::fs;
-use std::path::Path;
 
 use sluicebox_emulator::{Api, Options};
 use sluicebox_testkit::{Process, Reply, Sandbox, Served, Stub, request, wait_for};
+
+use crate::files_below;
 
 const LOOKUP_TOKEN: &str = "LOOKUP-TOKEN-7f3a91";
 const ADMIN_TOKEN: &str = "ADMIN-TOKEN-51c0de";
@@ -115,11 +113,6 @@ impl Scene {
             self.assert_clean(path, &Self::page(admin, path));
         }
     }
-}
-
-fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// The state may hold signed links (dead letters are kept whole), but nothing else.
