@@ -176,6 +176,10 @@ pub(crate) struct Trouble(Arc<Mutex<Option<(RDKafkaErrorCode, String)>>>);
 impl Trouble {
     /// Notes an error that librdkafka reported by itself, and writes it to the log.
     pub(crate) fn note(&self, error: &KafkaError, reason: &str) {
+        // Whoever reads to the end asks to be told of it.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!(target: "librdkafka", "{reason}");
         let Some(code) = error.rdkafka_error_code() else { return };
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,6 +228,8 @@ impl Trouble {
 pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
     use RDKafkaLogLevel as L;
     match level {
+        // A transaction that fails is told, and begun again, by the sink.
+        _ if facility == "TXNERR" => tracing::info!(target: "librdkafka", facility, "{line}"),
         L::Emerg | L::Alert | L::Critical | L::Error | L::Warning => {
             tracing::warn!(target: "librdkafka", facility, "{line}");
         }

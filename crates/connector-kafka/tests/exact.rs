@@ -199,14 +199,22 @@ async fn a_window_whose_end_nobody_heard_is_not_written_twice() {
     let stage = Stage::of(&kafka, "unheard").await;
     let (mut sink, _) = stage.open(0).await;
     let batch = events(0..50);
+    let mut is_heard = false;
     for seq in 1..6 {
         let positions = [position("a", 0, seq)];
         let window = Window { events: &batch[..10], dead_letters: &[], positions: &positions };
         // The caller goes away while the commit is on its way, and comes again with the same events; what other sinks
         // have settled meanwhile has moved the position on.
-        tokio::time::timeout(Duration::from_millis(seq), sink.commit(&window)).await.ok();
+        let ended = tokio::time::timeout(Duration::from_micros(300 * seq), sink.commit(&window)).await;
+        is_heard = ended.is_ok_and(|result| matches!(result, Ok(Committed::All)));
+        if is_heard {
+            // Faster than its caller is impatient: who hears that comes with other events.
+            break;
+        }
     }
-    commit(&mut *sink, &batch[..10], position("a", 0, 6)).await;
+    if !is_heard {
+        commit(&mut *sink, &batch[..10], position("a", 0, 6)).await;
+    }
     assert_eq!(stage.visible().await, (0..10).collect::<Vec<_>>());
     commit(&mut *sink, &batch[10..], position("a", 0, 7)).await;
     assert_eq!(stage.visible().await, (0..50).collect::<Vec<_>>());
