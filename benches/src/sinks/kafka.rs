@@ -172,6 +172,10 @@ impl Destination for Kafka {
             }
             reports.settle()?;
             if self.transactional {
+                // What was reported is forgotten a moment later; a commit before that sleeps for 100 ms.
+                while producer.in_flight_count() > 0 {
+                    std::thread::sleep(Duration::from_micros(20));
+                }
                 producer.commit_transaction(WAIT)?;
             }
             note(count);

@@ -20,6 +20,9 @@ use crate::record::Record;
 /// How often a wait looks whether waiting still makes sense.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long librdkafka takes at most, as a rule, to forget records that it has reported.
+const FORGETTING: Duration = Duration::from_micros(20);
+
 /// A wait without any progress this long ends early if it is known that no waiting can help.
 const HOPELESS: Duration = Duration::from_secs(2);
 
@@ -158,6 +161,15 @@ impl Producer {
         }
         self.trouble().clear();
         true
+    }
+
+    /// Waits until librdkafka has forgotten the records that were reported, which it does a moment later. A commit that
+    /// still finds one flushes, and sleeps for 100 ms over a queue that this producer's own thread empties.
+    pub(crate) fn wait_until_forgotten(&self) {
+        let start = Instant::now();
+        while self.inner.in_flight_count() > 0 && start.elapsed() < LOOK {
+            std::thread::sleep(FORGETTING);
+        }
     }
 
     /// Records that were not reported yet.

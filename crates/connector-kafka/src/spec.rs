@@ -23,7 +23,7 @@ use crate::transactor::Transactor;
 
 /// Writes events to Apache Kafka, in order, acknowledged by all replicas; exactly once if asked.
 ///
-/// A record's value is the event as it arrived, byte for byte, its key is `meta.key`, its timestamp `meta.time`. The
+/// A record's value is the event as it arrived, byte for byte, its key is `meta.key`. The
 /// producer is idempotent (`acks=all`): nothing is reordered or written twice while the brokers restart, move leaders or
 /// are away, however long that takes; nothing is dropped.
 ///
@@ -61,9 +61,8 @@ pub struct KafkaSpec {
     /// Write `{"meta": …, "event": …}` instead of the event alone.
     #[serde(default)]
     pub envelope: bool,
-    /// Which time a record carries. Brokers count the retention of a topic from it: events that are older than that
-    /// are deleted soon after they arrive, unless it is `write_time`, or the topic has
-    /// `message.timestamp.type=LogAppendTime`.
+    /// Which time a record carries. Brokers count the retention of a topic from it: with `event_time`, events that are
+    /// older than that are deleted soon after they arrive (a feed's history, say), unless the topic keeps everything.
     #[serde(default)]
     pub timestamp: RecordTime,
     /// How a key picks the partition.
@@ -110,11 +109,11 @@ pub struct KafkaSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordTime {
-    /// `meta.time`.
-    #[default]
-    EventTime,
     /// The time of day when it is written.
+    #[default]
     WriteTime,
+    /// `meta.time`.
+    EventTime,
 }
 
 /// How a key picks the partition.

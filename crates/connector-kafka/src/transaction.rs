@@ -126,6 +126,7 @@ impl Transaction<'_> {
 
     /// Ends the transaction for good.
     pub(crate) fn commit(&self) -> Result<(), Failure> {
+        self.producer.wait_until_forgotten();
         let Err(error) = self.producer.inner().commit_transaction(self.setup.timeout) else { return Ok(()) };
         let described = self.explain(&error, "commit a transaction");
         match &error {

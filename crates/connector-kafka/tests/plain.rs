@@ -11,7 +11,7 @@ use support::{committed, create_topic, event, events, numbers, options, plain, t
 async fn records_keep_every_byte_and_their_order() {
     let Some(kafka) = Kafka::shared() else { return };
     let topic = topic(&kafka, "plain", 3).await;
-    let headers = json!({ "headers": { "id": "{{ meta.id }}", "kind": "order" } });
+    let headers = json!({ "headers": { "id": "{{ meta.id }}", "kind": "order" }, "timestamp": "event_time" });
     let mut sink = plain(options(&kafka.bootstrap(), &topic, headers)).await;
     for batch in 0..5 {
         let written = sink.write(&events(batch * 100..batch * 100 + 100)).await.unwrap();
@@ -61,8 +61,7 @@ async fn a_key_picks_the_partition_that_the_java_client_would_pick() {
 async fn records_without_a_key_are_spread() {
     let Some(kafka) = Kafka::shared() else { return };
     let topic = topic(&kafka, "keyless", 2).await;
-    let mut sink =
-        plain(options(&kafka.bootstrap(), &topic, json!({ "key": "", "timestamp": "write_time" }))).await;
+    let mut sink = plain(options(&kafka.bootstrap(), &topic, json!({ "key": "" }))).await;
     let batch = events(0..50);
     sink.write(&batch).await.unwrap();
     let seen = committed(&kafka.bootstrap(), &topic).await;

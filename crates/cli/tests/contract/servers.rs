@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sluicebox_services::{Kafka, Postgres};
 use sluicebox_testkit::contract::{Destination, Promise, Refused};
-use sluicebox_testkit::{FaultProxy, framing};
+use sluicebox_testkit::{FaultProxy, framing, wait_for};
 
 use crate::contract;
 
@@ -80,6 +80,9 @@ impl Destination for Topic {
         let broker = self.kills.replace(self.kills.get() + 1) % self.kafka.brokers();
         self.kafka.kill(broker);
         self.kafka.start(broker);
+        // Three brokers bear the loss of one at a time: the next may go when this one has caught up.
+        let describe = ["--describe", "--under-replicated-partitions"];
+        wait_for("all replicas in sync", || self.kafka.topics(&describe).trim().is_empty().then_some(()));
         true
     }
 

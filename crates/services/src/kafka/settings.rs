@@ -26,6 +26,7 @@ pub(crate) fn of_broker(facts: &KafkaFacts, index: usize, key_file: &Path) -> St
          inter.broker.listener.name=PLAIN\n\
          broker.session.timeout.ms={session}\n\
          log.dirs={data}\n\
+         log.retention.ms=-1\n\
          default.replication.factor={replicas}\n\
          min.insync.replicas={in_sync}\n\
          offsets.topic.replication.factor={replicas}\n\
