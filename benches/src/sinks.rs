@@ -1,11 +1,10 @@
 //! Events of 1 KiB into every kind of sink, against a bare sequential loop over the same client library.
 //!
-//! A pair is one run of the program and one of the loop, on the same server (one of the
-//! benchmark's own) right after each other; which comes first
-//! alternates. Both write windows of 1000 events on one connection and wait until a window is durable, with the same
-//! settings. The loop's events lie ready in memory; the program makes its own with the `generate` source while it writes,
-//! so its figure includes that. Invariant: a rate counts only the steady part, from the first tenth on, so connecting,
-//! making tables or topics, and stopping count on neither side.
+//! A pair is one run of the program and one of the loop, on the same server (one of the benchmark's own) right after each
+//! other; which comes first alternates. Both write windows of 1000 events on one connection and wait until a window is
+//! durable, with the same settings. The loop's events lie ready in memory, unless `--make` is given; the program makes its
+//! own with the `generate` source while it writes, so its figure includes that. Invariant: a rate counts only the steady
+//! part, from the first tenth on, so connecting, making tables or topics, and stopping count on neither side.
 
 mod amqp;
 mod events;
@@ -42,6 +41,9 @@ pub(crate) struct Arguments {
     /// How both sides compress what they send to Kafka.
     #[arg(long, default_value = "none")]
     compression: String,
+    /// The loop makes its events too, window by window, instead of finding them ready.
+    #[arg(long)]
+    make: bool,
     /// The program under test.
     #[arg(long, default_value = "target/release/sluicebox")]
     program: PathBuf,
@@ -100,7 +102,7 @@ impl Marks {
 
 /// Prints a table of rates and ratios.
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let events = Prepared::new()?;
+    let events = Prepared::new(arguments.make)?;
     let program = Program::new(&arguments.program, arguments.events)?;
     println!(
         "{} events of 1 KiB, windows of {WINDOW}, {} pairs; events/s, median (lowest–highest)",

@@ -54,7 +54,7 @@ impl Amqp {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         for (count, window) in events.windows(total) {
             let mut confirms = Vec::with_capacity(WINDOW);
-            for event in window {
+            for event in &*window {
                 let (exchange, key) = (ShortString::default(), self.queue.as_str().into());
                 let body = event.json.get().as_bytes();
                 confirms.push(channel.basic_publish(exchange, key, options, body, properties(event)?).await?);

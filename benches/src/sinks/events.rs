@@ -3,6 +3,7 @@
 //! Invariant: an event has 1 KiB on both sides, and the same fields. Their text is the same in every event, so whatever
 //! compresses finds little to send; the benchmark compresses nowhere unless it is told to.
 
+use std::ops::Deref;
 use std::time::SystemTime;
 
 use serde_json::value::{RawValue, to_raw_value};
@@ -32,30 +33,60 @@ pub(crate) const KEY: &str = "feed";
 /// Events that lie ready, in windows.
 pub(crate) struct Prepared {
     events: Vec<Ready>,
+    /// Whether a loop makes every window anew, when it comes to it.
+    makes: bool,
+}
+
+/// The events of one window.
+pub(crate) enum Window<'a> {
+    Ready(&'a [Ready]),
+    Made(Vec<Ready>),
+}
+
+impl Deref for Window<'_> {
+    type Target = [Ready];
+
+    fn deref(&self) -> &[Ready] {
+        match self {
+            Self::Ready(events) => events,
+            Self::Made(events) => events,
+        }
+    }
 }
 
 impl Prepared {
-    /// Makes them, which takes a moment.
-    pub(crate) fn new() -> Outcome<Self> {
+    /// Makes them, which takes a moment. With `makes` a loop makes its windows itself, as the program does.
+    pub(crate) fn new(makes: bool) -> Outcome<Self> {
         let text = text();
         // Records of long ago would be deleted by Kafka as soon as it looks.
         let time = SystemTime::now();
-        let event = |sequence: u64| {
-            let json = serde_json::json!({
-                "sequence": sequence, "type": EVENT_TYPE, "createdAt": "2026-06-12T10:00:04.120Z", "text": text
-            });
-            Ok(Ready { id: format!("generate::{sequence}"), time, json: to_raw_value(&json)? })
-        };
-        let events = (1..=WINDOWS * WINDOW as u64).map(event).collect::<Outcome<_>>()?;
-        Ok(Self { events })
+        let last = WINDOWS * WINDOW as u64;
+        let events = (1..=last).map(|sequence| event(sequence, time, &text)).collect::<Outcome<_>>()?;
+        Ok(Self { events, makes })
     }
 
     /// Whole windows of `total` events, with how many events have gone by at the end of each.
-    pub(crate) fn windows(&self, total: u64) -> impl Iterator<Item = (u64, &[Ready])> {
-        (1..=total / WINDOW as u64)
-            .map(|number| number * WINDOW as u64)
-            .zip(self.events.chunks(WINDOW).cycle())
+    pub(crate) fn windows(&self, total: u64) -> impl Iterator<Item = (u64, Window<'_>)> {
+        let text = text();
+        let window = move |number: u64, ready| {
+            let count = number * WINDOW as u64;
+            if !self.makes {
+                return (count, Window::Ready(ready));
+            }
+            let first = count - WINDOW as u64 + 1;
+            let made = (first..=count).map(|sequence| event(sequence, SystemTime::now(), &text));
+            (count, Window::Made(made.collect::<Outcome<_>>().unwrap_or_default()))
+        };
+        let ready = self.events.chunks(WINDOW).cycle();
+        (1..=total / WINDOW as u64).zip(ready).map(move |(number, ready)| window(number, ready))
     }
+}
+
+fn event(sequence: u64, time: SystemTime, text: &str) -> Outcome<Ready> {
+    let json = serde_json::json!({
+        "sequence": sequence, "type": EVENT_TYPE, "createdAt": "2026-06-12T10:00:04.120Z", "text": text
+    });
+    Ok(Ready { id: format!("generate::{sequence}"), time, json: to_raw_value(&json)? })
 }
 
 /// The `generate` source of the program, as YAML on one line: as fast as it can.

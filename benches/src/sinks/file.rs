@@ -33,7 +33,7 @@ impl Destination for Jsonl {
         let mut lines = Vec::new();
         for (count, window) in events.windows(total) {
             lines.clear();
-            for event in window {
+            for event in &*window {
                 lines.extend_from_slice(event.json.get().as_bytes());
                 lines.push(b'\n');
             }

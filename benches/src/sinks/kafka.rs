@@ -161,7 +161,7 @@ impl Destination for Kafka {
             if self.transactional {
                 producer.begin_transaction()?;
             }
-            for event in window {
+            for event in &*window {
                 send(&producer, &topic, event)?;
             }
             if self.transactional {

@@ -96,7 +96,7 @@ async fn write(
     let position = client.prepare(&position).await?;
     for (count, window) in events.windows(total) {
         client.batch_execute("BEGIN").await?;
-        copy_in(&client, &copy, window).await?;
+        copy_in(&client, &copy, &window).await?;
         client.execute(&insert, &[]).await?;
         client.execute(&position, &[&i64::try_from(count)?]).await?;
         client.batch_execute("COMMIT").await?;

@@ -57,7 +57,7 @@ impl Destination for Sqlite {
         )?;
         for (count, window) in events.windows(total) {
             connection.execute_batch("BEGIN IMMEDIATE")?;
-            for Ready { id, json, .. } in window {
+            for Ready { id, json, .. } in &*window {
                 let (source, kind, pipeline) = (events::SOURCE, events::EVENT_TYPE, events::PIPELINE);
                 insert.execute(params![
                     id,
