@@ -46,7 +46,8 @@ fn what_was_not_confirmed_is_published_again_in_order() {
     wait_for("everything", || (cursor(&sandbox) == EVENTS).then_some(()));
     let log = end(process).log();
     let told = said(&log, "retry");
-    assert_eq!(told.len(), 2, "{told:?}");
+    // All may have been confirmed before the second cut.
+    assert!((1..=2).contains(&told.len()), "{told:?}");
     assert!(told.iter().all(|line| line.contains("trying again in")), "{told:?}");
     let found = drain(&server, &queue);
     let mut seen = HashSet::new();
