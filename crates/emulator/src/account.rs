@@ -114,6 +114,12 @@ impl Account {
         self.feed.read()
     }
 
+    /// The feed with all that has happened by now, read or not: what a look-up answers does not depend on who polled.
+    pub(crate) fn feed_at(&self, now: Duration) -> RwLockReadGuard<'_, Feed> {
+        let visible = self.feed.read().visible(now);
+        self.feed_with(visible)
+    }
+
     /// Events as JSON lines, exactly as they are served.
     pub(crate) fn lines(&self, range: Range<u64>) -> Bytes {
         self.feed_with(range.end).lines(range)

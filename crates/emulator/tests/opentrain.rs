@@ -182,6 +182,19 @@ async fn everything_an_event_names_can_be_looked_up() {
 }
 
 #[tokio::test]
+async fn what_a_look_up_answers_does_not_depend_on_who_has_polled() {
+    let (polled, fresh) = (emulator(2000).await, emulator(2000).await);
+    let page = get(&polled, "/updates?limit=200").await.items();
+    get(&polled, "/updates?cursor=9000&limit=1").await;
+    let contracts: Vec<&str> = page.iter().filter_map(|item| item["data"]["contractId"].as_str()).collect();
+    assert!(!contracts.is_empty());
+    for id in contracts {
+        let uri = format!("/contracts/{id}");
+        assert_eq!(get(&fresh, &uri).await.json(), get(&polled, &uri).await.json(), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn jobs_are_public_until_they_close() {
     let emulator = emulator(2000).await;
     get(&emulator, "/updates?cursor=3000&limit=1").await;

@@ -28,7 +28,7 @@ pub(super) fn check_range(server: &Server, call: &Call, list: &str) -> Result<()
 /// `GET /jobs/{id}`, without a token: every account's jobs are public.
 pub(super) fn public_job(server: &Server, id: &str) -> Answer {
     let found = server.accounts.iter().find_map(|account| {
-        let feed = account.feed.read();
+        let feed = account.feed_at(server.clock.elapsed());
         feed.look_up(&["jobs", id], &[])
     });
     match found {
@@ -46,7 +46,7 @@ pub(super) fn job_changes(server: &Server, call: &Call) -> Result<Answer, Answer
     let mut changes = Vec::new();
     let mut newest = start;
     for account in &server.accounts {
-        let feed = account.feed.read();
+        let feed = account.feed_at(server.clock.elapsed());
         if let Some(Value::Array(list)) = feed.look_up(&["jobs", "changes"], &[]) {
             changes.extend(list.into_iter().filter_map(|change| {
                 let at = change["occurredAt"].as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond();

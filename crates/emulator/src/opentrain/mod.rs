@@ -74,7 +74,7 @@ fn route(server: &Server, call: &Call) -> Result<Answer, Answer> {
     let account = authenticate(server, call)?;
     require(server, account, &[scope])?;
     lookups::check_range(server, call, path[0])?;
-    match account.feed.read().look_up(&path, &call.parameters()) {
+    match account.feed_at(server.clock.elapsed()).look_up(&path, &call.parameters()) {
         Some(value) => Ok(Answer::json(200, &value)),
         None => Err(refuse(server, 404, "not found", None)),
     }

@@ -86,7 +86,7 @@ fn look_up(server: &Server, call: &Call) -> Result<Answer, Answer> {
     };
     let account = auth::authenticate(server, call, scope)?;
     lookups::check(call)?;
-    let found = account.feed.read().look_up(&path, &call.parameters());
+    let found = account.feed_at(server.clock.elapsed()).look_up(&path, &call.parameters());
     found.map(|value| Answer::json(200, &value)).ok_or_else(|| failure(404))
 }
 
