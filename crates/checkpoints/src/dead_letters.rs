@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::{Serialize, Serializer};
-use sluicebox_core::{DeadLetter, Meta, Reason, Timestamp};
+use serde::{Deserialize, Serialize, Serializer};
+use sluicebox_core::{DeadLetter, LetterKey, LetterPage, Meta, Reason, Timestamp};
 
 use crate::checksum::Checksum;
 use crate::fault::Fault;
@@ -33,11 +33,9 @@ impl Serialize for StoredDeadLetter {
 /// Adds a letter unless the component has one for that event; a letter that was replayed and failed again takes the
 /// place of the earlier one, under a new id.
 pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter) -> Result<(), Fault> {
+    let key = letter.key();
     if letter.meta.replay.is_some() {
-        let sql = "SELECT seq FROM dead_letters WHERE component = ?1 AND event_id = ?2";
-        let same = params![letter.component.as_str(), event_key(letter)];
-        let seq = connection.prepare_cached(sql)?.query_row(same, |row| row.get::<_, i64>(0)).optional()?;
-        seq.map(|seq| remove_row(connection, head, seq)).transpose()?;
+        take_back(connection, head, &key)?;
     }
     let row = Texts::of(letter)?;
     let seq = head.letters_made + 1;
@@ -49,7 +47,7 @@ pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter)
         crc,
         letter.time.as_millis(),
         letter.component.as_str(),
-        event_key(letter),
+        event_id(&key),
         letter.reason.as_str(),
         letter.attempts,
         row.error,
@@ -64,9 +62,16 @@ pub(crate) fn add(connection: &Connection, head: &mut Head, letter: &DeadLetter)
 }
 
 /// What stands for an event in the column `event_id`.
-fn event_key(letter: &DeadLetter) -> String {
-    let Meta { source, account, id, .. } = &letter.meta;
+fn event_id(LetterKey { source, account, id, .. }: &LetterKey) -> String {
     format!("{source}/{account}/{id}")
+}
+
+/// Forgets a component's letter for an event, if it has one.
+pub(crate) fn take_back(connection: &Connection, head: &mut Head, key: &LetterKey) -> Result<(), Fault> {
+    let sql = "SELECT seq FROM dead_letters WHERE component = ?1 AND event_id = ?2";
+    let same = params![key.component.as_str(), event_id(key)];
+    let seq = connection.prepare_cached(sql)?.query_row(same, |row| row.get::<_, i64>(0)).optional()?;
+    seq.map_or(Ok(()), |seq| remove_row(connection, head, seq))
 }
 
 /// Forgets a letter; `false` if there is none with this id.
@@ -116,6 +121,26 @@ pub(crate) fn each(
     Ok(())
 }
 
+/// Letters of pages that the position of their partition has not passed, unless that position was moved by hand since.
+pub(crate) fn open(connection: &Connection) -> Result<Vec<(LetterKey, LetterPage)>, Fault> {
+    let mut statement = connection.prepare(
+        "SELECT component, meta FROM dead_letters LEFT JOIN partitions \
+         ON source = meta ->> '$.page.source' AND account = meta ->> '$.page.partition' \
+         WHERE meta ->> '$.page.safe_seq' > COALESCE(safe_seq, 0) \
+         AND meta ->> '$.page.epoch' >= COALESCE(floor_epoch, 0) ORDER BY seq",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut open = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (component, text): (String, String) = (row.get(0)?, row.get(1)?);
+        let broken = |_| Fault::Broken("the envelope of a dead letter is damaged".to_owned());
+        let meta: Meta = serde_json::from_str(&text).map_err(broken)?;
+        let Paged { page } = serde_json::from_str(&text).map_err(broken)?;
+        open.extend(page.map(|page| (LetterKey::new(&component, &meta), page)));
+    }
+    Ok(open)
+}
+
 /// The letter with this id.
 pub(crate) fn find(
     connection: &Connection,
@@ -142,6 +167,7 @@ fn read(row: &Row<'_>, pipeline: &str) -> Result<StoredDeadLetter, Fault> {
         attempts: row.get(6)?,
         meta: serde_json::from_str(&texts.meta).map_err(|_| broken())?,
         event: Bytes::from(row.get::<_, Vec<u8>>(9)?),
+        page: serde_json::from_str::<Paged>(&texts.meta).map_err(|_| broken())?.page,
     };
     if texts.crc(seq, &letter) != row.get::<_, u32>(1)? {
         return Err(broken());
@@ -152,7 +178,23 @@ fn read(row: &Row<'_>, pipeline: &str) -> Result<StoredDeadLetter, Fault> {
 /// The parts of a letter that are stored as JSON text.
 struct Texts {
     error: String,
+    /// The envelope, and beside its fields the page.
     meta: String,
+}
+
+/// What is written into the column `meta`.
+#[derive(Serialize)]
+struct Envelope<'l> {
+    #[serde(flatten)]
+    meta: &'l Meta,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: &'l Option<LetterPage>,
+}
+
+/// The part of the column `meta` that is not the envelope.
+#[derive(Deserialize)]
+struct Paged {
+    page: Option<LetterPage>,
 }
 
 impl Texts {
@@ -162,7 +204,7 @@ impl Texts {
         };
         Ok(Self {
             error: text(serde_json::to_string(&letter.error))?,
-            meta: text(serde_json::to_string(&letter.meta))?,
+            meta: text(serde_json::to_string(&Envelope { meta: &letter.meta, page: &letter.page }))?,
         })
     }
 

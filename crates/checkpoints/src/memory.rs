@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sluicebox_core::{
-    CheckpointStore, Commit, DeadLetter, PartitionRecord, Position, Result, SinkRecord, State,
+    CheckpointStore, Commit, DeadLetter, LetterKey, LetterPage, PartitionRecord, Position, Result,
+    SinkRecord, State,
 };
 use smol_str::SmolStr;
 
@@ -39,6 +40,7 @@ impl MemoryStore {
             epoch: inner.epoch,
             partitions: inner.partitions.values().cloned().collect(),
             sinks: inner.sinks.clone(),
+            open_letters: inner.open_letters(),
         }
     }
 
@@ -58,6 +60,16 @@ impl MemoryStore {
 }
 
 impl Inner {
+    fn open_letters(&self) -> Vec<(LetterKey, LetterPage)> {
+        let is_open = |page: &LetterPage| {
+            let record = self.partitions.get(&(page.source.clone(), page.partition.clone()));
+            let (safe_seq, floor) = record.map_or((0, 0), |record| (record.safe_seq, record.floor_epoch));
+            page.safe_seq > safe_seq && page.epoch >= floor
+        };
+        let paged = self.dead_letters.iter().filter_map(|letter| Some((letter.key(), letter.page.clone()?)));
+        paged.filter(|(_, page)| is_open(page)).collect()
+    }
+
     fn put_position(record: &mut SinkRecord, position: Position) {
         let key = |position: &Position| (position.source.clone(), position.partition.clone());
         match record.positions.binary_search_by_key(&key(&position), key) {
@@ -85,9 +97,9 @@ impl CheckpointStore for MemoryStore {
             record.mark = new.mark.or(record.mark.take());
             new.positions.into_iter().for_each(|position| Inner::put_position(record, position));
         }
+        inner.dead_letters.retain(|letter| !commit.taken_back.contains(&letter.key()));
         for letter in commit.dead_letters {
-            let same =
-                |known: &DeadLetter| known.component == letter.component && known.meta.id == letter.meta.id;
+            let same = |known: &DeadLetter| known.key() == letter.key();
             if letter.meta.replay.is_some() {
                 inner.dead_letters.retain(|known| !same(known));
             }

@@ -144,7 +144,13 @@ impl SqliteStore {
 #[async_trait]
 impl CheckpointStore for SqliteStore {
     async fn load(&self) -> Result<State, Error> {
-        self.blocking(|writer| writer.load().map(|(_, state)| state)).await
+        self.blocking(|writer| {
+            let (_, state) = writer.load()?;
+            let open = dead_letters::open(&writer.connection);
+            let open_letters = open.map_err(|fault| fault.into_error("load", &writer.path))?;
+            Ok(State { open_letters, ..state })
+        })
+        .await
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), Error> {
@@ -186,6 +192,9 @@ fn apply(connection: &Connection, head: &mut Head, commit: &Commit) -> Result<()
     }
     for (name, record) in &commit.sinks {
         records::put_sink(connection, head, name, record)?;
+    }
+    for key in &commit.taken_back {
+        dead_letters::take_back(connection, head, key)?;
     }
     for letter in &commit.dead_letters {
         dead_letters::add(connection, head, letter)?;

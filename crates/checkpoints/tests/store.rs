@@ -10,7 +10,8 @@ use std::path::Path;
 use bytes::Bytes;
 use sluicebox_checkpoints::{MemoryStore, OpenError, SqliteStore, StateReader, pipelines};
 use sluicebox_core::{
-    CheckpointStore, Commit, Cursor, ErrorClass, PartitionRecord, SinkRecord, State, Timestamp,
+    CheckpointStore, Commit, Cursor, DeadLetter, ErrorClass, LetterPage, PartitionRecord, SinkRecord, State,
+    Timestamp,
 };
 use support::{PIPELINE, full_commit, letter, open, partition, position, reader};
 
@@ -34,6 +35,13 @@ async fn what_was_committed_is_there_after_a_restart() {
     assert_eq!(state.sinks["warehouse"].mark, None);
 }
 
+/// A letter of a page of the first partition.
+fn paged(id: &str, safe_seq: u64) -> DeadLetter {
+    let PartitionRecord { source, partition, .. } = partition(0, 1);
+    let page = Some(LetterPage { source, partition, epoch: 7, safe_seq });
+    DeadLetter { page, ..letter("judge", id, b"{}") }
+}
+
 #[tokio::test]
 async fn both_stores_merge_commits_alike() {
     let dir = tempfile::tempdir().unwrap();
@@ -55,6 +63,12 @@ async fn both_stores_merge_commits_alike() {
             ],
             ..Commit::default()
         },
+        Commit { dead_letters: vec![paged("a", 7), paged("b", 6), paged("c", 8)], ..Commit::default() },
+        Commit {
+            taken_back: vec![paged("c", 8).key(), letter("rule", "never", b"{}").key()],
+            dead_letters: vec![paged("d", 9)],
+            ..Commit::default()
+        },
     ];
     for commit in commits {
         sqlite.commit(commit.clone()).await.unwrap();
@@ -65,7 +79,12 @@ async fn both_stores_merge_commits_alike() {
     let stored: Vec<_> = stored.into_iter().map(|letter| format!("{:?}", letter.letter)).collect();
     let known: Vec<_> = memory.dead_letters().iter().map(|letter| format!("{letter:?}")).collect();
     assert_eq!(stored, known);
-    assert_eq!(stored.len(), 4, "a second letter of one component for one event is dropped");
+    assert_eq!(stored.len(), 7, "a second letter of one component for one event is dropped");
+    let open = sqlite.load().await.unwrap().open_letters;
+    let open: Vec<_> = open.iter().map(|(key, page)| (key.id.as_str(), page.safe_seq)).collect();
+    assert_eq!(open, [("a", 7), ("d", 9)], "those beyond the position");
+    sqlite.set_cursor("feed", "account-00000", None, Timestamp::from_millis(0)).unwrap();
+    assert_eq!(sqlite.load().await.unwrap().open_letters, [], "a moved cursor leaves the letters alone");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Dead letters: events that could not be processed, kept whole with the reason.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -88,7 +90,34 @@ impl From<&Error> for DeadLetterError {
     }
 }
 
-/// One dead letter; at most one exists for a (component, `meta.id`).
+/// What a dead letter is known by: at most one exists for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LetterKey {
+    /// The component that gave up.
+    pub component: SmolStr,
+    /// The event's source.
+    pub source: Arc<str>,
+    /// The event's account.
+    pub account: Arc<str>,
+    /// The event's `meta.id`.
+    pub id: SmolStr,
+}
+
+/// The page whose event a dead letter was. If a run ends before that page is safe, the page comes again and the letter
+/// has to go: otherwise a replay of it would bring the event a second time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterPage {
+    /// The source of the partition.
+    pub source: SmolStr,
+    /// The account of the partition.
+    pub partition: SmolStr,
+    /// The epoch of the run.
+    pub epoch: u64,
+    /// The sequence number of the safe cursor that passes the page.
+    pub safe_seq: u64,
+}
+
+/// One dead letter; at most one exists for a [`LetterKey`].
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// When it was made.
@@ -105,6 +134,17 @@ pub struct DeadLetter {
     pub meta: Meta,
     /// The event as it reached the component: JSON text, or whatever bytes the upstream sent.
     pub event: Bytes,
+    /// The page that it belongs to; `None` if that page cannot come again.
+    pub page: Option<LetterPage>,
+}
+
+impl LetterKey {
+    /// The key of a component's letter for an event.
+    pub fn new(component: &str, meta: &Meta) -> Self {
+        let Meta { source, account, id, .. } = meta;
+        let (source, account) = (Arc::clone(source), Arc::clone(account));
+        Self { component: component.into(), source, account, id: id.clone() }
+    }
 }
 
 impl DeadLetter {
@@ -124,7 +164,19 @@ impl DeadLetter {
             attempts: 1,
             meta: event.meta().clone(),
             event: event.json(),
+            page: None,
         }
+    }
+
+    /// What it is known by.
+    pub fn key(&self) -> LetterKey {
+        LetterKey::new(&self.component, &self.meta)
+    }
+
+    /// Whether it takes the place of the letter that was replayed: the same component gave up again.
+    pub fn is_renewed(&self) -> bool {
+        let past = self.meta.replay.as_ref().and_then(|replay| replay.failures.last());
+        past.is_some_and(|past| past.component == self.component)
     }
 
     /// The letter as people and sinks see it.

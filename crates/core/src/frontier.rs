@@ -76,6 +76,17 @@ impl Frontier {
         })
     }
 
+    /// The sequence number of the safe position that will pass a slot; `None` if it was passed or forgotten.
+    pub fn seq_of(&self, number: u64) -> Option<u64> {
+        let at = self.slots.binary_search_by_key(&number, |slot| slot.number).ok()?;
+        Some(self.safe.seq + 1 + at as u64)
+    }
+
+    /// The newest slot that was opened; 0 if there is none.
+    pub fn newest(&self) -> u64 {
+        self.next_slot - 1
+    }
+
     /// Pages in flight.
     pub fn in_flight(&self) -> usize {
         self.slots.len()
@@ -105,8 +116,9 @@ mod tests {
         assert_eq!(frontier.close(two), None);
         assert_eq!(frontier.close(three), None);
         assert_eq!(frontier.safe().cursor, cursor("0"));
+        assert_eq!([one, two, three, 9].map(|slot| frontier.seq_of(slot)), [Some(6), Some(7), Some(8), None]);
         assert_eq!(frontier.close(one), Some(Safe { seq: 8, cursor: cursor("3"), slot: three }));
-        assert_eq!(frontier.in_flight(), 0);
+        assert_eq!((frontier.in_flight(), frontier.newest(), frontier.seq_of(three)), (0, three, None));
     }
 
     #[test]
@@ -130,7 +142,7 @@ mod tests {
         assert_eq!(frontier.close(one), None);
         let two = frontier.open(cursor("2"));
         assert_eq!(frontier.rewind().cursor, cursor("1"));
-        assert_eq!(frontier.close(two), None);
+        assert_eq!((frontier.close(two), frontier.seq_of(two)), (None, None));
         let three = frontier.open(cursor("2"));
         assert!(three > two, "slot numbers are never reused");
         assert_eq!(frontier.close(three).unwrap().seq, 2);

@@ -38,7 +38,7 @@ pub use backoff::Backoff;
 pub use batch::{Batch, Gap, Pace, ReadItems, Reject, Unread};
 pub use context::{CheckContext, Context, ScriptFiles, Shared};
 pub use cursor::{Cursor, Position};
-pub use dead_letter::{DeadLetter, DeadLetterError, NamedDeadLetter, Reason};
+pub use dead_letter::{DeadLetter, DeadLetterError, LetterKey, LetterPage, NamedDeadLetter, Reason};
 pub use delivery::{Delivery, DeliverySupport, SourceClass};
 pub use environment::{Chance, Clock, Environment};
 pub use error::{Error, ErrorClass, Result};

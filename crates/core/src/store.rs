@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use crate::{DeadLetter, Position, Result, Timestamp};
+use crate::{DeadLetter, LetterKey, LetterPage, Position, Result, Timestamp};
 
 /// Durable state of one pipeline. The engine alone writes it.
 #[async_trait]
@@ -69,6 +69,8 @@ pub struct State {
     pub partitions: Vec<PartitionRecord>,
     /// By sink name.
     pub sinks: BTreeMap<SmolStr, SinkRecord>,
+    /// Dead letters of pages that the stored position of their partition has not passed: those pages come again.
+    pub open_letters: Vec<(LetterKey, LetterPage)>,
 }
 
 /// The checkpoint of one partition.
@@ -113,24 +115,19 @@ pub struct Commit {
     pub partitions: Vec<PartitionRecord>,
     /// Sink records to replace: the mark if it is given, and each position by its partition.
     pub sinks: Vec<(SmolStr, SinkRecord)>,
+    /// Dead letters to forget, before others are added: their events came again.
+    pub taken_back: Vec<LetterKey>,
     /// Dead letters to add. One that was replayed replaces the letter that it was.
     pub dead_letters: Vec<DeadLetter>,
 }
 
 impl Commit {
-    /// Adds another commit to this one; later records win. Group commit is this.
-    pub fn merge(&mut self, later: Self) {
-        self.epoch = later.epoch.or(self.epoch);
-        self.partitions.extend(later.partitions);
-        self.sinks.extend(later.sinks);
-        self.dead_letters.extend(later.dead_letters);
-    }
-
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.epoch.is_none()
             && self.partitions.is_empty()
             && self.sinks.is_empty()
+            && self.taken_back.is_empty()
             && self.dead_letters.is_empty()
     }
 }

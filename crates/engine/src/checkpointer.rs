@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sluicebox_core::{
-    CheckpointStore, Clock, Commit, DeadLetter, Environment, ErrorClass, PartitionRecord, Position,
-    RetryOptions, Safe, SinkRecord, Token, Verdict,
+    CheckpointStore, Clock, Commit, DeadLetter, Environment, ErrorClass, LetterKey, PartitionRecord,
+    Position, RetryOptions, Safe, SinkRecord, Token, Verdict,
 };
 use smol_str::SmolStr;
 use tokio::sync::{Notify, oneshot};
@@ -35,12 +35,21 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     dirty: BTreeSet<usize>,
-    dead_letters: Vec<(DeadLetter, Option<Token>)>,
+    taken_back: Vec<LetterKey>,
+    dead_letters: Vec<(DeadLetter, Origin)>,
     sinks: Vec<(SmolStr, SinkRecord)>,
     replies: Vec<oneshot::Sender<()>>,
     closed: bool,
     /// Somebody waits for this commit: it is not held back for a larger group.
     urgent: bool,
+}
+
+/// Where a dead letter comes from.
+enum Origin {
+    /// Resolved once the letter is durable.
+    Token(Token),
+    /// A slot of a partition, for which somebody waits.
+    Slot(Arc<Partition>, u64),
 }
 
 /// Commits that nobody waits for come at most this often: each costs the disk a flush that sinks need too. A kill
@@ -50,6 +59,7 @@ const GROUPING: Duration = Duration::from_millis(5);
 impl Waiting {
     fn is_empty(&self) -> bool {
         self.dirty.is_empty()
+            && self.taken_back.is_empty()
             && self.dead_letters.is_empty()
             && self.sinks.is_empty()
             && self.replies.is_empty()
@@ -74,22 +84,21 @@ impl Checkpointer {
         {
             let mut waiting = self.queue.waiting.lock();
             waiting.urgent = true;
-            waiting.dead_letters.push((letter, Some(token)));
+            waiting.dead_letters.push((letter, Origin::Token(token)));
         }
         self.queue.wake.notify_one();
     }
 
-    /// Stores dead letters and waits until they are durable. `false` if the pipeline stopped first.
-    pub(crate) async fn store_dead_letters(&self, letters: Vec<DeadLetter>) -> bool {
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut waiting = self.queue.waiting.lock();
-            waiting.dead_letters.extend(letters.into_iter().map(|letter| (letter, None)));
-            waiting.replies.push(sender);
-            waiting.urgent = true;
-        }
-        self.queue.wake.notify_one();
-        receiver.await.is_ok()
+    /// Stores dead letters of pages in flight and waits until they are durable. `false` if the pipeline stopped first.
+    pub(crate) async fn store_dead_letters(&self, letters: Vec<(DeadLetter, Arc<Partition>, u64)>) -> bool {
+        let letters =
+            letters.into_iter().map(|(letter, partition, slot)| (letter, Origin::Slot(partition, slot)));
+        self.wait_for(|waiting| waiting.dead_letters.extend(letters)).await
+    }
+
+    /// Forgets dead letters and waits until that is durable. `false` if the pipeline stopped first.
+    pub(crate) async fn take_back(&self, letters: Vec<LetterKey>) -> bool {
+        self.wait_for(|waiting| waiting.taken_back.extend(letters)).await
     }
 
     /// Remembers what a transactional sink has committed, with the next group.
@@ -102,10 +111,15 @@ impl Checkpointer {
     /// Commits a resumable sink's mark and positions and waits until they are durable. `false` if the pipeline
     /// stopped first.
     pub(crate) async fn commit_sink(&self, sink: &SmolStr, record: SinkRecord) -> bool {
+        self.wait_for(|waiting| waiting.sinks.push((sink.clone(), record))).await
+    }
+
+    /// Adds to the next commit and waits until it is durable. `false` if the pipeline stopped first.
+    async fn wait_for(&self, add: impl FnOnce(&mut Waiting)) -> bool {
         let (sender, receiver) = oneshot::channel();
         {
             let mut waiting = self.queue.waiting.lock();
-            waiting.sinks.push((sink.clone(), record));
+            add(&mut waiting);
             waiting.replies.push(sender);
             waiting.urgent = true;
         }
@@ -175,7 +189,7 @@ impl CommitTask {
                 partition.made_durable(safe, now);
             }
             for (_, token) in work.dead_letters {
-                if let Some(token) = token {
+                if let Origin::Token(token) = token {
                     token.resolve(Verdict::DeadLettered);
                 }
             }
@@ -191,7 +205,12 @@ impl CommitTask {
             epoch: None,
             partitions: Vec::with_capacity(work.dirty.len()),
             sinks: work.sinks.clone(),
-            dead_letters: work.dead_letters.iter().map(|(letter, _)| letter.clone()).collect(),
+            taken_back: work.taken_back.clone(),
+            dead_letters: work
+                .dead_letters
+                .iter()
+                .filter_map(|(letter, from)| self.filed(letter, from))
+                .collect(),
         };
         let now = self.environment.clock.now();
         let mut positions = Vec::with_capacity(work.dirty.len());
@@ -212,6 +231,26 @@ impl CommitTask {
             positions.push((partition, safe));
         }
         (commit, positions)
+    }
+
+    /// A letter with the page that it belongs to. `None` if that page comes again anyway, because the partition started
+    /// over.
+    fn filed(&self, letter: &DeadLetter, origin: &Origin) -> Option<DeadLetter> {
+        let mut letter = letter.clone();
+        // The request that brought it finds nothing when it comes again: this letter is all there is.
+        if letter.is_renewed() {
+            return Some(letter);
+        }
+        match origin {
+            Origin::Token(token) => {
+                let partition = self.partitions.get(token.partition())?;
+                letter.page = Some(partition.letter_page(token.slot(), self.epoch)?);
+                partition.letter_made(token.slot(), letter.key());
+            }
+            // The sink that holds it remembers it beside its position, and does not try again in this run.
+            Origin::Slot(partition, slot) => letter.page = partition.letter_page(*slot, self.epoch),
+        }
+        Some(letter)
     }
 
     /// Writes until it holds: a full disk blocks the pipeline, it loses nothing.

@@ -107,10 +107,8 @@ impl Flow {
     pub(crate) async fn run(self, mut pages: mpsc::Receiver<Arrival>) -> Result<(), Failure> {
         while let Some(arrival) = pages.recv().await {
             let page = (arrival.page, arrival.tokens);
-            let Some(events) = intake::admit(&arrival.partition, &self.source, self.key.as_ref(), page)
-            else {
-                continue;
-            };
+            let admitted = intake::admit(&arrival.partition, &self.source, self.key.as_ref(), page);
+            let Some(events) = admitted.await else { continue };
             let mut boxes = self.boxes();
             for tracked in events {
                 boxes.deliver(tracked, &self.readers);

@@ -10,8 +10,9 @@ use crate::partition::Partition;
 
 /// Reads a page that is in flight and returns the events that go on; everything else is settled here.
 ///
-/// `None` if the page is not in flight any more: the partition started over and will bring it again.
-pub(crate) fn admit(
+/// `None` if the page is not in flight any more (the partition started over and will bring it again) or the pipeline
+/// has stopped.
+pub(crate) async fn admit(
     partition: &Partition,
     member: &Member,
     key: Option<&Expression>,
@@ -24,6 +25,9 @@ pub(crate) fn admit(
         rejects.chain(&batch.events).map(Event::meta)
     };
     let fresh = partition.admit(slot, metas().map(|meta| &meta.id), metas().map(|meta| meta.time).max())?;
+    if !partition.take_back(metas()).await {
+        return None;
+    }
     member.metrics.received.inc_by(fresh.len() as u64);
     let mut tokens = tokens.into_iter();
     let mut duties = tokens.by_ref().zip(fresh);

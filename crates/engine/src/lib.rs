@@ -23,6 +23,7 @@ mod partition;
 mod partitions;
 mod poller;
 mod probe;
+mod recall;
 mod replay;
 mod running;
 mod sinks;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use sluicebox_core::{PartitionRecord, Position, State, Timestamp};
+use sluicebox_core::{LetterKey, LetterPage, PartitionRecord, Position, State, Timestamp};
 use smol_str::SmolStr;
 
 /// Source and account.
@@ -13,6 +13,8 @@ pub(crate) type PartitionName = (SmolStr, SmolStr);
 pub(crate) struct Origins {
     pub(crate) state: State,
     pub(crate) held: Vec<Vec<Position>>,
+    /// Names of the sinks, by their index.
+    pub(crate) sinks: Vec<SmolStr>,
 }
 
 impl Origins {
@@ -51,6 +53,25 @@ impl Origins {
             found.extend(own.filter(|position| position.epoch >= floor_epoch).map(|own| (index, own)));
         }
         found
+    }
+
+    /// Dead letters whose events come again when a partition starts here. What a sink has refused for good and remembers
+    /// beside its position is not tried again: such a letter stays.
+    pub(crate) fn letters_again(&self, start: &PartitionRecord) -> Vec<LetterKey> {
+        let name = (start.source.clone(), start.partition.clone());
+        let held = self.held_of(&name, start.floor_epoch);
+        let has_refused = |key: &LetterKey| {
+            let index = self.sinks.iter().position(|sink| *sink == key.component);
+            let position = index.and_then(|index| held.get(&index));
+            position.is_some_and(|position| position.ahead.contains(&key.id))
+        };
+        let comes_again = |key: &LetterKey, page: &LetterPage| {
+            (&page.source, &page.partition) == (&name.0, &name.1)
+                && page.safe_seq > start.safe_seq
+                && !has_refused(key)
+        };
+        let letters = self.state.open_letters.iter().filter(|(key, page)| comes_again(key, page));
+        letters.map(|(key, _)| key.clone()).collect()
     }
 
     /// The partitions of a source that were known before this start.

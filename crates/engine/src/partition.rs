@@ -8,13 +8,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sluicebox_core::{Clock, Cursor, Frontier, Safe, SlotListener, Timestamp, Token};
+use sluicebox_core::{
+    Clock, Cursor, Frontier, LetterKey, LetterPage, Meta, Safe, SlotListener, Timestamp, Token,
+};
 use smol_str::SmolStr;
 use tokio::sync::{Notify, watch};
 
 use crate::checkpointer::Checkpointer;
 use crate::metrics::PartitionMetrics;
 use crate::options::Caps;
+use crate::recall::Recall;
 
 /// How many of the newest ids are remembered to drop a repeated page.
 const REMEMBERED_IDS: usize = 1000;
@@ -37,6 +40,7 @@ struct Inner {
     settled: usize,
     last_cursor: Option<Cursor>,
     seen: Seen,
+    recall: Recall,
 }
 
 /// The newest ids of a partition.
@@ -107,6 +111,8 @@ pub(crate) struct Start {
     pub(crate) floor_epoch: u64,
     pub(crate) confirms: bool,
     pub(crate) committed_at: Option<Timestamp>,
+    /// Dead letters whose events come again.
+    pub(crate) open_letters: Vec<LetterKey>,
     pub(crate) metrics: PartitionMetrics,
 }
 
@@ -136,6 +142,7 @@ impl Partition {
             newest: start.newest,
             settled: 0,
             seen: Seen::default(),
+            recall: Recall::new(start.open_letters),
         };
         Self {
             index,
@@ -191,6 +198,36 @@ impl Partition {
         let mut inner = self.inner.lock();
         inner.flights.get_mut(&slot)?.newest = newest;
         Some(ids.map(|id| inner.seen.is_new(id)).collect())
+    }
+
+    /// Takes back the dead letters of events that have come again, before they go any further. `false` if the pipeline
+    /// stopped first.
+    pub(crate) async fn take_back(&self, events: impl Iterator<Item = &Meta>) -> bool {
+        let keys = self.inner.lock().recall.take(events);
+        keys.is_empty() || self.checkpointer.take_back(keys).await
+    }
+
+    /// The page that a slot stands for, as a dead letter remembers it; `None` if it is not in flight any more.
+    pub(crate) fn letter_page(&self, slot: u64, epoch: u64) -> Option<LetterPage> {
+        let safe_seq = self.inner.lock().frontier.seq_of(slot)?;
+        Some(LetterPage { source: self.source.clone(), partition: self.account.clone(), epoch, safe_seq })
+    }
+
+    /// A dead letter is about to be stored for a page in flight.
+    pub(crate) fn letter_made(&self, slot: u64, key: LetterKey) {
+        self.inner.lock().recall.made(slot, key);
+    }
+
+    /// Whether the event of a dead letter may come again, so that the letter must not be replayed yet.
+    pub(crate) fn is_open(&self, key: &LetterKey) -> bool {
+        self.inner.lock().recall.is_open(key)
+    }
+
+    /// The feed has nothing more for now.
+    pub(crate) fn caught_up(&self) {
+        let mut inner = self.inner.lock();
+        let newest = inner.frontier.newest();
+        inner.recall.caught_up(newest, self.durable_slot.load(Ordering::Acquire));
     }
 
     /// Where the safe cursor would stand if these slots were closed too.
@@ -283,6 +320,7 @@ impl Partition {
         {
             let mut inner = self.inner.lock();
             inner.unsaved = inner.unsaved.split_off(&(slot + 1));
+            inner.recall.durable(slot);
         }
         *self.committed_at.lock() = Some(now);
         self.metrics.commits.inc();
@@ -311,7 +349,8 @@ impl Partition {
         self.budget.bytes.fetch_sub(freed, Ordering::AcqRel);
         inner.seen = Seen::default();
         inner.unsaved.clear();
-        let cursor = inner.frontier.rewind().cursor.clone();
+        let (slot, cursor) = (inner.frontier.safe().slot, inner.frontier.rewind().cursor.clone());
+        inner.recall.rewind(slot);
         inner.last_cursor.clone_from(&cursor);
         self.lost.store(false, Ordering::Release);
         cursor

@@ -70,6 +70,7 @@ impl Partitions {
         let Newcomer { source, account, labelled, confirms } = newcomer;
         let name: PartitionName = (source.name.clone(), account);
         let start = self.origins.start_of(&name);
+        let open_letters = self.origins.letters_again(&start);
         let labels =
             Labels { account: if labelled { &start.partition } else { "" }, ..source.labels(&self.pipeline) };
         let metrics = self.metrics.partition(&labels);
@@ -84,6 +85,7 @@ impl Partitions {
                 floor_epoch: start.floor_epoch,
                 confirms,
                 committed_at,
+                open_letters,
                 metrics,
             },
             self.options.caps,
@@ -127,6 +129,12 @@ impl Partitions {
     /// The partition with this index.
     pub(crate) fn get(&self, index: usize) -> Option<Arc<Partition>> {
         self.list.read().get(index).cloned()
+    }
+
+    /// The partition of a source and an account, if this run has it.
+    pub(crate) fn find(&self, source: &str, account: &str) -> Option<Arc<Partition>> {
+        let list = self.list.read();
+        list.iter().find(|known| known.source == source && known.account == account).cloned()
     }
 
     /// All of them, as of now.

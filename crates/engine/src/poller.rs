@@ -162,6 +162,9 @@ impl Poller {
         let bytes = batch.events.iter().map(Event::size).sum::<usize>();
         let bytes = bytes + batch.unread.as_ref().map_or(0, |unread| unread.bytes);
         let tokens = self.partition.open(Page { events: batch.len(), bytes, cursor: batch.cursor.clone() });
+        if caught_up {
+            self.partition.caught_up();
+        }
         if !tokens.is_empty() {
             let partition = Arc::clone(&self.partition);
             let arrival = Arrival { partition, page: batch, tokens, received, busy };

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::edge::Tracked;
 use crate::flow::{Arrival, Flow};
 use crate::member::{Cause, SharedMember};
+use crate::partitions::Partitions;
 use crate::status::Failure;
 
 /// The partition's source, which no component can be called.
@@ -34,12 +35,40 @@ const PAGE: usize = 200;
 /// Reads requests.
 pub(crate) struct Requests {
     store: Arc<dyn CheckpointStore>,
+    partitions: Arc<Partitions>,
     done: u64,
+    /// Whether it has been told that a letter waits.
+    waiting: bool,
 }
 
 impl Requests {
-    pub(crate) fn new(store: Arc<dyn CheckpointStore>) -> Self {
-        Self { store, done: 0 }
+    pub(crate) fn new(store: Arc<dyn CheckpointStore>, partitions: Arc<Partitions>) -> Self {
+        Self { store, partitions, done: 0, waiting: false }
+    }
+
+    /// Whether the event of a letter may come again by itself: then it is not replayed yet.
+    fn is_open(&self, wish: &Wish) -> bool {
+        let Wish::Replay(letter) = wish else { return false };
+        let page = letter.page.as_ref();
+        let partition = page.and_then(|page| self.partitions.find(&page.source, &page.partition));
+        partition.is_some_and(|partition| partition.is_open(&letter.key()))
+    }
+
+    /// The requests up to the first whose letter has to wait.
+    fn ready(&mut self, mut requests: Vec<Request>) -> Vec<Request> {
+        let open = requests.iter().position(|request| self.is_open(&request.wish));
+        if let (Some(at), false) = (open, self.waiting)
+            && let Wish::Replay(letter) = &requests[at].wish
+        {
+            tracing::info!(
+                component = %letter.component, account = %letter.meta.account, event = "dead_letter",
+                id = %letter.meta.id,
+                "event {} is replayed once its page is delivered everywhere and its cursor saved", letter.meta.id
+            );
+        }
+        self.waiting = open.is_some();
+        requests.truncate(open.unwrap_or(requests.len()));
+        requests
     }
 }
 
@@ -53,10 +82,11 @@ impl Source for Requests {
 
     async fn next(&mut self) -> Result<Option<Batch>> {
         let requests = self.store.requests(self.done, PAGE).await?;
+        let requests = self.ready(requests);
         let Some(last) = requests.last().map(|request| request.number) else {
             let pace = Pace::After(INTERVAL);
             let at = (self.done > 0).then(|| Cursor::from(self.done.to_string()));
-            return Ok(Some(Batch { pace, caught_up: true, ..Batch::empty(at) }));
+            return Ok(Some(Batch { pace, caught_up: !self.waiting, ..Batch::empty(at) }));
         };
         self.done = last;
         let letters = requests.into_iter().filter_map(|Request { wish, .. }| match wish {
@@ -86,7 +116,7 @@ impl Committer for Done {
 
 /// The event of a letter, with its past.
 fn event(letter: DeadLetter) -> Event {
-    let DeadLetter { time, component, reason, error, attempts, mut meta, event } = letter;
+    let DeadLetter { time, component, reason, error, attempts, mut meta, event, page: _ } = letter;
     let mut failures = meta.replay.take().map_or_else(Vec::new, |replay| replay.failures.clone());
     failures.push(PastFailure { time, component, reason, message: error.message });
     let kept = failures.len().saturating_sub(Replay::FAILURES);
@@ -107,6 +137,9 @@ impl ReplayFlow {
     /// As [`Flow::run`].
     pub(crate) async fn run(self, mut pages: mpsc::Receiver<Arrival>) -> std::result::Result<(), Failure> {
         while let Some(arrival) = pages.recv().await {
+            if !arrival.partition.take_back(arrival.page.events.iter().map(Event::meta)).await {
+                return Ok(());
+            }
             let mut boxes: Vec<_> = self.flows.iter().map(Flow::boxes).collect();
             for (event, token) in arrival.page.events.into_iter().zip(arrival.tokens) {
                 let tracked = Tracked { event, token };
@@ -162,7 +195,7 @@ impl ReplayFlow {
         let error = DeadLetterError { help, ..DeadLetterError::new(message) };
         let event: Bytes = event.json();
         let attempts = replay.attempts;
-        let letter = DeadLetter { time, component, reason, error, attempts, meta, event };
+        let letter = DeadLetter { time, component, reason, error, attempts, meta, event, page: None };
         self.member.checkpointer.dead_letter(letter, token);
     }
 }

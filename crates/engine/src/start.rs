@@ -108,7 +108,8 @@ impl Starter {
             Writer::Transactional { opened, .. } => opened.positions.clone(),
             Writer::Plain(_) => Vec::new(),
         });
-        let origins = Origins { held: held.collect(), state };
+        let names = sinks.iter().map(|sink| sink.member.name.clone()).collect();
+        let origins = Origins { held: held.collect(), sinks: names, state };
         let mut names: Vec<_> = sources.iter().flat_map(|source| source.partition_names(&origins)).collect();
         names.push(replay::partition_name());
         for (index, sink) in sinks.iter_mut().enumerate() {
@@ -228,7 +229,7 @@ impl Starter {
             partitions: Arc::clone(partitions),
             partition,
             member,
-            source: Box::new(replay::Requests::new(Arc::clone(&self.around.store))),
+            source: Box::new(replay::Requests::new(Arc::clone(&self.around.store), Arc::clone(partitions))),
             pages,
             sinks: sinks.to_vec(),
             drain: self.around.drain.clone(),

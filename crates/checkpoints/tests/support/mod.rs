@@ -74,6 +74,7 @@ pub(crate) fn letter(component: &str, id: &str, event: &'static [u8]) -> DeadLet
         attempts: 2,
         meta: meta(id),
         event: Bytes::from_static(event),
+        page: None,
     }
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn full_commit(accounts: usize, safe_seq: u64) -> Commit {
             ("archive".into(), SinkRecord { mark: Some(Bytes::from_static(b"{\"length\":5}")), positions }),
             ("warehouse".into(), SinkRecord { mark: None, positions: vec![position(3, safe_seq)] }),
         ],
+        taken_back: Vec::new(),
         dead_letters: vec![
             letter("rule", &format!("opentrain:a:{safe_seq}"), br#"{"n": 1.10}"#),
             letter("warehouse", &format!("opentrain:a:{safe_seq}"), b"not json"),

@@ -277,7 +277,7 @@ async fn give_up(
                 postbox.post(letter, duty.token);
                 continue;
             }
-            Letters::Store => letters.push(letter),
+            Letters::Store => letters.push((letter, Arc::clone(&duty.partition), duty.token.slot())),
             Letters::Drop => {}
         }
         kept.given_up.push((event.meta().id.clone(), duty));
@@ -285,6 +285,6 @@ async fn give_up(
     if !letters.is_empty() && !desk.member.checkpointer.store_dead_letters(letters.clone()).await {
         return Err(Failure::Stopped);
     }
-    kept.dead_letters.extend(letters);
+    kept.dead_letters.extend(letters.into_iter().map(|(letter, ..)| letter));
     Ok(kept)
 }
