@@ -14,14 +14,18 @@ pub(crate) use transactional::TransactionalTask;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluicebox_core::{Backoff, Environment, Error, ErrorClass, Event, RetryOptions, Token, Verdict};
+use sluicebox_core::{
+    Backoff, Environment, Error, ErrorClass, Event, Rejected, RetryOptions, Token, Verdict,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::lanes::Lanes;
 use crate::letters::Postbox;
 use crate::member::SharedMember;
 use crate::partition::{Partition, Pause};
 use crate::status::Failure;
+use crate::warnings::Warning;
 
 /// The other half of a tracked event while the events themselves lie side by side for the sink.
 pub(crate) struct Duty {
@@ -90,9 +94,35 @@ impl Desk {
     /// Success after failures is told once.
     pub(crate) fn works_again(&self, backoff: &mut Backoff) {
         if backoff.attempts() > 0 {
-            info!(pipeline = %self.pipeline, component = %self.member.name, event = "resumed", "writing works again");
+            self.works();
             backoff.reset();
         }
+    }
+
+    /// Says that writing works again.
+    pub(crate) fn works(&self) {
+        info!(pipeline = %self.pipeline, component = %self.member.name, event = "resumed", "writing works again");
+    }
+
+    /// Some events of a window were refused for now; those of other keys go on.
+    pub(crate) fn tell_of_waiting<'r>(
+        &self,
+        mut waiting: impl Iterator<Item = &'r Rejected>,
+        lanes: &mut Lanes,
+    ) {
+        let Some(first) = waiting.next() else { return };
+        let others = match lanes.warn(self.environment.clock.elapsed()) {
+            Warning::Whole => String::new(),
+            Warning::After(left_out) => format!(" ({left_out} lines like this were left out)"),
+            Warning::LeftOut => return,
+        };
+        let (error, count) = (&first.error, 1 + waiting.count());
+        let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+        let events = if count == 1 { "1 event".to_owned() } else { format!("{count} events") };
+        warn!(
+            pipeline = %self.pipeline, component = %self.member.name, event = "retry",
+            "{}{help}, trying again with {events}{others}", error.chain()
+        );
     }
 
     /// A failure that no retry mends: fenced ends the run; anything else pauses this sink until the pipeline stops.

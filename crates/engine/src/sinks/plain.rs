@@ -41,6 +41,9 @@ impl PlainTask {
                     }
                 }
             }
+            if lanes.has_recovered() {
+                self.desk.works();
+            }
         }
         if let Err(error) = self.sink.close().await {
             tracing::warn!(component = %self.desk.member.name, "closing failed: {}", error.chain());
@@ -135,6 +138,8 @@ impl PlainTask {
         if rejected.is_empty() {
             return self.desk.delivered(&events, duties);
         }
+        let waiting = rejected.iter().filter(|refusal| refusal.error.class().is_retryable());
+        self.desk.tell_of_waiting(waiting, lanes);
         let mut verdicts: Vec<_> = events.iter().map(|_| None).collect();
         for refusal in rejected {
             if let Some(verdict) = verdicts.get_mut(refusal.index) {
