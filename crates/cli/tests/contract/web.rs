@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sluicebox_emulator::{Api, Options};
 use sluicebox_testkit::contract::{Destination, Promise, Refused};
@@ -68,6 +69,16 @@ fn serve(stream: &TcpStream, accepted: &Accepted) -> Option<()> {
     }
 }
 
+/// What a client sees of a server that is killed and started again, for servers whose memory is what tests read: every
+/// connection is reset, whatever was under way, and for a while nobody answers.
+fn die_and_return(proxy: &FaultProxy) -> bool {
+    proxy.refuse(true);
+    proxy.cut();
+    std::thread::sleep(Duration::from_millis(300));
+    proxy.refuse(false);
+    true
+}
+
 impl Destination for Web {
     fn options(&self) -> String {
         format!("type: http, url: \"http://{}/events\", concurrency: 4", self.url())
@@ -83,6 +94,10 @@ impl Destination for Web {
 
     fn proxies(&self) -> &[FaultProxy] {
         &self.proxies
+    }
+
+    fn kill_server(&self) -> bool {
+        die_and_return(&self.proxies[0])
     }
 
     fn refused(&self) -> Option<Refused> {
@@ -130,15 +145,19 @@ impl Destination for Slack {
     fn proxies(&self) -> &[FaultProxy] {
         &self.proxies
     }
+
+    fn kill_server(&self) -> bool {
+        die_and_return(&self.proxies[0])
+    }
 }
 
 contract!(
     http,
     Some(Web::new()),
-    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected]
+    [whole, killed, server_killed, connections_cut, slow, late_replies, stopped_and_resumed, rejected]
 );
 contract!(
     slack,
     Some(Slack::new()),
-    [whole, killed, connections_cut, slow, late_replies, stopped_and_resumed]
+    [whole, killed, server_killed, connections_cut, slow, late_replies, stopped_and_resumed]
 );
