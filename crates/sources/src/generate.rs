@@ -3,13 +3,14 @@
 //! Invariant: the same position always gives the same id and the same fields but `createdAt`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluicebox_core::{
     Batch, BuiltSource, CheckContext, Context, Cursor, Environment, Error, Event, Pace, Problem, Result,
     Source, SourceClass, SourceSpec,
@@ -70,12 +71,13 @@ impl SourceSpec for Generate {
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
-        let origin = Origin::new("generate", cx);
         Ok(BuiltSource::single(Generator {
+            origin: Origin::new("generate", cx),
+            constant: Constant::of(&self),
             options: self,
-            origin,
             environment: cx.environment.clone(),
             made: 0,
+            schedule: None,
         }))
     }
 }
@@ -83,8 +85,48 @@ impl SourceSpec for Generate {
 struct Generator {
     options: Generate,
     origin: Origin,
+    constant: Constant,
     environment: Environment,
     made: u64,
+    schedule: Option<Schedule>,
+}
+
+/// What all events have in common, as JSON text.
+struct Constant {
+    /// Between `sequence` and the time.
+    middle: String,
+    /// After the time.
+    end: String,
+}
+
+impl Constant {
+    fn of(options: &Generate) -> Self {
+        let mut end = String::from("\"");
+        for (name, value) in &options.fields {
+            // Writing to a text cannot fail.
+            let _ = write!(end, ",{}:{value}", Value::from(name.as_str()));
+        }
+        end.push('}');
+        Self {
+            middle: format!(",\"type\":{},\"createdAt\":\"", Value::from(options.event_type.as_str())),
+            end,
+        }
+    }
+}
+
+/// When the events are due: so many a second since a moment, whatever each page and each rest really took.
+struct Schedule {
+    since: Duration,
+    made: u64,
+}
+
+impl Schedule {
+    /// How long to rest once `made` events are made; `None` if it has fallen behind by so much that it is given up.
+    fn rest(&self, made: u64, rate: u64, now: Duration) -> Option<Duration> {
+        let nanoseconds = u128::from(made - self.made) * 1_000_000_000 / u128::from(rate);
+        let due = self.since + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        (due + Generator::SLACK >= now).then(|| due.saturating_sub(now))
+    }
 }
 
 impl Generator {
@@ -92,22 +134,40 @@ impl Generator {
     const PAGE: u64 = 1000;
     const PAGES_A_SECOND: u64 = 10;
 
-    fn event(&self, sequence: u64) -> Event {
+    /// How far it may fall behind, because nobody took its pages, and still catch up.
+    const SLACK: Duration = Duration::from_millis(100);
+
+    /// Events up to a number, all of this moment.
+    fn page(&self, last: u64) -> Vec<Event> {
         let now = self.environment.clock.now();
-        let event_type = &self.options.event_type;
-        let mut event = json!({ "sequence": sequence, "type": event_type, "createdAt": now });
-        for (name, value) in &self.options.fields {
-            event[name] = value.clone();
+        let (time, Constant { middle, end }) = (now.to_string(), &self.constant);
+        let event = |sequence: u64| {
+            let id = sequence.to_string();
+            let json = ["{\"sequence\":", &id, middle, &time, end].concat();
+            let said = Said { id: &id, event_type: &self.options.event_type, time: Some(now), key: None };
+            self.origin.event(Bytes::from(json), &said, now)
+        };
+        (self.made + 1..=last).map(event).collect()
+    }
+
+    fn pace(&mut self, rate: u64) -> Pace {
+        let now = self.environment.clock.elapsed();
+        let rest = self.schedule.as_ref().and_then(|schedule| schedule.rest(self.made, rate, now));
+        match rest {
+            Some(Duration::ZERO) => Pace::Immediately,
+            Some(rest) => Pace::After(rest),
+            None => {
+                self.schedule = Some(Schedule { since: now, made: self.made });
+                Pace::Immediately
+            }
         }
-        let id = sequence.to_string();
-        let said = Said { id: &id, event_type, time: Some(now), key: None };
-        self.origin.event(Bytes::from(event.to_string()), &said, now)
     }
 }
 
 #[async_trait]
 impl Source for Generator {
     async fn open(&mut self, saved: Option<&Cursor>) -> Result<()> {
+        self.schedule = None;
         let made = saved.map_or(Some(0), |cursor| cursor.as_str()?.parse().ok());
         self.made = made.ok_or_else(|| {
             Error::config("the saved cursor is not the number of an event")
@@ -124,11 +184,14 @@ impl Source for Generator {
         }
         let rate = u64::from(self.options.rate.max(1));
         let size = (rate / Self::PAGES_A_SECOND).clamp(1, Self::PAGE).min(left);
-        let events = (self.made + 1..=self.made + size).map(|sequence| self.event(sequence)).collect();
+        if self.schedule.is_none() {
+            self.schedule = Some(Schedule { since: self.environment.clock.elapsed(), made: self.made });
+        }
+        let events = self.page(self.made + size);
         self.made += size;
         let mut batch = Batch::empty(Some(Cursor::from(self.made.to_string())));
         batch.events = events;
-        batch.pace = Pace::After(Duration::from_nanos(1_000_000_000 * size / rate));
+        batch.pace = self.pace(rate);
         // Without an end there is always more, but never at this moment.
         batch.caught_up = self.options.count.is_none();
         Ok(Some(batch))

@@ -1,7 +1,5 @@
 //! `generate`: deterministic, resumable, and it ends.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sluicebox_core::{Cursor, ErrorClass, Pace};
 
@@ -15,13 +13,18 @@ async fn it_counts_paces_itself_ends_and_resumes() {
     source.open(None).await.unwrap();
     let mut ids = Vec::new();
     let mut middle = None;
+    let clock = &cx.environment.clock;
+    let began = clock.elapsed();
     while let Some(batch) = source.next().await.unwrap() {
-        assert!(matches!(batch.pace, Pace::After(wait) if wait <= Duration::from_millis(100)));
+        let Pace::After(wait) = batch.pace else { panic!("nobody was slow: {:?}", batch.pace) };
+        clock.sleep(wait).await;
         ids.extend(batch.events.iter().map(|event| event.meta().id.to_string()));
         middle.get_or_insert(batch.cursor.clone().unwrap());
         let event: Value = serde_json::from_slice(&batch.events[0].json()).unwrap();
         assert_eq!((&event["type"], &event["colour"]), (&json!("generated"), &json!("red")));
     }
+    let took = clock.elapsed() - began;
+    assert!((250..=255).contains(&took.as_millis()), "25 events at 100 a second took {took:?}");
     assert_eq!((ids.len(), ids[0].as_str(), ids[24].as_str()), (25, "generate:acme:1", "generate:acme:25"));
     source.open(middle.as_ref()).await.unwrap();
     let again = source.next().await.unwrap().unwrap();
