@@ -69,7 +69,8 @@ pub(crate) async fn sinks(
         let shard = Shard { pipeline: pipeline.into(), sink: member.name.clone(), epoch: state.epoch + 1 };
         let opened = open(sink.as_mut(), &shard, &member, (options, drain)).await?;
         if own_positions {
-            refuse_restored_backup(&member.name, &record.positions, &opened.positions, state)?;
+            let places = (&record.positions[..], &opened.positions[..]);
+            refuse_restored_backup((pipeline, &member.name), places, state)?;
         }
         sinks.push(OpenedSink {
             member,
@@ -122,9 +123,8 @@ fn refused(component: &SmolStr, error: &Error) -> Failure {
 /// A destination that is behind what the checkpoint remembers of it was restored from a backup: going on would leave
 /// a hole in it, so a person has to choose.
 fn refuse_restored_backup(
-    sink: &SmolStr,
-    remembered: &[Position],
-    found: &[Position],
+    (pipeline, sink): (&str, &SmolStr),
+    (remembered, found): (&[Position], &[Position]),
     state: &State,
 ) -> Result<(), Failure> {
     for before in remembered {
@@ -134,13 +134,16 @@ fn refuse_restored_backup(
         if before.epoch < floor || seq >= before.safe_seq {
             continue;
         }
-        let cursor = now.and_then(|now| now.safe_cursor.as_ref());
-        let cursor = cursor.map_or_else(|| "its beginning".to_owned(), text);
+        let place = format!("{pipeline} {}/{}", before.source, before.partition);
+        let command = match now.and_then(|now| now.safe_cursor.as_ref()) {
+            Some(cursor) => format!("sluicebox cursor set {place} {}", text(cursor)),
+            None => format!("sluicebox cursor reset {place}"),
+        };
         return Err(Failure::State(format!(
             "{sink} holds {}/{} up to position {seq}, but had committed up to {}: it was restored from a backup or \
              replaced. Either put the newer data back, or replay what it lacks into every sink: \
-             `sluicebox cursor set` {}/{} to {cursor} (`cursor reset` for the beginning), then start again",
-            before.source, before.partition, before.safe_seq, before.source, before.partition
+             `{command}`, then start again",
+            before.source, before.partition, before.safe_seq
         )));
     }
     Ok(())

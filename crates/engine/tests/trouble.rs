@@ -84,7 +84,8 @@ async fn a_destination_restored_from_a_backup_is_refused_with_the_choice() {
         *position = Position { safe_seq: 1, safe_cursor: Some("10".into()), ..position.clone() };
     }
     let refused = piped().try_start(&store).await.unwrap_err().to_string();
-    assert!(refused.contains("restored from a backup") && refused.contains("cursor set"), "{refused}");
+    assert!(refused.contains("restored from a backup"), "{refused}");
+    assert!(refused.contains("`sluicebox cursor set test feed/feed 10`, then start again"), "{refused}");
 }
 
 #[tokio::test]
