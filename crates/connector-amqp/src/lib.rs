@@ -9,7 +9,7 @@ mod link;
 mod sink;
 mod source;
 
-pub use link::{Declare, DeclareExchange, DeclareQueue, ExchangeType, QueueType, TlsOptions};
+pub use link::{Declare, DeclareExchange, DeclareQueue, ExchangeType, QueueType};
 pub use sink::AmqpSinkSpec;
 pub use source::{AmqpSourceSpec, BodyFormat};
 

@@ -7,7 +7,6 @@ mod declare;
 mod fault;
 mod look;
 mod table;
-mod tls;
 
 pub(crate) use address::Address;
 pub(crate) use client::{Client, Link};
@@ -15,4 +14,3 @@ pub use declare::{Declare, DeclareExchange, DeclareQueue, ExchangeType, QueueTyp
 pub(crate) use fault::{classify, is_too_large, refused_size};
 pub(crate) use look::{Look, look_for_exchange, look_for_queue, where_to_look};
 pub(crate) use table::{short, value};
-pub use tls::TlsOptions;

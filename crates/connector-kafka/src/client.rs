@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use sluicebox_core::{Context, Error, Problem};
+use sluicebox_core::{Context, Error, Problem, TlsOptions};
 
-use crate::options::{SaslMechanism, SaslOptions, Setting, Tls, TlsOptions};
+use crate::options::{SaslMechanism, SaslOptions, Setting, Tls};
 use crate::settings;
 
 /// The connection options of a component, wherever its declaration keeps them.
@@ -36,11 +36,8 @@ impl Cluster<'_> {
                 self.broker_problem(broker).map(|problem| problem.under(&format!("brokers[{index}]"))),
             );
         }
-        if let Some(Tls::On(options)) = self.tls
-            && options.certificate_file.is_some() != options.key_file.is_some()
-        {
-            let message = "`certificate_file` and `key_file` belong together";
-            problems.push(Problem::new("tls", message));
+        if let Some(Tls::On(options)) = self.tls {
+            problems.extend(options.problems());
         }
         if let Some(sasl) = self.sasl {
             if sasl.username.is_empty() {
@@ -287,6 +284,8 @@ mod tests {
         assert!(problems(&["kafka.example.com:9092"], json!("off"), null()).is_empty());
         assert!(problems(&["kafka.example.com:9092"], json!({}), null()).is_empty());
         assert_eq!(problems(&["k:1"], json!({ "key_file": "k.pem" }), null()), ["tls"]);
+        let contradiction = json!({ "ca_file": "ca.pem", "insecure_skip_verify": true });
+        assert_eq!(problems(&["k:1"], contradiction, null()), ["tls.ca_file"]);
         let plain = json!({ "mechanism": "plain", "username": "u", "password": "p" });
         assert_eq!(problems(&["k:1"], json!("off"), plain.clone()), ["sasl.mechanism"]);
         assert!(problems(&["localhost:1"], null(), plain).is_empty());

@@ -31,7 +31,7 @@ mod transaction;
 mod transactor;
 mod verdict;
 
-pub use options::{SaslMechanism, SaslOptions, Setting, Tls, TlsOptions};
+pub use options::{SaslMechanism, SaslOptions, Setting, Tls};
 pub use source::{Format, Isolation, KafkaSourceSpec, OnOffsetExpired, Part, Start};
 pub use spec::{Compression, KafkaSpec, Partitioner, RecordTime};
 

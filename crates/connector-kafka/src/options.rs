@@ -4,35 +4,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use sluicebox_core::Secret;
-
-/// Files for TLS; paths are relative to the folder of the pipeline file.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TlsOptions {
-    /// Certificates (PEM) of the authorities to trust, instead of those of the machine.
-    #[serde(default)]
-    #[schemars(example = "certs/ca.pem")]
-    pub ca_file: Option<PathBuf>,
-    /// Our own certificate chain (PEM), where the brokers ask for one.
-    #[serde(default)]
-    #[schemars(example = "certs/client.pem")]
-    pub certificate_file: Option<PathBuf>,
-    /// Its key (PEM, not encrypted).
-    #[serde(default)]
-    #[schemars(example = "certs/client.key")]
-    pub key_file: Option<PathBuf>,
-    /// Take any certificate for any host. Whoever stands between can read and change everything; a warning says so at
-    /// every start.
-    #[serde(default)]
-    pub insecure_skip_verify: bool,
-}
+use sluicebox_core::{Secret, TlsOptions};
 
 /// `tls:` of Kafka, whose addresses have no scheme that could say it: `off`, or a map (`{}`: on).
 #[derive(Clone, Debug)]

@@ -20,12 +20,10 @@ mod session;
 mod sink;
 mod spec;
 mod staging;
-mod tls;
 mod types;
 mod window;
 
 pub use spec::PostgresSpec;
-pub use tls::TlsOptions;
 pub use types::JsonType;
 
 /// Adds the sink type `postgres`.

@@ -7,8 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Probe, Problem, Result, Secret, SinkSpec,
+    TlsOptions,
 };
 use sluicebox_tables::{Columns, Dialect, SchemaContract, TableOptions, WriteMode};
+use sluicebox_tls::client_config;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::{Address, Unusable};
 use crate::link::Destination;
@@ -17,7 +20,6 @@ use crate::plain::PlainPostgres;
 use crate::probe;
 use crate::session::{Gate, unusable};
 use crate::sink::TransactionalPostgres;
-use crate::tls::TlsOptions;
 use crate::types::JsonType;
 
 /// Appends events to a table of a PostgreSQL database, or replaces rows by a key, exactly once.
@@ -167,7 +169,11 @@ impl PostgresSpec {
                 address.shown
             );
         }
-        let connector = if address.encrypted { Some(tls.connector(&cx.folder)?) } else { None };
+        let connector = if address.encrypted {
+            Some(MakeRustlsConnect::new(client_config(&tls, &cx.folder)?))
+        } else {
+            None
+        };
         Ok(Destination {
             gate: Gate::new(self.url.clone(), self.tls.is_some(), connector, &cx.pipeline),
             name: TableName { schema: self.schema.clone(), table: self.table.clone() },

@@ -30,6 +30,7 @@ mod spec;
 mod store;
 mod tally;
 mod timestamp;
+mod tls_options;
 mod token;
 mod transform;
 mod units;
@@ -63,6 +64,7 @@ pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, Transform
 pub use store::{CheckpointStore, Commit, PartitionRecord, Request, SinkRecord, State, Wish};
 pub use tally::CacheTally;
 pub use timestamp::Timestamp;
+pub use tls_options::TlsOptions;
 pub use token::{SlotListener, Token, Verdict};
 pub use transform::{DiscardReason, Outputs, Transform, TransformOutcome};
 pub use units::{ByteSize, Period};

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
-use sluicebox_core::{Context, Result, Shared};
+use sluicebox_core::{Context, Result, Shared, TlsOptions};
 
 use crate::budget::Budget;
 use crate::credentials::Credentials;
 use crate::exchange::Exchange;
 use crate::failure::Named;
-use crate::tls::TlsOptions;
 use crate::{
     Answer, Auth, BaseUrl, Call, Limits, Rate, Request, ReqwestTransport, Transport, TransportHandle,
 };

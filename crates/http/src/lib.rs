@@ -35,5 +35,4 @@ pub use rate::Rate;
 pub use reqwest_transport::ReqwestTransport;
 pub use retry_after::retry_after;
 pub use signing::sign;
-pub use tls::TlsOptions;
 pub use transport::{Fault, Request, Response, Transport, TransportError, TransportHandle};

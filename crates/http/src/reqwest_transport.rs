@@ -14,9 +14,9 @@ use futures::{StreamExt, TryStreamExt};
 use http::Method;
 use http::header::CONTENT_LENGTH;
 
-use sluicebox_core::Error;
+use sluicebox_core::{Error, TlsOptions};
 
-use crate::{Fault, Request, Response, TlsOptions, Transport, TransportError};
+use crate::{Fault, Request, Response, Transport, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections kept per host; each may hold a read buffer of up to some hundreds of KiB.
@@ -42,7 +42,7 @@ impl ReqwestTransport {
     /// # Errors
     /// `Config` if a file cannot be read or used.
     pub fn with_tls(tls: &TlsOptions, folder: &Path) -> sluicebox_core::Result<Self> {
-        let secure = tls.apply(builder().https_only(true), folder)?;
+        let secure = crate::tls::apply(tls, builder().https_only(true), folder)?;
         let secure = secure
             .build()
             .map_err(|error| Error::config("the certificates of `tls` cannot be used").with_cause(error))?;

@@ -21,9 +21,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe, Problem,
-    Result, SinkSpec,
+    Result, SinkSpec, TlsOptions,
 };
-use sluicebox_http::{Auth, Client, ClientOptions, Limits, Rate, TlsOptions};
+use sluicebox_http::{Auth, Client, ClientOptions, Limits, Rate};
 
 pub use body::{Batching, Body, Frame};
 pub use rules::{ErrorRule, Statuses, Then, UnknownOutcome};
@@ -185,8 +185,7 @@ impl SinkSpec for HttpSpec {
         if self.timeout.0.is_zero() {
             problems.push(Problem::new("timeout", "expected a time longer than nothing"));
         }
-        let tls = self.tls.as_ref().and_then(TlsOptions::problem);
-        problems.extend(tls.map(|message| Problem::new("tls", message)));
+        problems.extend(self.tls.iter().flat_map(TlsOptions::problems));
         problems
     }
 

@@ -44,6 +44,7 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/config", Place::Foundation),
     ("crates/http", Place::Foundation),
     ("crates/rules", Place::Foundation),
+    ("crates/tls", Place::Foundation),
     ("crates/tables", Place::Shared),
     ("crates/sources", Place::Component),
     ("crates/transforms", Place::Component),

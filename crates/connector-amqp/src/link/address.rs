@@ -4,10 +4,8 @@ use std::net::IpAddr;
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use percent_encoding::percent_decode_str;
-use sluicebox_core::{Period, Problem, Secret};
+use sluicebox_core::{Period, Problem, Secret, TlsOptions};
 use url::{Host, Url};
-
-use super::TlsOptions;
 
 /// Longest name that the protocol can carry, in bytes.
 const LONGEST_NAME: usize = 255;
@@ -75,7 +73,13 @@ impl Address {
             Ok(address) => address,
             Err(problem) => return vec![problem],
         };
-        let mut problems = tls.problems(address.is_encrypted());
+        let mut problems = tls.problems();
+        if !address.is_encrypted() && (tls.ca_file.is_some() || tls.certificate_file.is_some()) {
+            problems.push(
+                Problem::new("tls", "the connection is not TLS, so these files would never be used")
+                    .with_help("begin `url` with `amqps://`"),
+            );
+        }
         if !address.is_encrypted() && !address.is_loopback && !tls.insecure_skip_verify {
             let message =
                 "a plain connection to another machine shows credentials and events to everyone between";
@@ -176,5 +180,17 @@ mod tests {
             let open = TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() };
             assert_eq!(problems(url, &open), 0, "{url}");
         }
+    }
+
+    #[test]
+    fn files_for_tls_are_for_tls_connections() {
+        let tls = TlsOptions { ca_file: Some("ca.pem".into()), ..TlsOptions::default() };
+        let problems = |url: &str| Address::problems(&Secret::new(url), &tls);
+        assert_eq!(problems("amqps://broker"), []);
+        let found = problems("amqp://localhost");
+        assert_eq!(found.len(), 1);
+        assert!(found[0].path == "tls" && found[0].message.contains("not TLS"), "{found:?}");
+        let half = TlsOptions { key_file: Some("key.pem".into()), ..TlsOptions::default() };
+        assert_eq!(Address::problems(&Secret::new("amqps://broker"), &half).len(), 1);
     }
 }

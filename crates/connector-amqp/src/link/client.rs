@@ -14,9 +14,10 @@ use futures::{FutureExt, StreamExt};
 use lapin::tcp::RustlsConnector;
 use lapin::uri::AMQPUri;
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, Event};
-use sluicebox_core::{Clock, Context, Error, Period, Result, Secret};
+use sluicebox_core::{Clock, Context, Error, Period, Result, Secret, TlsOptions};
+use sluicebox_tls::client_config;
 
-use super::{Address, TlsOptions, classify};
+use super::{Address, classify};
 
 /// Longest wait for a connection: address, TCP, TLS and the broker's handshake together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -58,7 +59,11 @@ impl Client {
     /// `Config` if the address or a file of the TLS options cannot be used.
     pub(crate) fn new(url: &Secret, tls: &TlsOptions, heartbeat: Period, cx: &Context) -> Result<Self> {
         let address = Address::parse(url).map_err(|problem| Error::config(problem.message))?;
-        let connector = if address.is_encrypted() { Some(tls.connector(&cx.folder)?) } else { None };
+        let connector = if address.is_encrypted() {
+            Some(RustlsConnector::from(client_config(tls, &cx.folder)?))
+        } else {
+            None
+        };
         let is_open = !address.is_encrypted() && !address.is_loopback();
         if tls.insecure_skip_verify && (address.is_encrypted() || is_open) {
             tracing::warn!(

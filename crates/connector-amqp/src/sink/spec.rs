@@ -7,14 +7,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe, Problem,
-    Result, Secret, SinkSpec,
+    Result, Secret, SinkSpec, TlsOptions,
 };
 use sluicebox_rules::{Template, TemplateKind};
 
 use super::message::{Fixed, Recipe};
 use super::probe;
 use super::publisher::Publisher;
-use crate::link::{Address, Client, Declare, ExchangeType, TlsOptions, short};
+use crate::link::{Address, Client, Declare, ExchangeType, short};
 
 /// Longest heartbeat that makes sense, in seconds; the protocol ends at 65,535.
 const LONGEST_HEARTBEAT: u64 = 3600;
@@ -47,7 +47,8 @@ pub struct AmqpSinkSpec {
     /// name is written `%2F`. `amqp://`, without TLS, only on this machine.
     #[schemars(example = "amqps://pipeline:${AMQP_PASSWORD}@broker.example.com/events")]
     pub url: Secret,
-    /// How TLS is verified.
+    /// Whom an `amqps://` connection trusts, and what it shows of itself. `insecure_skip_verify: true` also allows
+    /// `amqp://` to another machine.
     #[serde(default)]
     pub tls: TlsOptions,
     /// How often both sides show that they live; after twice that in silence the connection counts as lost.

@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSource, CheckContext, Context, Period, Probe, Problem, Result, Secret, SourceClass, SourceSpec,
+    TlsOptions,
 };
 
 use super::consumer::{Consumed, QueueSource};
 use super::probe;
-use crate::link::{Address, Client, Declare, TlsOptions};
+use crate::link::{Address, Client, Declare};
 use crate::sink::heartbeat_problem;
 
 /// Consumes a queue of a broker that speaks AMQP 0.9.1 (RabbitMQ).
@@ -37,7 +38,8 @@ pub struct AmqpSourceSpec {
     /// name is written `%2F`. `amqp://`, without TLS, only on this machine.
     #[schemars(example = "amqps://pipeline:${AMQP_PASSWORD}@broker.example.com/events")]
     pub url: Secret,
-    /// How TLS is verified.
+    /// Whom an `amqps://` connection trusts, and what it shows of itself. `insecure_skip_verify: true` also allows
+    /// `amqp://` to another machine.
     #[serde(default)]
     pub tls: TlsOptions,
     /// How often both sides show that they live; after twice that in silence the connection counts as lost.

@@ -66,6 +66,7 @@ fn what_could_not_work_is_refused_by_its_place() {
         (json!({ "concurrency": 0 }), "concurrency"),
         (json!({ "timeout": "0s" }), "timeout"),
         (json!({ "tls": { "key_file": "k" } }), "tls"),
+        (json!({ "tls": { "ca_file": "a", "insecure_skip_verify": true } }), "tls.ca_file"),
     ] {
         assert_eq!(problems(&options), [path], "{options}");
     }
