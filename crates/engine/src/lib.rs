@@ -26,6 +26,7 @@ mod probe;
 mod recall;
 mod replay;
 mod running;
+mod seen;
 mod sinks;
 mod start;
 mod status;

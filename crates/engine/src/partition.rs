@@ -2,7 +2,7 @@
 //!
 //! Invariant: the safe cursor that leaves this file is never ahead of an unsettled event.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,9 +18,7 @@ use crate::checkpointer::Checkpointer;
 use crate::metrics::PartitionMetrics;
 use crate::options::Caps;
 use crate::recall::Recall;
-
-/// How many of the newest ids are remembered to drop a repeated page.
-const REMEMBERED_IDS: usize = 1000;
+use crate::seen::Seen;
 
 /// What is known of a page while it is in flight.
 struct Flight {
@@ -41,28 +39,6 @@ struct Inner {
     last_cursor: Option<Cursor>,
     seen: Seen,
     recall: Recall,
-}
-
-/// The newest ids of a partition.
-#[derive(Default)]
-struct Seen {
-    order: VecDeque<SmolStr>,
-    ids: HashSet<SmolStr>,
-}
-
-impl Seen {
-    fn is_new(&mut self, id: &SmolStr) -> bool {
-        if !self.ids.insert(id.clone()) {
-            return false;
-        }
-        self.order.push_back(id.clone());
-        if self.order.len() > REMEMBERED_IDS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
-    }
 }
 
 /// Bytes in flight over all partitions of a pipeline.

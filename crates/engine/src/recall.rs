@@ -91,24 +91,10 @@ impl Recall {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use sluicebox_core::Timestamp;
-
     use super::*;
 
     fn meta(id: &str) -> Meta {
-        Meta {
-            id: id.into(),
-            event_type: "test".into(),
-            time: Timestamp::default(),
-            source: "feed".into(),
-            account: "a".into(),
-            key: "k".into(),
-            received: Timestamp::default(),
-            lookups: BTreeMap::new(),
-            replay: None,
-        }
+        Meta::new("feed", "a", id)
     }
 
     fn key(id: &str) -> LetterKey {
