@@ -161,20 +161,9 @@ impl<'de> Visitor<'de> for AnyObject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Timestamp;
 
     fn meta() -> Meta {
-        Meta {
-            id: "opentrain:a:1".into(),
-            event_type: "t".into(),
-            time: Timestamp::from_millis(0),
-            source: "s".into(),
-            account: "a".into(),
-            key: "a".into(),
-            received: Timestamp::from_millis(0),
-            lookups: std::collections::BTreeMap::default(),
-            replay: None,
-        }
+        Meta::new("s", "a", "opentrain:a:1")
     }
 
     fn event(text: &'static str) -> Event {

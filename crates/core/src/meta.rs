@@ -34,6 +34,32 @@ pub struct Meta {
     pub replay: Option<Arc<Replay>>,
 }
 
+impl Meta {
+    /// The envelope of an event of which nothing more is known: no type, both times zero, the account as its key.
+    ///
+    /// For struct update syntax: name what is known, and take the rest from here.
+    ///
+    /// ```
+    /// # use sluicebox_core::Meta;
+    /// let meta = Meta { event_type: "order.created".into(), ..Meta::new("feed", "main", "feed:main:1042") };
+    /// assert_eq!((&*meta.account, meta.key.as_str()), ("main", "main"));
+    /// ```
+    pub fn new(source: impl Into<Arc<str>>, account: impl Into<Arc<str>>, id: impl Into<SmolStr>) -> Self {
+        let account = account.into();
+        Self {
+            id: id.into(),
+            event_type: SmolStr::default(),
+            time: Timestamp::default(),
+            source: source.into(),
+            key: SmolStr::from(&*account),
+            account,
+            received: Timestamp::default(),
+            lookups: BTreeMap::new(),
+            replay: None,
+        }
+    }
+}
+
 /// What was tried with an event before it was replayed from the dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {

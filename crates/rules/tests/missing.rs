@@ -7,15 +7,11 @@ use sluicebox_rules::{Condition, Expression, RuleError};
 
 fn event(json: &str) -> Event {
     let meta = Meta {
-        id: "opentrain:acme:7".into(),
         event_type: "payment.pending".into(),
         time: Timestamp::parse("2026-06-12T10:00:00Z").unwrap(),
-        source: "marketplace".into(),
-        account: "acme".into(),
-        key: "acme".into(),
         received: Timestamp::parse("2026-06-12T10:00:01Z").unwrap(),
         lookups: [("contract".into(), LookupStatus::NotFound)].into(),
-        replay: None,
+        ..Meta::new("marketplace", "acme", "opentrain:acme:7")
     };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }

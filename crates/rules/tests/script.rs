@@ -2,21 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use bytes::Bytes;
-use sluicebox_core::{Event, Located, Meta, Timestamp};
+use sluicebox_core::{Event, Located, Meta};
 use sluicebox_rules::{Emission, Emitted, RuleError, Script, ScriptOutcome};
 
 fn event(json: &str) -> Event {
-    let meta = Meta {
-        id: "a:1".into(),
-        event_type: "t".into(),
-        time: Timestamp::from_millis(0),
-        source: "s".into(),
-        account: "a".into(),
-        key: "a".into(),
-        received: Timestamp::from_millis(0),
-        lookups: std::collections::BTreeMap::default(),
-        replay: None,
-    };
+    let meta = Meta { event_type: "t".into(), ..Meta::new("s", "a", "a:1") };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }
 

@@ -7,15 +7,10 @@ use sluicebox_rules::{Template, TemplateKind};
 
 fn event(json: &str) -> Event {
     let meta = Meta {
-        id: "a:1".into(),
         event_type: "t".into(),
         time: Timestamp::parse("2026-06-12T23:30:00+02:00").unwrap(),
-        source: "market".into(),
-        account: "acme/eu".into(),
         key: "a".into(),
-        received: Timestamp::from_millis(0),
-        lookups: std::collections::BTreeMap::default(),
-        replay: None,
+        ..Meta::new("market", "acme/eu", "a:1")
     };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }

@@ -13,15 +13,11 @@ use sluicebox_tables::{
 
 fn event(number: usize, json: &str) -> Event {
     let meta = Meta {
-        id: format!("feed:a:{number}").into(),
         event_type: "t".into(),
         time: Timestamp::from_millis(1),
-        source: "feed".into(),
-        account: "a".into(),
         key: "k".into(),
         received: Timestamp::from_millis(2),
-        lookups: BTreeMap::new(),
-        replay: None,
+        ..Meta::new("feed", "a", format!("feed:a:{number}"))
     };
     Event::parse(&Bytes::from(json.to_owned()), meta).unwrap()
 }

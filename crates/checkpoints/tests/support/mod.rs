@@ -6,7 +6,6 @@
     reason = "each test file uses its part; a failed set-up should panic"
 )]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -53,15 +52,11 @@ pub(crate) fn position(account: usize, safe_seq: u64) -> Position {
 
 pub(crate) fn meta(id: &str) -> Meta {
     Meta {
-        id: id.into(),
         event_type: "payment.created".into(),
         time: Timestamp::from_millis(1_781_258_404_120),
-        source: "feed".into(),
-        account: "account-00001".into(),
         key: "k".into(),
         received: Timestamp::from_millis(1_781_258_405_000),
-        lookups: BTreeMap::new(),
-        replay: None,
+        ..Meta::new("feed", "account-00001", id)
     }
 }
 

@@ -156,15 +156,10 @@ mod tests {
 
     fn event(id: &str, json: &str) -> Event {
         let meta = Meta {
-            id: id.into(),
             event_type: "order.created".into(),
             time: Timestamp::from_millis(1_781_258_404_120),
-            source: "feed".into(),
-            account: "a".into(),
             key: "k".into(),
-            received: Timestamp::from_millis(0),
-            lookups: std::collections::BTreeMap::default(),
-            replay: None,
+            ..Meta::new("feed", "a", id)
         };
         Event::parse(&Bytes::from(json.to_owned()), meta).unwrap()
     }

@@ -106,15 +106,11 @@ pub(crate) async fn probe_source(options: serde_json::Value) -> Probe {
 /// An event with an id, an ordering key, and fields.
 pub(crate) fn event(id: &str, key: &str, fields: &serde_json::Value) -> Event {
     let meta = Meta {
-        id: id.into(),
         event_type: "order.created".into(),
         time: Timestamp::from_millis(1_781_258_404_120),
-        source: "feed".into(),
-        account: "a".into(),
         key: key.into(),
         received: Timestamp::from_millis(1_781_258_405_000),
-        lookups: std::collections::BTreeMap::default(),
-        replay: None,
+        ..Meta::new("feed", "a", id)
     };
     Event::parse(&Bytes::from(fields.to_string()), meta).unwrap()
 }

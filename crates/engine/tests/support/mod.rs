@@ -26,15 +26,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn event(source: &str, number: u64, key: &str) -> Event {
     let text = format!(r#"{{"n":{number},"key":"{key}"}}"#);
     let meta = Meta {
-        id: format!("test:{source}:{number}").into(),
         event_type: "test".into(),
         time: Timestamp::from_millis(i64::try_from(number).unwrap()),
-        source: source.into(),
-        account: source.into(),
         key: key.into(),
-        received: Timestamp::from_millis(0),
-        lookups: BTreeMap::new(),
-        replay: None,
+        ..Meta::new(source, source, format!("test:{source}:{number}"))
     };
     Event::parse(&Bytes::from(text), meta).unwrap()
 }
