@@ -71,11 +71,10 @@ impl Cluster<'_> {
 
     /// What the log has to say at every start.
     pub(crate) fn warn(&self, cx: &Context) {
-        if matches!(self.tls, Some(Tls::On(options)) if options.insecure_skip_verify) {
-            tracing::warn!(
-                component = %cx.component,
-                "insecure_skip_verify: the certificates of the brokers are not verified"
-            );
+        if let Some(Tls::On(options)) = self.tls
+            && let Some(warning) = options.warning("the brokers")
+        {
+            tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
         }
     }
 

@@ -162,12 +162,8 @@ impl PostgresSpec {
     fn destination(&self, cx: &Context) -> Result<Destination> {
         let address = self.address().map_err(|fault| unusable(&fault))?;
         let tls = self.tls.clone().unwrap_or_default();
-        if tls.insecure_skip_verify {
-            tracing::warn!(
-                component = %cx.component,
-                "`insecure_skip_verify` is on: anybody on the way to {} can read and change what is sent",
-                address.shown
-            );
+        if let Some(warning) = tls.warning(&address.shown) {
+            tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
         }
         let connector = if address.encrypted {
             Some(MakeRustlsConnect::new(client_config(&tls, &cx.folder)?))

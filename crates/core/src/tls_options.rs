@@ -1,7 +1,7 @@
 //! TLS in the words that all components share: whom a connection trusts, and what it shows of itself.
 //!
-//! Only the words: each client library has its own way to obey them, and whoever does so logs a warning at every start
-//! when `insecure_skip_verify` is on. Invariant: without a word from the user, the machine's own roots decide whom to
+//! Only the words: each client library has its own way to obey them, and whoever does so logs [`TlsOptions::warning`] at
+//! every start. Invariant: without a word from the user, the machine's own roots decide whom to
 //! trust.
 
 use std::path::PathBuf;
@@ -34,6 +34,12 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
+    /// What the log has to say at every start, if nobody verifies who is at `place`.
+    pub fn warning(&self, place: &str) -> Option<String> {
+        let text = "`tls.insecure_skip_verify` is on: anybody on the way to";
+        self.insecure_skip_verify.then(|| format!("{text} {place} can read and change what is sent"))
+    }
+
     /// What is wrong with the options together; the paths begin with `tls`, the name of the option in every component.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -63,12 +63,8 @@ impl Client {
     /// `Config` if `auth` is `same_as`, or a file cannot be read or used.
     pub fn with_tls(options: ClientOptions, tls: &TlsOptions, cx: &Context) -> Result<Arc<Self>> {
         let transport = ReqwestTransport::with_tls(tls, &cx.folder)?;
-        if tls.insecure_skip_verify {
-            tracing::warn!(
-                pipeline = &*cx.pipeline,
-                component = &*cx.component,
-                "certificates are not verified (`insecure_skip_verify`): anybody on the way can read and change what is sent"
-            );
+        if let Some(warning) = tls.warning("the other side") {
+            tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
         }
         Self::over(Arc::new(transport), options, cx)
     }

@@ -75,7 +75,9 @@ fn maps(option: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     if option.contains_key("properties") {
         return vec![option];
     }
-    alternatives(option).filter(|it| it.contains_key("properties")).collect()
+    let nested =
+        alternatives(option).flat_map(|it| if it.contains_key("properties") { vec![it] } else { maps(it) });
+    nested.collect()
 }
 
 fn alternatives(option: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {

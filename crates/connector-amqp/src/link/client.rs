@@ -65,11 +65,9 @@ impl Client {
             None
         };
         let is_open = !address.is_encrypted() && !address.is_loopback();
-        if tls.insecure_skip_verify && (address.is_encrypted() || is_open) {
-            tracing::warn!(
-                pipeline = %cx.pipeline, component = %cx.component, event = "insecure",
-                "nobody verifies who the broker at {address} is: `tls.insecure_skip_verify` is on"
-            );
+        let warning = tls.warning(&address.to_string()).filter(|_| address.is_encrypted() || is_open);
+        if let Some(warning) = warning {
+            tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
         }
         Ok(Self {
             uri: address.with_heartbeat(heartbeat),
