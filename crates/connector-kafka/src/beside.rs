@@ -82,12 +82,12 @@ fn lost() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_context::RealClock;
+    use sluicebox_testkit::environment;
 
     #[tokio::test]
     async fn what_nobody_heard_is_told_to_the_next() {
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let mut beside = Beside::new(0, Arc::new(RealClock::default()), Duration::from_millis(50));
+        let mut beside = Beside::new(0, environment().clock, Duration::from_millis(50));
         let error = beside
             .run(move |count, heard| {
                 assert!(heard);
@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_the_worker() {
-        let mut beside = Beside::new((), Arc::new(RealClock::default()), Duration::from_secs(60));
+        let mut beside = Beside::new((), environment().clock, Duration::from_secs(60));
         let error = beside.run(|(), _| -> Result<()> { panic!("broken") }).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::State);
         assert_eq!(beside.run(|(), _| Ok(())).await.unwrap_err().class(), ErrorClass::State);

@@ -3,16 +3,9 @@
 mod support;
 
 use serde_json::{Value, json};
-use sluicebox_core::{BuiltSink, CheckContext, Delivery, ScriptFiles, SinkSpec};
+use sluicebox_core::{BuiltSink, CheckContext, Delivery, SinkSpec};
+use sluicebox_testkit::NoFiles;
 use support::{context, options, spec};
-
-struct NoFiles;
-
-impl ScriptFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("no file {path}"))
-    }
-}
 
 fn problems(extra: Value) -> Vec<String> {
     let cx = CheckContext { files: &NoFiles, sources: &[] };

@@ -14,7 +14,8 @@ use serde_json::json;
 use sluicebox_core::{Committed, Error, ErrorClass, Event, TransactionalSink, Window};
 use sluicebox_services::Postgres;
 use sluicebox_testkit::{Direction, FaultProxy, framing};
-use support::{Room, commit, event, events, position, shard, transactional};
+use sluicebox_testkit::{commit, event, position, shard};
+use support::{Room, events, transactional};
 
 const SUM: &str = "CREATE TABLE total (n bigint); INSERT INTO total VALUES (0); \
     CREATE FUNCTION add() RETURNS trigger LANGUAGE plpgsql AS \

@@ -7,7 +7,8 @@ mod support;
 use serde_json::{Value, json};
 use sluicebox_core::{Committed, Delivery, Error, ErrorClass, Probe, SinkSpec, Standing};
 use sluicebox_testkit::FaultProxy;
-use support::{Room, commit, context, events, problems, shard, spec, transactional};
+use sluicebox_testkit::{commit, shard};
+use support::{Room, context, events, problems, spec, transactional};
 
 async fn refusal(options: Value) -> Error {
     transactional(options).await.open(&shard(1)).await.unwrap_err()

@@ -8,7 +8,8 @@ use serde_json::json;
 use sluicebox_core::{
     Committed, DeadLetter, DeadLetterError, ErrorClass, Event, Position, Reason, Timestamp, Window,
 };
-use support::{Room, commit, event, events, position, rejected, shard};
+use sluicebox_testkit::{commit, event, position, shard};
+use support::{Room, events, rejected};
 
 #[tokio::test]
 async fn a_window_is_rows_positions_and_dead_letters() {
@@ -31,7 +32,7 @@ async fn a_window_is_rows_positions_and_dead_letters() {
     assert_eq!(room.psql("SELECT event FROM events ORDER BY _event_id DESC"), format!("{raw}\n{{}}"));
     let row = "SELECT * FROM events WHERE _event_id LIKE '%1'";
     let expected = "opentrain:a:1|feed|a|payment.created|2026-06-12 10:00:04.12+00|2026-06-12 10:00:05+00|\
-                    2026-06-12 10:01:40+00|orders|{}";
+                    2026-06-12 10:00:00+00|orders|{}";
     assert_eq!(room.psql(row), expected);
     let letters = "SELECT time, pipeline, component, account, reason, error->'attempts', attempts, event_id, \
                    meta->>'type', convert_from(event, 'UTF8') FROM _sluicebox_dead_letters";

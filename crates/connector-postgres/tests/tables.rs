@@ -6,7 +6,8 @@ mod support;
 
 use serde_json::{Value, json};
 use sluicebox_core::{Committed, ErrorClass, Event, TransactionalSink};
-use support::{Room, commit, event, events, rejected, shard};
+use sluicebox_testkit::{commit, event, shard};
+use support::{Room, events, rejected};
 
 /// Name and type of each column.
 fn columns(room: &Room, table: &str) -> String {

@@ -14,7 +14,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sluicebox_core::{Event, TransactionalSink};
-use support::{commit, event, opened, select};
+use sluicebox_testkit::{commit, event};
+use support::{opened, select};
 
 const FOLDER_VARIABLE: &str = "SLUICEBOX_TEST_DATABASE";
 

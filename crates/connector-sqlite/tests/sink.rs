@@ -8,7 +8,8 @@ use serde_json::json;
 use sluicebox_core::{
     Committed, DeadLetter, DeadLetterError, Error, ErrorClass, Event, Reason, Timestamp, Window,
 };
-use support::{commit, event, execute, opened, position, problems, select, shard, sink};
+use sluicebox_testkit::{commit, event, position, shard};
+use support::{execute, opened, problems, select, sink};
 
 fn rejected(committed: Result<Committed, Error>) -> Vec<(usize, String)> {
     match committed.unwrap() {
@@ -43,7 +44,7 @@ async fn a_window_is_rows_positions_and_dead_letters() {
     let row = "SELECT concat_ws('|', _event_id, _source, _account, _type, _event_time, _received_at, _loaded_at, \
                _pipeline) FROM events LIMIT 1";
     let expected = "opentrain:a:2|feed|a|payment.created|2026-06-12T10:00:04.120Z|2026-06-12T10:00:05.000Z|\
-                    2026-06-12T10:01:40.000Z|orders";
+                    2026-06-12T10:00:00.000Z|orders";
     assert_eq!(select(dir.path(), row), [expected]);
     assert_eq!(select(dir.path(), "SELECT typeof(event) FROM events"), ["text", "text"]);
     assert_eq!(select(dir.path(), "SELECT time FROM _sluicebox_dead_letters"), ["1970-01-01T00:00:00.000Z"]);

@@ -6,7 +6,8 @@ mod support;
 
 use serde_json::json;
 use sluicebox_core::{Committed, DeadLetter, ErrorClass, Event, Probe, Reason, SinkSpec, Standing};
-use support::{commit, context, database, event, execute, opened, problems, select, shard, spec};
+use sluicebox_testkit::{commit, event, shard};
+use support::{context, database, execute, opened, problems, select, spec};
 
 fn events(texts: &[&str]) -> Vec<Event> {
     texts.iter().enumerate().map(|(number, text)| event(number, text)).collect()

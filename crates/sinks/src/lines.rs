@@ -28,7 +28,7 @@ pub(crate) fn append(buffer: &mut Vec<u8>, event: &Event, envelope: bool) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::test_events::event;
+    use sluicebox_testkit::event;
 
     fn line(json: &str, envelope: bool) -> String {
         let mut buffer = Vec::new();

@@ -81,7 +81,7 @@ mod tests {
     use sluicebox_core::ErrorClass;
 
     use super::*;
-    use crate::file::test_events::event;
+    use sluicebox_testkit::event;
 
     /// Not a test of its own: prints until somebody stops reading.
     #[tokio::test]

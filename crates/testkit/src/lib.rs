@@ -1,11 +1,12 @@
 //! What the tests of the workspace share: a folder in which the command runs, its processes, a proxy that
-//! breaks connections, and waiting for states.
+//! breaks connections, what components are built with, a crowd of owners, and waiting for states.
 //!
 //! Beside the floors, a dev-dependency only. Invariant: nothing here waits for a while; it waits for a state, and says
 //! which one did not come. Everything started in a sandbox ends with it.
 #![allow(clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
 
 pub mod contract;
+mod crowd;
 mod feed;
 mod http;
 mod process;
@@ -13,8 +14,11 @@ mod proxy;
 mod sandbox;
 mod served;
 mod stub;
+mod surroundings;
 mod wait;
+mod windows;
 
+pub use crowd::{Crowd, Dice, Events, windows};
 pub use feed::{Feed, said};
 pub use http::{Answer, get, request};
 pub use process::{Finished, Process};
@@ -22,4 +26,6 @@ pub use proxy::{Direction, FaultProxy, framing};
 pub use sandbox::{Emulated, Sandbox};
 pub use served::{Served, assert_patient};
 pub use stub::{Reply, Stub};
+pub use surroundings::{NoFiles, START_MILLISECONDS, context, environment, event, still_environment};
 pub use wait::{PATIENCE, wait_for};
+pub use windows::{commit, position, shard};

@@ -1,7 +1,6 @@
 //! What the tests of this crate share: events, a context on tokio's paused clock, an API that is a function.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,33 +10,10 @@ use futures::StreamExt;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use sluicebox_core::{
-    AnyTransform, Chance, CheckContext, Clock, Context, Delivery, Environment, Event, Meta, Outputs, Problem,
-    Registry, RetryOptions, ScriptFiles, Shared, Timestamp, Transform, TransformOutcome,
+    AnyTransform, CheckContext, Context, Event, Meta, Outputs, Problem, Registry, ScriptFiles, Transform,
+    TransformOutcome,
 };
 use sluicebox_http::{Request, Response, Transport, TransportError, TransportHandle};
-
-pub(crate) struct TokioClock(tokio::time::Instant);
-
-#[async_trait]
-impl Clock for TokioClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.0.elapsed().as_millis()).unwrap())
-    }
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-struct Middle;
-
-impl Chance for Middle {
-    fn next_u64(&self) -> u64 {
-        u64::MAX / 2
-    }
-}
 
 /// Script files by path.
 pub(crate) struct Files(pub(crate) BTreeMap<&'static str, &'static str>);
@@ -49,33 +25,11 @@ impl ScriptFiles for Files {
 }
 
 pub(crate) fn context() -> Context {
-    Context {
-        pipeline: "p".into(),
-        component: "thing".into(),
-        account: "".into(),
-        folder: PathBuf::new(),
-        delivery: Delivery::AtLeastOnce,
-        retry: RetryOptions::default(),
-        environment: Environment {
-            clock: Arc::new(TokioClock(tokio::time::Instant::now())),
-            chance: Arc::new(Middle),
-        },
-        shared: Shared::default(),
-    }
+    sluicebox_testkit::context("p", "thing")
 }
 
 pub(crate) fn event(id: &str, account: &str, json: &str) -> Event {
-    let meta = Meta {
-        id: id.into(),
-        event_type: "t".into(),
-        time: Timestamp::from_millis(0),
-        source: "feed".into(),
-        account: account.into(),
-        key: "k".into(),
-        received: Timestamp::from_millis(0),
-        lookups: BTreeMap::default(),
-        replay: None,
-    };
+    let meta = Meta { event_type: "t".into(), key: "k".into(), ..Meta::new("feed", account, id) };
     Event::parse(&Bytes::copy_from_slice(json.as_bytes()), meta).unwrap()
 }
 

@@ -8,11 +8,9 @@
 )]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use lapin::message::BasicGetMessage;
 use lapin::options::{
@@ -23,9 +21,9 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use sluicebox_connector_amqp::{AmqpSinkSpec, AmqpSourceSpec};
 use sluicebox_core::{
-    Batch, BuiltSink, Chance, Clock, Context, Delivery, Environment, Event, Meta, Probe, RetryOptions,
-    Shared, Sink, SinkSpec, Source, SourceSpec, Timestamp,
+    Batch, BuiltSink, Context, Event, Meta, Probe, Sink, SinkSpec, Source, SourceSpec, Timestamp,
 };
+use sluicebox_testkit::still_environment;
 
 /// Longest wait for something that has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -37,43 +35,13 @@ pub(crate) fn unique(what: &str) -> String {
     format!("test-{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-struct RealClock(Instant);
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_781_258_404_120)
-    }
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-struct Counting(AtomicU64);
-
-impl Chance for Counting {
-    fn next_u64(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
 /// What a component is built with.
 pub(crate) fn context(folder: &Path) -> Context {
     Context {
-        pipeline: "tests".into(),
-        component: "amqp-under-test".into(),
         account: "main".into(),
         folder: folder.to_owned(),
-        delivery: Delivery::AtLeastOnce,
-        retry: RetryOptions::default(),
-        environment: Environment {
-            clock: Arc::new(RealClock(Instant::now())),
-            chance: Arc::new(Counting(AtomicU64::new(0))),
-        },
-        shared: Shared::default(),
+        environment: still_environment(),
+        ..sluicebox_testkit::context("tests", "amqp-under-test")
     }
 }
 

@@ -3,13 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
 #![allow(clippy::needless_pass_by_value, reason = "tests read better with `json!` in place")]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -21,48 +17,17 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use sluicebox_connector_kafka::KafkaSpec;
 use sluicebox_core::{
-    BuiltSink, Chance, Clock, Context, Delivery, Environment, Event, Meta, RetryOptions, Shared, Sink,
-    SinkSpec, Timestamp, TransactionalSink,
+    BuiltSink, Context, Delivery, Event, Meta, Sink, SinkSpec, Timestamp, TransactionalSink,
 };
 use sluicebox_services::Kafka;
+use sluicebox_testkit::still_environment;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-struct RealClock(Instant);
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(0)
-    }
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-impl Chance for RealClock {
-    fn next_u64(&self) -> u64 {
-        7
-    }
-}
-
 /// The context of a pipeline's sink `broker`.
 pub(crate) fn context(pipeline: &str, delivery: Delivery) -> Context {
-    let clock = Arc::new(RealClock(Instant::now()));
-    Context {
-        pipeline: pipeline.into(),
-        component: "broker".into(),
-        account: "".into(),
-        folder: PathBuf::new(),
-        delivery,
-        retry: RetryOptions::default(),
-        environment: Environment { clock: clock.clone(), chance: clock },
-        shared: Shared::default(),
-    }
+    Context { delivery, environment: still_environment(), ..sluicebox_testkit::context(pipeline, "broker") }
 }
 
 /// A name that no other test, and no earlier run, has used.
@@ -128,15 +93,11 @@ fn now_millis() -> i64 {
 /// An event with this number, key and JSON.
 pub(crate) fn event(number: usize, key: &str, json: &str) -> Event {
     let meta = Meta {
-        id: format!("feed:a:{number}").into(),
         event_type: "order".into(),
         time: Timestamp::from_millis(now_millis()),
-        source: "feed".into(),
-        account: "a".into(),
         key: key.into(),
         received: Timestamp::from_millis(1_781_258_405_000),
-        lookups: BTreeMap::new(),
-        replay: None,
+        ..Meta::new("feed", "a", format!("feed:a:{number}"))
     };
     Event::parse(&Bytes::from(json.to_owned()), meta).unwrap()
 }

@@ -6,60 +6,20 @@
     reason = "each test file uses its part; a failed set-up should panic"
 )]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicebox_connector_postgres::PostgresSpec;
 use sluicebox_core::{
-    BuiltSink, Chance, CheckContext, Clock, Committed, Context, Delivery, Environment, Error, Event, Meta,
-    Opened, Position, ScriptFiles, Shard, Sink, SinkSpec, Timestamp, TransactionalSink, Window,
+    BuiltSink, CheckContext, Committed, Context, Delivery, Error, Event, Opened, Sink, SinkSpec,
+    TransactionalSink,
 };
 use sluicebox_services::Postgres;
-
-struct Still;
-
-#[async_trait]
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_781_258_500_000)
-    }
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-    async fn sleep(&self, _duration: Duration) {}
-}
-
-impl Chance for Still {
-    fn next_u64(&self) -> u64 {
-        7
-    }
-}
-
-struct NoFiles;
-
-impl ScriptFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("no file {path}"))
-    }
-}
+use sluicebox_testkit::{NoFiles, event, shard, still_environment};
 
 pub(crate) fn context(delivery: Delivery) -> Context {
-    Context {
-        pipeline: "orders".into(),
-        component: "warehouse".into(),
-        account: "".into(),
-        folder: PathBuf::new(),
-        delivery,
-        retry: sluicebox_core::RetryOptions::default(),
-        environment: Environment { clock: Arc::new(Still), chance: Arc::new(Still) },
-        shared: sluicebox_core::Shared::default(),
-    }
+    let environment = still_environment();
+    Context { delivery, environment, ..sluicebox_testkit::context("orders", "warehouse") }
 }
 
 pub(crate) fn spec(options: Value) -> PostgresSpec {
@@ -158,50 +118,8 @@ pub(crate) async fn transactional(options: Value) -> Box<dyn TransactionalSink> 
     }
 }
 
-pub(crate) fn shard(epoch: u64) -> Shard {
-    Shard { pipeline: "orders".into(), sink: "warehouse".into(), epoch }
-}
-
-pub(crate) fn meta(number: usize) -> Meta {
-    Meta {
-        id: format!("opentrain:a:{number}").into(),
-        event_type: "payment.created".into(),
-        time: Timestamp::from_millis(1_781_258_404_120),
-        source: "feed".into(),
-        account: "a".into(),
-        key: "k".into(),
-        received: Timestamp::from_millis(1_781_258_405_000),
-        lookups: BTreeMap::new(),
-        replay: None,
-    }
-}
-
-pub(crate) fn event(number: usize, json: &str) -> Event {
-    Event::parse(&Bytes::from(json.to_owned()), meta(number)).unwrap()
-}
-
 pub(crate) fn events(numbers: std::ops::Range<usize>) -> Vec<Event> {
     numbers.map(|number| event(number, &format!(r#"{{"n":{number}}}"#))).collect()
-}
-
-pub(crate) fn position(safe_seq: u64, ahead: &[&str]) -> Position {
-    Position {
-        source: "feed".into(),
-        partition: "a".into(),
-        epoch: 1,
-        safe_seq,
-        safe_cursor: Some(Bytes::from_static(b"\x00\xffcursor")),
-        ahead: ahead.iter().map(|id| (*id).into()).collect(),
-    }
-}
-
-pub(crate) async fn commit(
-    sink: &mut dyn TransactionalSink,
-    events: &[Event],
-    safe_seq: u64,
-) -> Result<Committed, Error> {
-    let positions = [position(safe_seq, &[])];
-    sink.commit(&Window { events, dead_letters: &[], positions: &positions }).await
 }
 
 /// Index and text of each row that was rejected; none if everything was committed.

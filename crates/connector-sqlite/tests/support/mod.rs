@@ -1,4 +1,4 @@
-//! Events, windows and an opened sink, shared by the tests of the `sqlite` sink.
+//! A database and an opened sink, shared by the tests of the `sqlite` sink.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,57 +6,19 @@
     reason = "each test file uses its part; a failed set-up should panic"
 )]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use rusqlite::Connection;
 use sluicebox_connector_sqlite::SqliteSpec;
-use sluicebox_core::{
-    BuiltSink, Chance, CheckContext, Clock, Committed, Context, Delivery, Environment, Error, Event, Meta,
-    Opened, Position, ScriptFiles, Shard, SinkSpec, Timestamp, TransactionalSink, Window,
-};
-
-struct Still;
-
-#[async_trait]
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_781_258_500_000)
-    }
-    fn elapsed(&self) -> Duration {
-        Duration::ZERO
-    }
-    async fn sleep(&self, _duration: Duration) {}
-}
-
-impl Chance for Still {
-    fn next_u64(&self) -> u64 {
-        7
-    }
-}
-
-struct NoFiles;
-
-impl ScriptFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("no file {path}"))
-    }
-}
+use sluicebox_core::{BuiltSink, CheckContext, Context, Delivery, Opened, SinkSpec, TransactionalSink};
+use sluicebox_testkit::{NoFiles, shard, still_environment};
 
 pub(crate) fn context() -> Context {
+    let environment = still_environment();
     Context {
-        pipeline: "orders".into(),
-        component: "warehouse".into(),
-        account: "".into(),
-        folder: PathBuf::new(),
         delivery: Delivery::ExactlyOnce,
-        retry: sluicebox_core::RetryOptions::default(),
-        environment: Environment { clock: Arc::new(Still), chance: Arc::new(Still) },
-        shared: sluicebox_core::Shared::default(),
+        environment,
+        ..sluicebox_testkit::context("orders", "warehouse")
     }
 }
 
@@ -83,53 +45,11 @@ pub(crate) fn database(dir: &Path) -> PathBuf {
     dir.join("new/folders/warehouse.db")
 }
 
-pub(crate) fn shard(epoch: u64) -> Shard {
-    Shard { pipeline: "orders".into(), sink: "warehouse".into(), epoch }
-}
-
 /// A sink that owns the positions.
 pub(crate) async fn opened(dir: &Path, options: serde_json::Value) -> (Box<dyn TransactionalSink>, Opened) {
     let mut sink = sink(dir, options).await;
     let opened = sink.open(&shard(1)).await.unwrap();
     (sink, opened)
-}
-
-pub(crate) fn meta(number: usize) -> Meta {
-    Meta {
-        id: format!("opentrain:a:{number}").into(),
-        event_type: "payment.created".into(),
-        time: Timestamp::from_millis(1_781_258_404_120),
-        source: "feed".into(),
-        account: "a".into(),
-        key: "k".into(),
-        received: Timestamp::from_millis(1_781_258_405_000),
-        lookups: BTreeMap::new(),
-        replay: None,
-    }
-}
-
-pub(crate) fn event(number: usize, json: &str) -> Event {
-    Event::parse(&Bytes::from(json.to_owned()), meta(number)).unwrap()
-}
-
-pub(crate) fn position(safe_seq: u64, ahead: &[&str]) -> Position {
-    Position {
-        source: "feed".into(),
-        partition: "a".into(),
-        epoch: 1,
-        safe_seq,
-        safe_cursor: Some(Bytes::from_static(b"\x00\xffcursor")),
-        ahead: ahead.iter().map(|id| (*id).into()).collect(),
-    }
-}
-
-pub(crate) async fn commit(
-    sink: &mut dyn TransactionalSink,
-    events: &[Event],
-    safe_seq: u64,
-) -> Result<Committed, Error> {
-    let positions = [position(safe_seq, &[])];
-    sink.commit(&Window { events, dead_letters: &[], positions: &positions }).await
 }
 
 /// The first column of every row, as text.

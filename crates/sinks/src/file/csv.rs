@@ -147,7 +147,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::file::test_events::event;
+    use sluicebox_testkit::event;
 
     fn columns(value: serde_json::Value) -> CsvColumns {
         CsvColumns::new(Some(&serde_json::from_value(value).unwrap())).unwrap()

@@ -8,12 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use sluicebox_core::{
-    BuiltSink, Chance, CheckContext, Clock, Context, Delivery, Environment, ErrorClass, Event, ResumableSink,
-    RetryOptions, ScriptFiles, Shared, Sink, SinkSpec, Timestamp,
+    BuiltSink, CheckContext, Clock, Context, Delivery, Environment, ErrorClass, Event, ResumableSink, Sink,
+    SinkSpec, Timestamp,
 };
 
+use sluicebox_testkit::{NoFiles, environment, event};
+
 use super::store::Store;
-use super::test_events::event;
 use crate::{BlackholeSpec, FileSpec};
 
 mod shapes;
@@ -33,29 +34,9 @@ impl Clock for Still {
     }
 }
 
-impl Chance for Still {
-    fn next_u64(&self) -> u64 {
-        7
-    }
-}
-
-impl ScriptFiles for Still {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("no file {path}"))
-    }
-}
-
 fn context(delivery: Delivery) -> Context {
-    Context {
-        pipeline: "orders".into(),
-        component: "archive".into(),
-        account: "".into(),
-        folder: PathBuf::new(),
-        delivery,
-        retry: RetryOptions::default(),
-        environment: Environment { clock: Arc::new(Still), chance: Arc::new(Still) },
-        shared: Shared::default(),
-    }
+    let environment = Environment { clock: Arc::new(Still), ..environment() };
+    Context { delivery, environment, ..sluicebox_testkit::context("orders", "archive") }
 }
 
 fn spec(path: &str) -> FileSpec {
@@ -397,7 +378,7 @@ fn options_that_do_not_go_together_are_found_before_it_runs() {
         (json!({"path": "a", "max_open_files": 0}), vec!["max_open_files"]),
     ] {
         let spec: FileSpec = serde_json::from_value(options.clone()).unwrap();
-        let found = SinkSpec::check(&spec, &CheckContext { files: &Still, sources: &[] });
+        let found = SinkSpec::check(&spec, &CheckContext { files: &NoFiles, sources: &[] });
         let paths: Vec<&str> = found.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, expected, "{options}: {found:?}");
         assert!(SinkSpec::delivery(&spec).exactly_once);

@@ -6,55 +6,14 @@ mod order;
 mod requests;
 mod server;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use sluicebox_core::{
-    BuiltSink, Chance, Clock, Context, Delivery, Environment, Event, RetryOptions, Shared, Sink, SinkSpec,
-    Timestamp, Written,
-};
+use sluicebox_core::{BuiltSink, Context, Event, Sink, SinkSpec, Written};
 
 use super::HttpSpec;
-use crate::file::test_events;
-
-struct RealClock(Instant);
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        let passed = i64::try_from(self.0.elapsed().as_millis()).unwrap();
-        Timestamp::from_millis(1_781_258_400_000 + passed)
-    }
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-struct NoChance;
-
-impl Chance for NoChance {
-    fn next_u64(&self) -> u64 {
-        0
-    }
-}
 
 fn context() -> Context {
-    Context {
-        pipeline: "test".into(),
-        component: "hook".into(),
-        account: "".into(),
-        folder: ".".into(),
-        delivery: Delivery::AtLeastOnce,
-        retry: RetryOptions::default(),
-        environment: Environment { clock: Arc::new(RealClock(Instant::now())), chance: Arc::new(NoChance) },
-        shared: Shared::default(),
-    }
+    sluicebox_testkit::context("test", "hook")
 }
 
 /// The options as a pipeline file would give them.
@@ -79,7 +38,7 @@ fn event(number: usize, key: &str) -> Event {
 }
 
 fn event_with(number: usize, key: &str, text: &str) -> Event {
-    let mut event = test_events::event(number, "{}").with_json(Bytes::from(text.to_owned()));
+    let mut event = sluicebox_testkit::event(number, "{}").with_json(Bytes::from(text.to_owned()));
     event.meta_mut().key = key.into();
     event
 }

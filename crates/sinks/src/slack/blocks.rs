@@ -152,7 +152,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::file::test_events::event;
+    use sluicebox_testkit::event;
 
     fn rendered(blocks: &Value, data: &Value) -> Result<Value> {
         let blocks = Blocks::compile(blocks.as_array().unwrap()).unwrap();

@@ -137,7 +137,7 @@ fn apart(rate: Rate) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slack::testing::environment;
+    use sluicebox_testkit::environment;
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

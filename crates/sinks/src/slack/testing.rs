@@ -1,52 +1,12 @@
-//! What the tests of this sink share: an environment on tokio's clock, contexts.
+//! What the tests of this sink share: a context, and a server that says what a test wants.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use sluicebox_core::{Chance, Clock, Context, Delivery, Environment, RetryOptions, Shared, Timestamp};
-
-struct TokioClock(tokio::time::Instant);
-
-#[async_trait]
-impl Clock for TokioClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.0.elapsed().as_millis()).unwrap())
-    }
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-struct Middle;
-
-impl Chance for Middle {
-    fn next_u64(&self) -> u64 {
-        u64::MAX / 2
-    }
-}
-
-/// Tokio's clock, which a test may pause; no chance.
-pub(crate) fn environment() -> Environment {
-    Environment { clock: Arc::new(TokioClock(tokio::time::Instant::now())), chance: Arc::new(Middle) }
-}
+use sluicebox_core::Context;
 
 /// A pipeline of its own.
 pub(crate) fn context() -> Context {
-    Context {
-        pipeline: "payments".into(),
-        component: "alerts".into(),
-        account: "".into(),
-        folder: PathBuf::new(),
-        delivery: Delivery::AtLeastOnce,
-        retry: RetryOptions::default(),
-        environment: environment(),
-        shared: Shared::default(),
-    }
+    sluicebox_testkit::context("payments", "alerts")
 }
 
 /// A request as it came over the wire.

@@ -1,24 +1,16 @@
 //! The `slack` sink as a whole: its options, its messages, and what becomes of every kind of answer over real TCP.
 
 use serde_json::{Value, json};
-use sluicebox_core::{BuiltSink, CheckContext, Event, ScriptFiles, Sink, SinkSpec};
+use sluicebox_core::{BuiltSink, CheckContext, Event, Sink, SinkSpec};
+use sluicebox_testkit::{NoFiles, event};
 
 use super::SlackSpec;
 use super::testing::{Server, context};
-use crate::file::test_events::event;
 
 mod composing;
 mod options;
 mod probing;
 mod wire;
-
-struct NoFiles;
-
-impl ScriptFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("no file {path}"))
-    }
-}
 
 fn spec(options: &Value) -> SlackSpec {
     serde_json::from_value(options.clone()).unwrap()

@@ -9,44 +9,9 @@ use futures::StreamExt;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use sluicebox_core::{
-    Chance, CheckContext, Clock, Context, Delivery, Environment, Problem, Registry, RetryOptions,
-    ScriptFiles, Shared, Source, Timestamp,
-};
+use sluicebox_core::{CheckContext, Context, Problem, Registry, Shared, Source};
 use sluicebox_http::{Request, Response, Transport, TransportError, TransportHandle};
-use tokio::time::Instant;
-
-/// 2026-06-12T10:00:00Z
-pub(crate) const NOW: i64 = 1_781_258_400_000;
-
-struct TokioClock(Instant);
-
-#[async_trait]
-impl Clock for TokioClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(NOW + i64::try_from(self.elapsed().as_millis()).unwrap())
-    }
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-struct NoChance;
-impl Chance for NoChance {
-    fn next_u64(&self) -> u64 {
-        0
-    }
-}
-
-pub(crate) struct NoFiles;
-impl ScriptFiles for NoFiles {
-    fn read(&self, _path: &str) -> Result<String, String> {
-        Err("there are no files here".to_owned())
-    }
-}
+use sluicebox_testkit::NoFiles;
 
 /// One answer, after a wait.
 #[derive(Clone)]
@@ -120,16 +85,7 @@ pub(crate) fn context(
     let transport = Arc::new(Scripted { answer: Box::new(answer), requests: Mutex::default() });
     let shared = Shared::default();
     shared.publish("", "", Arc::new(TransportHandle(Arc::clone(&transport) as Arc<dyn Transport>)));
-    let cx = Context {
-        pipeline: "test".into(),
-        component: "feed".into(),
-        account: "acme".into(),
-        folder: ".".into(),
-        delivery: Delivery::AtLeastOnce,
-        retry: RetryOptions::default(),
-        environment: Environment { clock: Arc::new(TokioClock(Instant::now())), chance: Arc::new(NoChance) },
-        shared,
-    };
+    let cx = Context { account: "acme".into(), shared, ..sluicebox_testkit::context("test", "feed") };
     (cx, transport)
 }
 

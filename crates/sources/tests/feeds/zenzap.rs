@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluicebox_core::{Batch, Cursor, ErrorClass, Pace, Source, Timestamp};
 use sluicebox_http::{Request, sign};
+use sluicebox_testkit::START_MILLISECONDS;
 
-use crate::support::{NOW, Reply, Scripted, context, in_turn, source, update, zenzap_page};
+use crate::support::{Reply, Scripted, context, in_turn, source, update, zenzap_page};
 
 const A_SECOND: Pace = Pace::After(Duration::from_secs(1));
 
@@ -66,7 +67,7 @@ async fn polls_follow_each_other_and_the_offset_moves_with_empty_pages_too() {
         let target = &request.url[url::Position::BeforePath..];
         let expected = sign("hunter2", Timestamp::from_millis(time), target);
         assert_eq!(request.headers["x-signature"], expected.as_str());
-        assert!((time - NOW).abs() < 60_000);
+        assert!((time - START_MILLISECONDS).abs() < 60_000);
     }
 }
 

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use sluicebox_core::{
     BuiltSink, Clock, Delivery, ErrorClass, Event, ResumableSink, Sink, SinkSpec, Timestamp,
 };
+use sluicebox_testkit::event;
 
 use super::{batch, context, lines, read, unpacked};
 use crate::FileSpec;
 use crate::file::compression::Compression;
-use crate::file::test_events::event;
 
 /// A clock that the test moves.
 struct Moved(AtomicI64);

@@ -1,18 +1,11 @@
 //! What is refused when the file is checked, and what `check --connect` asks.
 
 use serde_json::{Value, json};
-use sluicebox_core::{CheckContext, ScriptFiles, SinkSpec, Standing};
+use sluicebox_core::{CheckContext, SinkSpec, Standing};
+use sluicebox_testkit::NoFiles;
 
 use super::server::{Reply, Server};
 use super::{context, spec};
-
-struct NoFiles;
-
-impl ScriptFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<String, String> {
-        Err(format!("{path} is not there"))
-    }
-}
 
 /// The paths of the problems of these options.
 fn problems(options: &Value) -> Vec<String> {
