@@ -5,6 +5,7 @@ mod address;
 mod client;
 mod declare;
 mod fault;
+mod heartbeat;
 mod look;
 mod table;
 
@@ -12,5 +13,6 @@ pub(crate) use address::Address;
 pub(crate) use client::{Client, Link};
 pub use declare::{Declare, DeclareExchange, DeclareQueue, ExchangeType, QueueType};
 pub(crate) use fault::{classify, is_too_large, refused_size};
-pub(crate) use look::{Look, look_for_exchange, look_for_queue, where_to_look};
+pub(crate) use heartbeat::{default_heartbeat, heartbeat_problem};
+pub(crate) use look::{Look, enter, look_for_exchange, look_for_queue};
 pub(crate) use table::{short, value};

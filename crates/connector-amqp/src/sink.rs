@@ -7,4 +7,3 @@ mod publisher;
 mod spec;
 
 pub use spec::AmqpSinkSpec;
-pub(crate) use spec::heartbeat_problem;

@@ -3,9 +3,9 @@
 use lapin::ExchangeKind;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use sluicebox_core::{Error, ErrorClass, Result};
+use sluicebox_core::{Error, ErrorClass, Probe, Result};
 
-use super::{Link, short};
+use super::{Client, Link, short};
 
 /// What a look found.
 pub(crate) enum Look {
@@ -20,8 +20,30 @@ pub(crate) enum Look {
     Missing(Error),
 }
 
+/// Connects for `check --connect` and says how that went; none if nothing more can be asked.
+pub(crate) async fn enter(client: Result<Client>, probe: &mut Probe) -> Option<Link> {
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => {
+            probe.wrong("configuration", error);
+            return None;
+        }
+    };
+    match client.connect().await {
+        Ok(link) => {
+            let secured = if client.is_encrypted() { "TLS" } else { "not encrypted" };
+            probe.fine("broker", format!("{}, {secured}, the user may enter", client.place()));
+            Some(link)
+        }
+        Err(error) => {
+            probe.wrong("broker", where_to_look(error));
+            None
+        }
+    }
+}
+
 /// An error of a connection that did not come about, with what to do if it does not say so itself.
-pub(crate) fn where_to_look(error: Error) -> Error {
+fn where_to_look(error: Error) -> Error {
     if error.help().is_some() {
         return error;
     }

@@ -1,23 +1,19 @@
 //! `check --connect` for the sink: reach, credentials, and that there is something to publish to.
 
-use sluicebox_core::Probe;
+use sluicebox_core::{Probe, Result};
 
 use super::flight::place;
 use super::spec::AmqpSinkSpec;
-use crate::link::{Client, Look, look_for_exchange, look_for_queue, where_to_look};
+use crate::link::{Client, Look, enter, look_for_exchange, look_for_queue};
 
 /// Looks, and makes nothing.
-pub(crate) async fn look(client: &Client, spec: &AmqpSinkSpec, fixed_routing_key: Option<&str>) -> Probe {
+pub(crate) async fn look(
+    client: Result<Client>,
+    spec: &AmqpSinkSpec,
+    fixed_routing_key: Option<&str>,
+) -> Probe {
     let mut probe = Probe::new();
-    let link = match client.connect().await {
-        Ok(link) => link,
-        Err(error) => {
-            probe.wrong("broker", where_to_look(error));
-            return probe;
-        }
-    };
-    let secured = if client.is_encrypted() { "TLS" } else { "not encrypted" };
-    probe.fine("broker", format!("{}, {secured}, the user may enter", client.place()));
+    let Some(link) = enter(client, &mut probe).await else { return probe };
     let (subject, found, is_declared) = match fixed_routing_key {
         Some(queue) if spec.exchange.is_empty() => {
             let declared = spec.declared().and_then(|declare| declare.queue).and_then(|queue| queue.name);

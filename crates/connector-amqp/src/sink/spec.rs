@@ -14,10 +14,7 @@ use sluicebox_rules::{Template, TemplateKind};
 use super::message::{Fixed, Recipe};
 use super::probe;
 use super::publisher::Publisher;
-use crate::link::{Address, Client, Declare, ExchangeType, short};
-
-/// Longest heartbeat that makes sense, in seconds; the protocol ends at 65,535.
-const LONGEST_HEARTBEAT: u64 = 3600;
+use crate::link::{Address, Client, Declare, ExchangeType, default_heartbeat, heartbeat_problem, short};
 
 /// Publishes events to a broker that speaks AMQP 0.9.1 (RabbitMQ), each confirmed by the broker.
 ///
@@ -96,10 +93,6 @@ fn yes() -> bool {
     true
 }
 
-fn default_heartbeat() -> Period {
-    Period::from_secs(15)
-}
-
 fn default_content_type() -> String {
     "application/json".to_owned()
 }
@@ -115,13 +108,6 @@ fn spec_example() -> serde_json::Value {
         "routing_key": "orders.{{ meta.type }}",
         "declare": { "exchange": { "type": "topic" } }
     })
-}
-
-/// What is wrong with a heartbeat, if anything.
-pub(crate) fn heartbeat_problem(heartbeat: Period) -> Option<Problem> {
-    let is_fine = (1..=LONGEST_HEARTBEAT).contains(&heartbeat.0.as_secs()) && heartbeat.0.subsec_nanos() == 0;
-    let message = "expected whole seconds, from `1s` to `1h`";
-    (!is_fine).then(|| Problem::new("heartbeat", message))
 }
 
 #[async_trait]
@@ -166,14 +152,8 @@ impl SinkSpec for AmqpSinkSpec {
     }
 
     async fn probe(&self, cx: &Context) -> Probe {
-        match Client::new(&self.url, &self.tls, self.heartbeat, cx) {
-            Ok(client) => probe::look(&client, self, self.fixed_routing_key().as_deref()).await,
-            Err(error) => {
-                let mut probe = Probe::new();
-                probe.wrong("configuration", error);
-                probe
-            }
-        }
+        let client = Client::new(&self.url, &self.tls, self.heartbeat, cx);
+        probe::look(client, self, self.fixed_routing_key().as_deref()).await
     }
 }
 
@@ -250,14 +230,7 @@ impl AmqpSinkSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct NoFiles;
-
-    impl sluicebox_core::ScriptFiles for NoFiles {
-        fn read(&self, path: &str) -> Result<String, String> {
-            Err(format!("no {path}"))
-        }
-    }
+    use sluicebox_testkit::NoFiles;
 
     fn problems(options: &serde_json::Value) -> Vec<String> {
         let mut json = serde_json::json!({ "url": "amqp://localhost", "routing_key": "q" });

@@ -1,22 +1,14 @@
 //! `check --connect` for the source: reach, credentials, and the queue.
 
-use sluicebox_core::Probe;
+use sluicebox_core::{Probe, Result};
 
 use super::spec::AmqpSourceSpec;
-use crate::link::{Client, Look, look_for_queue, where_to_look};
+use crate::link::{Client, Look, enter, look_for_queue};
 
 /// Looks, consumes nothing and makes nothing.
-pub(crate) async fn look(client: &Client, spec: &AmqpSourceSpec) -> Probe {
+pub(crate) async fn look(client: Result<Client>, spec: &AmqpSourceSpec) -> Probe {
     let mut probe = Probe::new();
-    let link = match client.connect().await {
-        Ok(link) => link,
-        Err(error) => {
-            probe.wrong("broker", where_to_look(error));
-            return probe;
-        }
-    };
-    let secured = if client.is_encrypted() { "TLS" } else { "not encrypted" };
-    probe.fine("broker", format!("{}, {secured}, the user may enter", client.place()));
+    let Some(link) = enter(client, &mut probe).await else { return probe };
     let subject = format!("queue `{}`", spec.queue);
     let is_declared = spec.declare.as_ref().is_some_and(|declare| declare.queue.is_some());
     match look_for_queue(&link, &spec.queue).await {

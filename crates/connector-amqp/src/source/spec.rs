@@ -10,8 +10,7 @@ use sluicebox_core::{
 
 use super::consumer::{Consumed, QueueSource};
 use super::probe;
-use crate::link::{Address, Client, Declare};
-use crate::sink::heartbeat_problem;
+use crate::link::{Address, Client, Declare, default_heartbeat, heartbeat_problem};
 
 /// Consumes a queue of a broker that speaks AMQP 0.9.1 (RabbitMQ).
 ///
@@ -69,10 +68,6 @@ pub enum BodyFormat {
     Json,
 }
 
-fn default_heartbeat() -> Period {
-    Period::from_secs(15)
-}
-
 fn default_prefetch_count() -> u16 {
     1000
 }
@@ -116,14 +111,7 @@ impl SourceSpec for AmqpSourceSpec {
     }
 
     async fn probe(&self, cx: &Context) -> Probe {
-        match Client::new(&self.url, &self.tls, self.heartbeat, cx) {
-            Ok(client) => probe::look(&client, self).await,
-            Err(error) => {
-                let mut probe = Probe::new();
-                probe.wrong("configuration", error);
-                probe
-            }
-        }
+        probe::look(Client::new(&self.url, &self.tls, self.heartbeat, cx), self).await
     }
 }
 
@@ -141,14 +129,7 @@ impl AmqpSourceSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct NoFiles;
-
-    impl sluicebox_core::ScriptFiles for NoFiles {
-        fn read(&self, path: &str) -> Result<String, String> {
-            Err(format!("no {path}"))
-        }
-    }
+    use sluicebox_testkit::NoFiles;
 
     fn problems(json: serde_json::Value) -> Vec<String> {
         let spec: AmqpSourceSpec = serde_json::from_value(json).unwrap();
