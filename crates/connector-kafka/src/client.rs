@@ -203,10 +203,15 @@ impl Trouble {
                 Error::auth(format!("the brokers refuse the credentials: {reason}"))
                     .with_help("check `sasl.mechanism`, `sasl.username` and `sasl.password`"),
             ),
-            RDKafkaErrorCode::SSL if reason.contains("verify failed") => Some(
-                Error::config(format!("the certificate of a broker cannot be verified: {reason}"))
-                    .with_help("name the authority that signed it: `tls: {ca_file: …}`"),
-            ),
+            // To librdkafka it is a broken connection if the socket is heard of before the handshake is.
+            RDKafkaErrorCode::SSL | RDKafkaErrorCode::BrokerTransportFailure
+                if reason.contains("certificate verify failed") =>
+            {
+                Some(
+                    Error::config(format!("the certificate of a broker cannot be verified: {reason}"))
+                        .with_help("name the authority that signed it: `tls: {ca_file: …}`"),
+                )
+            }
             _ => None,
         }
     }
@@ -340,6 +345,11 @@ mod tests {
         assert!(error.class().is_retryable());
         trouble.note(&KafkaError::Global(RDKafkaErrorCode::Authentication), "SASL authentication failed");
         assert_eq!(trouble.explain("no answer").class(), sluicebox_core::ErrorClass::Auth);
+        for code in [RDKafkaErrorCode::SSL, RDKafkaErrorCode::BrokerTransportFailure] {
+            let reason = "error:0A000086:SSL routines::certificate verify failed";
+            trouble.note(&KafkaError::Global(code), reason);
+            assert_eq!(trouble.explain("no answer").class(), sluicebox_core::ErrorClass::Config, "{code:?}");
+        }
         trouble.clear();
         assert!(trouble.last().is_none());
     }
