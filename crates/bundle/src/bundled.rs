@@ -4,7 +4,9 @@
 
 use sluicebox_core::Registry;
 
-/// Every component type that ships, and the rule language of `when:` and `key:`.
+use crate::review;
+
+/// Every component type that ships, the rule language of `when:` and `key:`, and what is known of events.
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     sluicebox_sources::register(&mut registry);
@@ -15,6 +17,7 @@ pub fn registry() -> Registry {
     sluicebox_connector_postgres::register(&mut registry);
     sluicebox_connector_sqlite::register(&mut registry);
     registry.conditions(sluicebox_rules::check_condition);
+    registry.reviews(review::review);
     registry
 }
 

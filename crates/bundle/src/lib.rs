@@ -3,5 +3,6 @@
 //! Floor 3: here the two wings meet, components and engine, without either knowing the other.
 
 mod bundled;
+mod review;
 
 pub use bundled::registry;

@@ -15,6 +15,7 @@ use crate::interpolate::Scope;
 use crate::misfit::secret_options;
 use crate::node::{Kind, Node, index, join, step};
 use crate::options::{declared, whole};
+use crate::review::{Rule, rules};
 use crate::shape::Walk;
 
 /// A component as the file names it.
@@ -43,6 +44,8 @@ pub(crate) struct Checker<'a> {
     /// All components' names with their types, sources first.
     pub(crate) neighbours: &'a [(String, String)],
     pub(crate) faults: &'a mut Faults,
+    /// The rules that were found so far, beside those that every component has.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// A component whose values have the right types, as far as they do.
@@ -92,6 +95,9 @@ impl<'a> Checker<'a> {
         // Options of the kind all have defaults: those that are right are used even if others are wrong.
         let options = self.options(options, node, &path);
         let config = if own_is_whole { self.parse(component, json.clone(), node, &path) } else { None };
+        if header.kind != ComponentKind::Source {
+            self.rules.extend(rules(&header.name, component.schema.as_value(), &json));
+        }
         Typed { options, config, json }
     }
 
@@ -172,7 +178,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The bytes of a place inside a text of this file.
-    fn inside(
+    pub(crate) fn inside(
         &self,
         located: &Located,
         (line, column): (usize, usize),

@@ -7,7 +7,8 @@
 //! The way of a file: `yaml` makes a tree that keeps source text and places; `shape` walks it along the declaration of
 //! each component, filling in references (`interpolate`) and typing every value (`form`); `component`, with `source`,
 //! `transform` and `sink`, splits off the options of its kind (`common`) and lets it check itself; `graph` resolves
-//! inputs; `routes` works out what is promised; `load` holds it together.
+//! inputs; `routes` works out what is promised; `review` has every rule judged by what is known of the events that
+//! reach it; `load` holds it together.
 
 mod component;
 mod faults;
@@ -21,6 +22,7 @@ mod node;
 mod options;
 mod plan;
 mod report;
+mod review;
 mod routes;
 mod schema;
 mod shape;

@@ -12,12 +12,15 @@ use crate::form::found;
 use crate::graph::{Graph, Vertex};
 use crate::misfit::{hide_by_name, secret_options};
 use crate::node::{Kind, Node, join};
+use crate::options::{CatalogueOptions, declared};
+use crate::review::Reviewed;
 use crate::routes::{Asked, routes};
+use crate::shape::Walk;
 use crate::text::SourceText;
 use crate::{Inputs, Plan, Report, SinkPlan, SourcePlan, TransformPlan, letters, yaml};
 
 /// The keys of the file itself.
-const TOP: [&str; 5] = ["name", "sources", "transforms", "sinks", "tests"];
+const TOP: [&str; 6] = ["name", "catalogue", "sources", "transforms", "sinks", "tests"];
 
 /// Parses, fills in, checks and plans one pipeline file.
 ///
@@ -46,10 +49,10 @@ pub fn load(file: &Path, text: &str, registry: &Registry, inputs: &Inputs<'_>) -
 
 /// The components of a file as far as they are right.
 #[derive(Default)]
-struct Drafts {
-    sources: Vec<SourcePlan>,
-    transforms: Vec<TransformPlan>,
-    sinks: Vec<(SinkPlan, Asked)>,
+pub(crate) struct Drafts {
+    pub(crate) sources: Vec<SourcePlan>,
+    pub(crate) transforms: Vec<TransformPlan>,
+    pub(crate) sinks: Vec<(SinkPlan, Asked)>,
 }
 
 fn plan(
@@ -67,7 +70,15 @@ fn plan(
         .map(|header| (header.name.to_string(), header.type_name.unwrap_or_default().to_owned()))
         .collect();
     let folder = file.parent().map(PathBuf::from).unwrap_or_default();
-    let mut checker = Checker { registry, inputs: *inputs, folder: &folder, neighbours: &neighbours, faults };
+    let mut checker = Checker {
+        registry,
+        inputs: *inputs,
+        folder: &folder,
+        neighbours: &neighbours,
+        faults,
+        rules: Vec::new(),
+    };
+    let strict = checker.catalogue(root).strict;
     let mut drafts = Drafts::default();
     let mut vertices = Vec::with_capacity(headers.len());
     for header in &headers {
@@ -81,12 +92,13 @@ fn plan(
             outputs,
         });
     }
-    let graph = Graph::resolve(&vertices, faults);
+    let graph = Graph::resolve(&vertices, checker.faults);
     let whole = drafts.sources.len() + drafts.transforms.len() + drafts.sinks.len() == headers.len();
-    if !whole || faults.any() {
+    if !whole || checker.faults.any() {
         return None;
     }
-    let routes = routes(&graph, &vertices, &drafts.sources, &drafts.sinks, faults);
+    let routes = routes(&graph, &vertices, &drafts.sources, &drafts.sinks, checker.faults);
+    checker.review(&Reviewed { headers: &headers, graph: &graph, drafts: &drafts, strict });
     let mut reads: HashMap<SmolStr, _> =
         vertices.iter().map(|vertex| vertex.name.clone()).zip(graph.inputs).collect();
     let mut inputs_of = |name: &SmolStr| reads.remove(name).unwrap_or_default();
@@ -123,7 +135,7 @@ fn top(file: &Path, root: &Node, faults: &mut Faults) -> Option<SmolStr> {
         let fault = Fault::new(entry.key_range.clone(), entry.key.clone(), message);
         faults.add(match nearest(&entry.key, TOP) {
             Some(name) => fault.help(format!("did you mean `{name}`?")),
-            None => fault.help("known here: `name`, `sources`, `transforms`, `sinks`, `tests`"),
+            None => fault.help("known here: `name`, `catalogue`, `sources`, `transforms`, `sinks`, `tests`"),
         });
     }
     let allowed = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-';
@@ -199,6 +211,15 @@ fn headers<'n>(root: &'n Node, faults: &mut Faults) -> Vec<Header<'n>> {
 }
 
 impl Checker<'_> {
+    /// The options under `catalogue:`.
+    fn catalogue(&mut self, root: &Node) -> CatalogueOptions {
+        let Some(node) = root.get("catalogue") else { return CatalogueOptions::default() };
+        let schema = declared::<CatalogueOptions>();
+        let scope = self.scope();
+        let options = Walk { root: &schema, scope, faults: self.faults }.value(&schema, node, "catalogue");
+        options.and_then(|options| serde_json::from_value(options).ok()).unwrap_or_default()
+    }
+
     /// Checks one component and drafts it; its named outputs, `None` if they cannot be known.
     fn component(&mut self, header: &Header<'_>, drafts: &mut Drafts) -> Option<Vec<SmolStr>> {
         if !matches!(header.node.kind, Kind::Map(_)) {

@@ -10,6 +10,15 @@ use sluicebox_core::{BatchOptions, BufferOptions, ComponentKind, Delivery, Locat
 
 use crate::DeadLetterPolicy;
 
+/// What the event catalogue is for in this pipeline.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CatalogueOptions {
+    /// Whether a rule that asks for fields, event types or values which are not in the event catalogue is an error
+    /// instead of a warning. What arrives is never refused for it.
+    pub(crate) strict: bool,
+}
+
 /// Options of every source beside `type` and `accounts`.
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(default)]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sluicebox_core::{ComponentKind, Registry};
 
-use crate::options::{SinkOptions, SourceOptions, TransformOptions, declared, whole};
+use crate::options::{CatalogueOptions, SinkOptions, SourceOptions, TransformOptions, declared, whole};
 
 /// JSON Schema (draft 2020-12) of a pipeline file with every component type of the registry.
 ///
@@ -17,6 +17,8 @@ pub fn schema(registry: &Registry) -> Value {
         section(ComponentKind::Transform, &declared::<TransformOptions>(), types, &mut definitions);
     let types = registry.sinks().values().map(|component| (component.name, &component.schema));
     let sinks = section(ComponentKind::Sink, &declared::<SinkOptions>(), types, &mut definitions);
+    let mut catalogue = declared::<CatalogueOptions>();
+    editable(&mut catalogue);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sluicebox pipeline",
@@ -27,6 +29,7 @@ pub fn schema(registry: &Registry) -> Value {
                 "type": "string",
                 "pattern": "^[a-z0-9-]+$"
             },
+            "catalogue": catalogue,
             "sources": sources,
             "transforms": transforms,
             "sinks": sinks,

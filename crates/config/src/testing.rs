@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSink, BuiltSource, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period,
-    Problem, Registry, Result, ScriptFiles, Secret, SinkSpec, SourceClass, SourceSpec, Transform,
-    TransformSpec,
+    BuiltSink, BuiltSource, CheckContext, Context, Delivery, DeliverySupport, Effect, Error, KnownEvents,
+    Located, Period, Problem, Registry, Result, RuleForm, ScriptFiles, Secret, SinkSpec, SourceClass,
+    SourceSpec, Transform, TransformSpec,
 };
 
 use crate::{Inputs, LocatedProblem, Plan, Variables, load};
@@ -95,7 +95,22 @@ pub(crate) fn registry() -> Registry {
     registry.transform::<Filter>().transform::<Script>().transform::<Lookup>();
     registry.sink::<Plain>().sink::<Exact>();
     registry.conditions(|text| bad("", text).map_or(Ok(()), Err));
+    registry.reviews(odd);
     registry
+}
+
+/// Finds the word `ODD`, and says what is known of the events there.
+fn odd(text: &str, form: RuleForm, events: Option<&KnownEvents>) -> Vec<Problem> {
+    let line = text.lines().position(|line| line.contains("ODD"));
+    let place = line.and_then(|line| Some((line + 1, text.lines().nth(line)?.find("ODD")? + 1)));
+    let known = events.map_or_else(
+        || "nothing known".to_owned(),
+        |known| format!("{:?} with {:?}", known.apis, known.added),
+    );
+    let problem = |(line, column)| {
+        Problem::new("", format!("{form:?}: {known}")).with_help("even").inside(line, column)
+    };
+    place.map(problem).into_iter().collect()
 }
 
 #[derive(Deserialize, JsonSchema, Default, Debug, PartialEq)]
@@ -148,6 +163,9 @@ impl SourceSpec for Feed {
     const TYPE: &'static str = "feed";
     fn class(&self) -> SourceClass {
         SourceClass::RetainedFeed
+    }
+    fn api(&self) -> Option<&'static str> {
+        Some("feed api")
     }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         // Shows in a message what the field became, to look at it from outside.
@@ -217,6 +235,9 @@ struct Filter {}
 #[async_trait]
 impl TransformSpec for Filter {
     const TYPE: &'static str = "filter";
+    fn effect(&self, _: &str) -> Effect {
+        Effect::None
+    }
     fn when_discards() -> bool {
         true
     }
@@ -259,12 +280,16 @@ impl TransformSpec for Script {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Lookup {
+    #[schemars(extend("x-rule" = "template"))]
     url: Located,
 }
 
 #[async_trait]
 impl TransformSpec for Lookup {
     const TYPE: &'static str = "lookup";
+    fn effect(&self, component: &str) -> Effect {
+        Effect::Adds(format!("of_{component}"))
+    }
     fn check(&self, _: &CheckContext<'_>) -> Vec<Problem> {
         let bad = bad("url", &self.url.text);
         let scheme =
@@ -297,6 +322,7 @@ impl SinkSpec for Plain {
 #[serde(deny_unknown_fields)]
 struct Exact {
     #[serde(default)]
+    #[schemars(extend("x-rule" = "expression"))]
     columns: BTreeMap<String, Located>,
     rate: Option<Rate>,
 }

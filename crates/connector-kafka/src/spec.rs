@@ -47,16 +47,16 @@ pub struct KafkaSpec {
     pub brokers: Vec<String>,
     /// The topic to write to. May hold `{{ … }}` after a literal part; what comes out must be a legal name (letters,
     /// digits, `.`, `_`, `-`), else the event becomes a dead letter.
-    #[schemars(example = "marketplace.{{ meta.type }}")]
+    #[schemars(example = "marketplace.{{ meta.type }}", extend("x-rule" = "template"))]
     pub topic: Located,
     /// The key of a record; default `{{ meta.key }}`. Records whose key is empty have none and are spread over the
     /// partitions; `key: ""` is that for all of them.
     #[serde(default)]
-    #[schemars(example = "{{ event.account_id }}")]
+    #[schemars(example = "{{ event.account_id }}", extend("x-rule" = "template"))]
     pub key: Option<Located>,
     /// Headers of a record by name.
     #[serde(default)]
-    #[schemars(example = headers_example())]
+    #[schemars(example = headers_example(), extend("x-rule" = "template"))]
     pub headers: BTreeMap<String, Located>,
     /// Write `{"meta": …, "event": …}` instead of the event alone.
     #[serde(default)]

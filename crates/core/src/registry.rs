@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 
-use crate::{AnySink, AnySource, AnyTransform, Problem, SinkSpec, SourceSpec, TransformSpec};
+use crate::{
+    AnySink, AnySource, AnyTransform, KnownEvents, Problem, RuleForm, RuleReview, SinkSpec, SourceSpec,
+    TransformSpec,
+};
 
 /// Which of the three a component is; the label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +88,7 @@ pub struct Registry {
     transforms: BTreeMap<&'static str, TransformType>,
     sinks: BTreeMap<&'static str, SinkType>,
     condition: Option<ConditionCheck>,
+    review: Option<RuleReview>,
 }
 
 impl Registry {
@@ -127,6 +131,17 @@ impl Registry {
     /// What is wrong with it, with the place inside the text.
     pub fn check_condition(&self, text: &str) -> Result<(), Problem> {
         self.condition.map_or(Ok(()), |check| check(text))
+    }
+
+    /// Sets who judges rules by what is known of the events that reach them.
+    pub fn reviews(&mut self, review: RuleReview) -> &mut Self {
+        self.review = Some(review);
+        self
+    }
+
+    /// What a rule asks of the events that cannot be; without a judge every rule passes.
+    pub fn review(&self, text: &str, form: RuleForm, events: Option<&KnownEvents>) -> Vec<Problem> {
+        self.review.map_or_else(Vec::new, |review| review(text, form, events))
     }
 
     /// All source types by name.

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Probe, Problem, Result, SourceClass,
-    Transform,
+    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Probe, Problem, Result,
+    SourceClass, Transform,
 };
 
 /// Declares a source: its doc comment is the reference page, its fields the option table.
@@ -20,6 +20,11 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 
     /// How it may be polled.
     fn class(&self) -> SourceClass;
+
+    /// The API whose events it brings, as the event catalogue names it; `None`: nobody knows their shape.
+    fn api(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Everything wrong with the values that the types cannot say. Pure.
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
@@ -53,6 +58,11 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Names of outputs beside the main one.
     fn outputs(&self, _cx: &CheckContext<'_>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What it does to the shape of events, `component` being its name in the pipeline.
+    fn effect(&self, _component: &str) -> Effect {
+        Effect::Unknown
     }
 
     /// Whether `when:` is this transform's own condition (`filter`): what does not match is discarded instead of
@@ -99,6 +109,10 @@ pub trait SinkSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 pub trait AnySource: Send + Sync {
     /// See [`SourceSpec::class`].
     fn class(&self) -> SourceClass;
+    /// See [`SourceSpec::api`].
+    fn api(&self) -> Option<&'static str> {
+        None
+    }
     /// See [`SourceSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`SourceSpec::build`].
@@ -119,6 +133,10 @@ pub trait AnyTransform: Send + Sync {
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`TransformSpec::outputs`].
     fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String>;
+    /// See [`TransformSpec::effect`].
+    fn effect(&self, _component: &str) -> Effect {
+        Effect::Unknown
+    }
     /// See [`TransformSpec::build`].
     ///
     /// # Errors
@@ -153,6 +171,9 @@ impl<S: SourceSpec> AnySource for S {
     fn class(&self) -> SourceClass {
         SourceSpec::class(self)
     }
+    fn api(&self) -> Option<&'static str> {
+        SourceSpec::api(self)
+    }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SourceSpec::check(self, cx)
     }
@@ -171,6 +192,9 @@ impl<T: TransformSpec> AnyTransform for T {
     }
     fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String> {
         TransformSpec::outputs(self, cx)
+    }
+    fn effect(&self, component: &str) -> Effect {
+        TransformSpec::effect(self, component)
     }
     async fn build(
         self: Box<Self>,

@@ -8,6 +8,7 @@
 //! `==` and the orderings with it are false, `!=` is true, and calling a method on it is an error.
 
 mod budget;
+mod claim;
 mod compare;
 mod condition;
 mod depth;
@@ -27,6 +28,7 @@ mod tree;
 mod view;
 mod write;
 
+pub use claim::{Claim, Compared, Comparison, Literal, PathStep, Read};
 pub use condition::{Condition, check_condition};
 pub use error::RuleError;
 pub use expression::Expression;

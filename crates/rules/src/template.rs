@@ -186,46 +186,82 @@ impl Template {
     }
 }
 
+/// The expressions of a template as text, each with its place.
+///
+/// # Errors
+/// A `{{` is never closed.
+pub(crate) fn expressions(located: &Located) -> Result<Vec<Located>, Problem> {
+    let of = |piece: Piece<'_>| match piece {
+        Piece::Literal(_) => None,
+        Piece::Expression { start, length } => Some(expression_at(located, start, length)),
+    };
+    Ok(pieces(&located.text)?.into_iter().filter_map(of).collect())
+}
+
 /// Literal parts and expressions, in order.
 fn split(located: &Located) -> Result<Vec<Part>, Problem> {
-    let text = located.text.as_str();
-    let mut parts = Vec::new();
+    let part = |piece: Piece<'_>| match piece {
+        Piece::Literal(text) => Ok(Part::Literal(text.to_owned())),
+        Piece::Expression { start, length } => {
+            value(located, start, length).map(|program| Part::Value(Box::new(program)))
+        }
+    };
+    pieces(&located.text)?.into_iter().map(part).collect()
+}
+
+/// A stretch of a template's text.
+enum Piece<'t> {
+    Literal(&'t str),
+    /// Bytes between the braces.
+    Expression {
+        start: usize,
+        length: usize,
+    },
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Problem> {
+    let mut pieces = Vec::new();
     let mut at = 0;
     while let Some(found) = text[at..].find("{{") {
         let open = at + found;
-        let (line, column) = line_and_column(text, open);
-        let inside = open + 2;
-        let Some(length) = expression_length(&text[inside..]) else {
+        let start = open + 2;
+        let Some(length) = expression_length(&text[start..]) else {
+            let (line, column) = line_and_column(text, open);
             return Err(Problem::new("", "`{{` is never closed by `}}`").inside(line, column));
         };
         if open > at {
-            parts.push(Part::Literal(text[at..open].to_owned()));
+            pieces.push(Piece::Literal(&text[at..open]));
         }
-        parts.push(Part::Value(Box::new(value(located, inside, length)?)));
-        at = inside + length + 2;
+        pieces.push(Piece::Expression { start, length });
+        at = start + length + 2;
     }
     if at < text.len() {
-        parts.push(Part::Literal(text[at..].to_owned()));
+        pieces.push(Piece::Literal(&text[at..]));
     }
-    Ok(parts)
+    Ok(pieces)
+}
+
+/// The expression at `start` of the text, compiled.
+fn value(located: &Located, start: usize, length: usize) -> Result<Program, Problem> {
+    Program::expression(&expression_at(located, start, length)).map_err(|problem| {
+        let (line, column) = line_and_column(&located.text, start);
+        let (inner_line, inner_column) = problem.inside.unwrap_or((1, 1));
+        let first = if inner_line == 1 { column } else { 1 };
+        problem.inside(line + inner_line - 1, first + inner_column - 1)
+    })
 }
 
 /// The expression at `start` of the text, with its own place.
-fn value(located: &Located, start: usize, length: usize) -> Result<Program, Problem> {
+fn expression_at(located: &Located, start: usize, length: usize) -> Located {
     let (line, column) = line_and_column(&located.text, start);
     let place = located.place(line, column);
-    let expression = Located {
+    Located {
         text: located.text[start..start + length].to_owned(),
         file: located.file.clone(),
         line: place.map_or(0, |(line, _)| line),
         column: place.map_or(0, |(_, column)| column),
         block: false,
-    };
-    Program::expression(&expression).map_err(|problem| {
-        let (inner_line, inner_column) = problem.inside.unwrap_or((1, 1));
-        let first = if inner_line == 1 { column } else { 1 };
-        problem.inside(line + inner_line - 1, first + inner_column - 1)
-    })
+    }
 }
 
 /// Bytes up to the `}}` that closes the expression; braces and quotes inside it are respected.

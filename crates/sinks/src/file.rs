@@ -71,7 +71,7 @@ use store::Layout;
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// Where to write, relative to the working directory. With `compression` it ends in `.gz` or `.zst`.
-    #[schemars(example = "archive/{{ meta.source }}/%Y-%m-%d.jsonl")]
+    #[schemars(example = "archive/{{ meta.source }}/%Y-%m-%d.jsonl", extend("x-rule" = "template"))]
     pub path: Located,
     /// How events are written.
     #[serde(default)]

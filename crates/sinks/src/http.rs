@@ -63,14 +63,14 @@ const MOST_ANSWER_BYTES: usize = 64 << 10;
 }))]
 pub struct HttpSpec {
     /// Where to send: a template whose scheme and host are literal.
-    #[schemars(example = "https://api.example.com/payments/{{ event.id }}")]
+    #[schemars(example = "https://api.example.com/payments/{{ event.id }}", extend("x-rule" = "template"))]
     pub url: Located,
     /// The method.
     #[serde(default)]
     pub method: Method,
     /// Headers by name, each a template. A secret belongs into `auth`, where no message can show it.
     #[serde(default)]
-    #[schemars(example = serde_json::json!({ "X-Event-Type": "{{ meta.type }}" }))]
+    #[schemars(example = serde_json::json!({ "X-Event-Type": "{{ meta.type }}" }), extend("x-rule" = "template"))]
     pub headers: BTreeMap<String, Located>,
     /// The credentials; unset: none. `same_as` takes those of a source, for the account of each event, and shares its
     /// request budget. `webhook` signs each request with the idempotency key as its `webhook-id`.

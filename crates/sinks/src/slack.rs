@@ -97,7 +97,7 @@ pub struct SlackSpec {
     #[serde(default = "default_base_url")]
     pub base_url: String,
     /// The message, in Slack's markup; with `blocks`, what a notification shows of them.
-    #[schemars(example = &"New payment on *{{ event.contract.title }}*")]
+    #[schemars(example = &"New payment on *{{ event.contract.title }}*", extend("x-rule" = "template"))]
     pub text: Located,
     /// Block Kit blocks, at most 50. Quote a text that is a template.
     #[serde(default)]
@@ -107,7 +107,7 @@ pub struct SlackSpec {
     /// 10,000 keys are remembered, for as long as the process lives: after a restart a key begins a new thread. Nothing
     /// (`()` or an empty text) means no thread.
     #[serde(default)]
-    #[schemars(example = &"event.data.contractId")]
+    #[schemars(example = &"event.data.contractId", extend("x-rule" = "expression"))]
     pub thread_key: Option<Located>,
     /// Several events in one message.
     #[serde(default)]

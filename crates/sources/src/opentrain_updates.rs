@@ -125,6 +125,10 @@ impl SourceSpec for OpenTrainUpdates {
         SourceClass::RetainedFeed
     }
 
+    fn api(&self) -> Option<&'static str> {
+        Some("opentrain")
+    }
+
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Err(message) = BaseUrl::parse(&self.base_url) {

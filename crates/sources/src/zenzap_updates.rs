@@ -175,6 +175,10 @@ impl SourceSpec for ZenzapUpdates {
         SourceClass::ConfirmOnRead
     }
 
+    fn api(&self) -> Option<&'static str> {
+        Some("zenzap")
+    }
+
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.check_address().into_iter().collect();
         problems.extend(self.check_auth());

@@ -57,6 +57,7 @@ impl JsonSchema for Columns {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let column = generator.subschema_for::<ColumnSpec>();
         json_schema!({
+            "x-rule": "expression",
             "anyOf": [
                 { "const": "from_event" },
                 { "type": "object", "additionalProperties": column, "minProperties": 1 }

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{
-    ByteSize, CheckContext, Context, Error, Located, Period, Problem, Result, ScriptFiles, Transform,
+    ByteSize, CheckContext, Context, Effect, Error, Located, Period, Problem, Result, ScriptFiles, Transform,
     TransformSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
@@ -56,7 +56,7 @@ const DEFAULT_MAX_ELAPSED: Duration = Duration::from_secs(30);
 }))]
 pub struct HttpLookup {
     /// What to fetch: a template whose scheme and host are literal.
-    #[schemars(example = "https://api.example.com/things/{{ event.thingId }}")]
+    #[schemars(example = "https://api.example.com/things/{{ event.thingId }}", extend("x-rule" = "template"))]
     pub url: Located,
     /// The credentials; unset for a public API. `same_as` takes those of a source, for the account of each event,
     /// and shares its request budget.
@@ -168,6 +168,10 @@ impl HttpLookup {
 #[async_trait]
 impl TransformSpec for HttpLookup {
     const TYPE: &'static str = "http_lookup";
+
+    fn effect(&self, component: &str) -> Effect {
+        Effect::Adds(self.into.clone().unwrap_or_else(|| component.to_owned()))
+    }
 
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.template().err().into_iter().collect();

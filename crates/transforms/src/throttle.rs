@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    CheckContext, Context, Environment, Error, Event, Outputs, Problem, Result, ScriptFiles, Transform,
+    CheckContext, Context, Effect, Environment, Error, Event, Outputs, Problem, Result, ScriptFiles, Transform,
     TransformSpec,
 };
 
@@ -36,6 +36,10 @@ impl Throttle {
 #[async_trait]
 impl TransformSpec for Throttle {
     const TYPE: &'static str = "throttle";
+
+    fn effect(&self, _component: &str) -> Effect {
+        Effect::None
+    }
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let message = format!("expected a positive number of events per second, found {}", self.rate);

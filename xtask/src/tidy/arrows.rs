@@ -40,6 +40,7 @@ pub(crate) enum Place {
 
 const TABLE: &[(&str, Place)] = &[
     ("crates/core", Place::Core),
+    ("crates/catalogue", Place::Foundation),
     ("crates/checkpoints", Place::Foundation),
     ("crates/config", Place::Foundation),
     ("crates/http", Place::Foundation),

@@ -1,6 +1,7 @@
 //! Tests of whole files: what is reported, where, and what a right file becomes.
 
 mod graph;
+mod review;
 mod secrets;
 mod syntax;
 mod values;

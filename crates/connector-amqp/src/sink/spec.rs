@@ -57,7 +57,7 @@ pub struct AmqpSinkSpec {
     pub exchange: String,
     /// The routing key, at most 255 bytes; may hold `{{ … }}`. On the default exchange it begins with a literal part,
     /// so that no event chooses its queue freely.
-    #[schemars(example = "orders.{{ meta.type }}")]
+    #[schemars(example = "orders.{{ meta.type }}", extend("x-rule" = "template"))]
     pub routing_key: Located,
     /// Whether a message that reaches no queue is a failure. Off, the broker drops it and confirms.
     #[serde(default = "yes")]
@@ -71,7 +71,7 @@ pub struct AmqpSinkSpec {
     pub content_type: String,
     /// Headers by name; values may hold `{{ … }}` and are sent as text. All of an event's headers have room for 64 KiB.
     #[serde(default)]
-    #[schemars(example = headers_example())]
+    #[schemars(example = headers_example(), extend("x-rule" = "template"))]
     pub headers: BTreeMap<String, Located>,
     /// The property `priority`, for queues that have priorities.
     #[serde(default)]

@@ -1,0 +1,320 @@
+//! Rules over the events of both APIs, and what is said of them.
+
+use sluicebox_catalogue::Catalogue;
+use sluicebox_core::{Event, KnownEvents, Located, Meta, RuleForm};
+use sluicebox_rules::{Condition, Expression};
+
+use super::review;
+
+fn events(apis: &[&'static str], added: &[&str]) -> KnownEvents {
+    let added = added.iter().map(|name| (*name).to_owned()).collect();
+    KnownEvents { apis: apis.iter().copied().collect(), added }
+}
+
+/// `line:column message (help)` of every problem.
+fn said(text: &str, form: RuleForm, events: Option<&KnownEvents>) -> Vec<String> {
+    let problems = review(text, form, events).into_iter().map(|problem| {
+        let (line, column) = problem.inside.unwrap();
+        let help = problem.help.map_or_else(String::new, |help| format!(" ({help})"));
+        format!("{line}:{column} {}{help}", problem.message)
+    });
+    problems.collect()
+}
+
+#[track_caller]
+fn assert_said(api: &'static str, rules: &[(&str, &[&str])]) {
+    for (text, expected) in rules {
+        assert_eq!(said(text, RuleForm::Expression, Some(&events(&[api], &[]))), *expected, "{text}");
+    }
+}
+
+#[track_caller]
+fn assert_silent(api: &'static str, rules: &[&str]) {
+    for text in rules {
+        assert_said(api, &[(text, &[])]);
+    }
+}
+
+#[test]
+fn a_field_that_no_event_has_is_told_with_the_nearest() {
+    assert_said(
+        "opentrain",
+        &[
+            (
+                r#"event.data.contractid == "c1""#,
+                &[
+                    "1:12 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)",
+                ],
+            ),
+            (
+                r#"event["data"].amountUsd > 5"#,
+                &["1:15 no event of OpenTrain is known to have `event.data.amountUsd`"],
+            ),
+            (
+                "event.date.contractId",
+                &["1:7 no event of OpenTrain is known to have `event.date` (did you mean `data`?)"],
+            ),
+            (
+                "event.contractId",
+                &[
+                    "1:7 no event of OpenTrain is known to have `event.contractId` (did you mean `data.contractId`?)",
+                ],
+            ),
+            (
+                "event.payload.contractId",
+                &[
+                    "1:7 no event of OpenTrain is known to have `event.payload` (known in `event`: `apiVersion`, \
+                   `createdAt`, `data`, `id`, `jobId`, `resourceId`, `type`)",
+                ],
+            ),
+            (
+                r#"(event.data.contractid ?? "") != "" || "contractid" in event.data"#,
+                &[
+                    "1:13 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)",
+                    "1:40 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)",
+                ],
+            ),
+        ],
+    );
+    assert_said(
+        "zenzap",
+        &[
+            (
+                "event.data.message.attachments[0].transcription.txt",
+                &["1:49 no event of Zenzap is known to have \
+                   `event.data.message.attachments[…].transcription.txt` (did you mean `text`?)"],
+            ),
+            (
+                "event.data.text.len() > 3",
+                &[
+                    "1:12 no event of Zenzap is known to have `event.data.text` (did you mean `message.text`?)",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_field_of_another_type_is_told_where_the_type_is_pinned() {
+    assert_said(
+        "opentrain",
+        &[
+            (
+                r#"meta.type == "payment.pending" && event.data.status == "paid""#,
+                &[
+                    "1:46 no event of type `payment.pending` is known to have `event.data.status` (`event.data.status` is \
+                   a field of `approval.confirmed`, `milestone.status_changed`, `proposal.status_changed`)",
+                ],
+            ),
+            (
+                r#"(event.type == "contract.created" || event.type.starts_with("payment.")) && event.data.invoiceid"#,
+                &["1:88 no event of type `contract.created`, `payment.pending` is known to have \
+                   `event.data.invoiceid` (did you mean `invoiceId`?)"],
+            ),
+        ],
+    );
+    assert_said(
+        "zenzap",
+        &[(
+            r#"meta.type.starts_with("message.") && event.data.emoji == "x""#,
+            &[
+                "1:49 no event of type `message.created`, `message.deleted`, `message.updated` is known to have \
+               `event.data.emoji` (`event.data.emoji` is a field of `reaction.added`, `reaction.removed`)",
+            ],
+        )],
+    );
+    assert_silent(
+        "opentrain",
+        &[
+            r#"meta.type == "payment.pending" || event.data.status == "paid""#,
+            r#"meta.type != "payment.pending" && event.data.status == "paid""#,
+            r#"meta.type in ["payment.pending", "approval.confirmed"] && event.data.status == "paid""#,
+            r#"meta.type == "payment.pending" && (event.data.status ?? "") == "paid""#,
+            r#"meta.type == "payment.pending" && "status" in event.data"#,
+        ],
+    );
+}
+
+#[test]
+fn a_type_that_is_not_known_is_told_with_the_nearest() {
+    let known = "known: `approval.confirmed`, `contract.budget_state_changed`, `contract.created`, \
+                 `message.received`, `milestone.status_changed`, `payment.pending`, `proposal.received`, \
+                 `proposal.status_changed`";
+    assert_said(
+        "opentrain",
+        &[
+            (
+                r#"event.type == "payment.pendng""#,
+                &[
+                    "1:15 no known event type of OpenTrain is `payment.pendng`: this never holds (did you mean \
+                   `payment.pending`?)",
+                ],
+            ),
+            (
+                r#""payment.pendng" != meta.type"#,
+                &[
+                    "1:1 no known event type of OpenTrain is `payment.pendng`: this always holds (did you mean \
+                   `payment.pending`?)",
+                ],
+            ),
+            (
+                r#"meta.type in ["payment.pending", "call.ended"]"#,
+                &[&format!("1:34 no known event type of OpenTrain is `call.ended` ({known})")],
+            ),
+            (
+                r#"meta.type.starts_with("paymnt.")"#,
+                &[
+                    "1:23 no known event type of OpenTrain begins with `paymnt.`: this never holds (did you mean \
+                   `payment.`?)",
+                ],
+            ),
+            ("meta.type == 7", &["1:14 `meta.type` is text: a comparison with an integer never holds"]),
+        ],
+    );
+}
+
+#[test]
+fn a_comparison_that_can_never_hold_is_told() {
+    assert_said(
+        "opentrain",
+        &[
+            ("event.id > 1042", &["1:12 `event.id` is text: a comparison with an integer never holds"]),
+            (
+                r#"event.data.consumedFraction != "0.5""#,
+                &["1:32 `event.data.consumedFraction` is a number: a comparison with text always holds"],
+            ),
+            (
+                r#"event.data.paymentType == "PAY_PER_HOURS""#,
+                &[
+                    "1:27 `event.data.paymentType` is never \"PAY_PER_HOURS\": this never holds (did you mean \
+                   `PAY_PER_HOUR`?)",
+                ],
+            ),
+            (
+                r#"event.data.paymentType in ["FIXED_PRICE", "HOURLY"]"#,
+                &[
+                    "1:43 `event.data.paymentType` is never \"HOURLY\": this never holds for it (it is one of \
+                   `FIXED_PRICE`, `PAY_PER_HOUR`, `PAY_PER_LABEL`)",
+                ],
+            ),
+            (
+                "event.jobId != ()",
+                &[
+                    "1:16 a comparison with `()` always holds, whether or not the field is there (ask `\"jobId\" in \
+                   event`)",
+                ],
+            ),
+            ("meta.tpye == \"x\"", &["1:6 there is no `meta.tpye` (did you mean `type`?)"]),
+        ],
+    );
+}
+
+#[test]
+fn what_could_be_right_is_not_told() {
+    assert_silent(
+        "opentrain",
+        &[
+            "true",
+            r#""contractId" in event.data"#,
+            r#""amountUsd" in event.data && event.jobId == "j""#,
+            "(event.data.amountUsd ?? 0) > 5",
+            r#"event.data.status == "whatever""#,
+            r#"event.data.paymentType.starts_with("PAY")"#,
+            "event.data.fundedVolume >= 2.5 && event.data.fundedVolume < 7",
+            "event.resourceId.len > 3",
+            r#"meta.type.split(".")[0] in ["contract", "milestone"]"#,
+            r#"meta.lookups.contract.status == "ok""#,
+            "if event.nothing { event.data.nothing == 1 } else { false }",
+            "event[meta.key] == 1",
+            r#"event.contract("x")"#,
+            "event.data.contractid = ",
+        ],
+    );
+    assert_silent(
+        "zenzap",
+        &[
+            r#"event.data.changes.anything == "x""#,
+            r#"meta.type == "webhook.test" && event.data.durationSeconds > 3"#,
+            r#""x" in event.data.message.text"#,
+            "event.data.message.attachments[0].len > 3",
+            r#"event.data.message.type == "poll""#,
+            "event.createdAt > 1740988800000",
+        ],
+    );
+}
+
+#[test]
+fn what_was_added_on_the_way_and_what_nobody_knows_is_left_alone() {
+    let with_contract = events(&["opentrain"], &["contract"]);
+    let text = "event.contract.rateUsd > 5 && event.contrct.rateUsd > 5";
+    assert_eq!(
+        said(text, RuleForm::Expression, Some(&with_contract)),
+        ["1:37 no event of OpenTrain is known to have `event.contrct` (did you mean `contract`?)"]
+    );
+    let text = r#"event.nope == 1 && meta.type == "nope" && meta.tim == "x""#;
+    let meta_only = ["1:48 there is no `meta.tim` (did you mean `time`?)"];
+    assert_eq!(said(text, RuleForm::Expression, None), meta_only);
+    assert_eq!(said(text, RuleForm::Expression, Some(&events(&["opentrain", "other"], &[]))), meta_only);
+}
+
+#[test]
+fn events_of_two_apis_are_known_together() {
+    let both = events(&["opentrain", "zenzap"], &[]);
+    let told = |text: &str| said(text, RuleForm::Expression, Some(&both));
+    let nothing: [String; 0] = [];
+    for text in [
+        r#"event.data.contractId == "c" || event.data.emoji == "x""#,
+        r#"meta.type == "payment.pending" || meta.type == "message.created""#,
+        "event.createdAt > 5",
+        r#"event.type == "payment.pending" && event.data.invoiceId == "i""#,
+    ] {
+        assert_eq!(told(text), nothing, "{text}");
+    }
+    assert_eq!(
+        told("event.data.emojo"),
+        ["1:12 no event of OpenTrain or Zenzap is known to have `event.data.emojo` (did you mean `emoji`?)"]
+    );
+    assert_eq!(
+        told(r#"event.eventType == "message.created" && event.data.invoiceId == "i""#),
+        ["1:52 no event of type `message.created` is known to have `event.data.invoiceId` \
+          (`event.data.invoiceId` is a field of `payment.pending`)"]
+    );
+}
+
+#[test]
+fn templates_are_read_too() {
+    let text = "paid: {{ event.data.contractid }}\n{{ event.nope ?? 1 }} {{ event.data.jobId }}";
+    assert_eq!(
+        said(text, RuleForm::Template, Some(&events(&["opentrain"], &[]))),
+        ["1:21 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)"]
+    );
+    assert!(said("{{ event.", RuleForm::Template, None).is_empty());
+}
+
+/// What is said of comparisons is true of the rule language itself.
+#[test]
+fn comparisons_end_as_is_said() {
+    let event = Event::parse(&(&br#"{"id":"1042","there":1}"#[..]).into(), Meta::new("a", "a", "a")).unwrap();
+    for (text, expected) in [
+        ("event.missing == ()", false),
+        ("event.there == ()", false),
+        ("event.missing != ()", true),
+        ("event.there != ()", true),
+        ("event.id == 1042", false),
+        ("event.id != 1042", true),
+        ("event.id < 9999", false),
+        ("event.id >= 0", false),
+        ("event.there == 1.0", true),
+    ] {
+        assert_eq!(Condition::compile(&Located::from(text)).unwrap().matches(&event), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_is_known_of_meta_is_what_rules_see() {
+    let event = Event::parse(&(&b"{}"[..]).into(), Meta::new("a", "a", "a")).unwrap();
+    let seen = Expression::compile(&Located::from("meta.keys()")).unwrap().evaluate(&event).unwrap();
+    let mut seen: Vec<String> = serde_json::from_value(seen).unwrap();
+    seen.sort();
+    assert_eq!(seen, Catalogue::meta().names().collect::<Vec<_>>());
+}

@@ -1,0 +1,176 @@
+//! The review of rules: each is judged by what is known of the events that reach it.
+//!
+//! This page follows the graph: sources say whose events they bring, transforms what they do to them. Which fields
+//! those events have is the registry's to know. Invariant: where anything above a rule is unknown, nothing is said of
+//! the events there.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use sluicebox_core::{ComponentKind, Effect, KnownEvents, Located, RuleForm};
+use smol_str::SmolStr;
+
+use crate::component::{Checker, Header};
+use crate::faults::Fault;
+use crate::graph::Graph;
+use crate::load::Drafts;
+use crate::node::join;
+use crate::{DeadLetterPolicy, Input};
+
+/// A text of a component that reads events.
+pub(crate) struct Rule {
+    pub(crate) component: SmolStr,
+    /// The path to it within the component.
+    pub(crate) path: String,
+    pub(crate) located: Located,
+    pub(crate) form: RuleForm,
+}
+
+/// What a review looks at.
+pub(crate) struct Reviewed<'a, 'n> {
+    pub(crate) headers: &'a [Header<'n>],
+    pub(crate) graph: &'a Graph,
+    pub(crate) drafts: &'a Drafts,
+    /// Whether what is found is an error.
+    pub(crate) strict: bool,
+}
+
+impl Checker<'_> {
+    /// Reports what the rules of a whole pipeline ask of its events that cannot be.
+    pub(crate) fn review(&mut self, reviewed: &Reviewed<'_, '_>) {
+        let known = reviewed.known();
+        let rules = std::mem::take(&mut self.rules);
+        for rule in reviewed.conditions().into_iter().chain(rules) {
+            let Some(index) = reviewed.index(&rule.component) else { continue };
+            let header = &reviewed.headers[index];
+            let node = header.node.find(&rule.path);
+            let focus = self.faults.focus(node);
+            for problem in self.registry.review(&rule.located.text, rule.form, known[index].as_ref()) {
+                let place = problem.inside.map(|place| self.inside(&rule.located, place, &focus));
+                let path = join(&header.path(), &rule.path);
+                let mut fault = Fault::new(place.unwrap_or_else(|| focus.clone()), path, problem.message);
+                fault.help = problem.help;
+                if reviewed.strict { self.faults.add(fault) } else { self.faults.warn(fault) }
+            }
+        }
+    }
+}
+
+impl Reviewed<'_, '_> {
+    fn index(&self, name: &SmolStr) -> Option<usize> {
+        self.headers.iter().position(|header| header.name == *name)
+    }
+
+    /// Every `when:` and `key:`.
+    fn conditions(&self) -> Vec<Rule> {
+        let sources = self.drafts.sources.iter();
+        let sources = sources.flat_map(|it| [(&it.name, "when", &it.when), (&it.name, "key", &it.key)]);
+        let transforms = self.drafts.transforms.iter().map(|it| (&it.name, "when", &it.when));
+        let sinks = self.drafts.sinks.iter().map(|(it, _)| (&it.name, "when", &it.when));
+        let rule = |(name, key, located): (&SmolStr, &str, &Option<Located>)| {
+            let (component, path) = (name.clone(), key.to_owned());
+            located.clone().map(|located| Rule { component, path, located, form: RuleForm::Expression })
+        };
+        sources.chain(transforms).chain(sinks).filter_map(rule).collect()
+    }
+
+    /// What is known of the events that reach each component; of a source, of those that it brings.
+    fn known(&self) -> Vec<Option<KnownEvents>> {
+        let mut above: Vec<Option<KnownEvents>> = vec![None; self.headers.len()];
+        let mut below = above.clone();
+        let letters = self.letter_sinks();
+        for &index in &self.graph.order {
+            let header = &self.headers[index];
+            above[index] = match header.kind {
+                ComponentKind::Source => self.brought(&header.name),
+                _ if letters.contains(&header.name) => None,
+                _ => self.joined(&self.graph.inputs[index], &below),
+            };
+            below[index] = match header.kind {
+                ComponentKind::Transform => self.changed(&header.name, above[index].clone()),
+                _ => above[index].clone(),
+            };
+        }
+        above
+    }
+
+    fn brought(&self, source: &SmolStr) -> Option<KnownEvents> {
+        let plan = self.drafts.sources.iter().find(|plan| plan.name == *source)?;
+        let api = plan.accounts.first()?.config.api()?;
+        Some(KnownEvents { apis: BTreeSet::from([api]), added: BTreeSet::new() })
+    }
+
+    /// What is known of events that come from several components: nothing, as soon as it is so of one.
+    fn joined(&self, inputs: &[Input], below: &[Option<KnownEvents>]) -> Option<KnownEvents> {
+        let mut all = KnownEvents::default();
+        for input in inputs {
+            let known = below[self.index(&input.component)?].as_ref()?;
+            all.apis.extend(&known.apis);
+            all.added.extend(known.added.iter().cloned());
+        }
+        Some(all).filter(|all| !all.apis.is_empty())
+    }
+
+    fn changed(&self, transform: &SmolStr, known: Option<KnownEvents>) -> Option<KnownEvents> {
+        let plan = self.drafts.transforms.iter().find(|plan| plan.name == *transform)?;
+        let mut known = known?;
+        match plan.config.effect(transform) {
+            Effect::Unknown => return None,
+            Effect::None => {}
+            Effect::Adds(field) => drop(known.added.insert(field)),
+        }
+        Some(known)
+    }
+
+    /// Sinks that take dead letters, which are events of another shape.
+    fn letter_sinks(&self) -> BTreeSet<SmolStr> {
+        let sources = self.drafts.sources.iter().map(|plan| &plan.dead_letter);
+        let transforms = self.drafts.transforms.iter().map(|plan| &plan.dead_letter);
+        let sinks = self.drafts.sinks.iter().map(|(plan, _)| &plan.dead_letter);
+        let name = |policy: &DeadLetterPolicy| match policy {
+            DeadLetterPolicy::Sink(name) => Some(name.clone()),
+            DeadLetterPolicy::Store | DeadLetterPolicy::Drop => None,
+        };
+        sources.chain(transforms).chain(sinks).filter_map(name).collect()
+    }
+}
+
+/// The rules among a component's own options. Its declaration marks them with `x-rule`: `expression` or `template`, for
+/// every text under that option; a text without a mark may be about something else than the events.
+pub(crate) fn rules(component: &SmolStr, schema: &Value, options: &Value) -> Vec<Rule> {
+    let mut found = Vec::new();
+    for (key, value) in options.as_object().into_iter().flatten() {
+        let Some(form) = mark(&schema["properties"][key]) else { continue };
+        collect(value, key.clone(), &mut |path, located| {
+            found.push(Rule { component: component.clone(), path, located, form });
+        });
+    }
+    found
+}
+
+/// The mark of an option, or of one of the forms that it can take.
+fn mark(schema: &Value) -> Option<RuleForm> {
+    match schema["x-rule"].as_str() {
+        Some("expression") => Some(RuleForm::Expression),
+        Some("template") => Some(RuleForm::Template),
+        _ => schema["anyOf"].as_array().into_iter().flatten().find_map(mark),
+    }
+}
+
+fn collect(value: &Value, path: String, on_text: &mut dyn FnMut(String, Located)) {
+    match value {
+        Value::Object(object) if object.contains_key(Located::KEYS[0]) => {
+            if let Ok(located) = serde_json::from_value::<Located>(value.clone()) {
+                on_text(path, located);
+            }
+        }
+        Value::Object(object) => {
+            object.iter().for_each(|(key, inner)| collect(inner, join(&path, key), on_text));
+        }
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.for_each(|(index, item)| collect(item, format!("{path}[{index}]"), on_text));
+        }
+        _ => {}
+    }
+}
