@@ -30,7 +30,10 @@ pub(crate) fn review(text: &str, form: RuleForm, events: Option<&KnownEvents>) -
     let nothing = BTreeSet::new();
     let added = events.map_or(&nothing, |events| &events.added);
     let mut judge = Judge { all: &all, added, problems: Vec::new() };
-    judge.claim(&claim, &all);
+    let matched = events.into_iter().flat_map(|events| &events.matched);
+    let matched: Vec<Claim> = matched.filter_map(|text| Claim::of_expression(text).ok()).collect();
+    let scope = judge.narrowed(&matched, &all);
+    judge.claim(&claim, &scope);
     judge.problems
 }
 

@@ -88,7 +88,7 @@ impl Reviewed<'_, '_> {
             };
             below[index] = match header.kind {
                 ComponentKind::Transform => self.changed(&header.name, above[index].clone()),
-                _ => above[index].clone(),
+                _ => self.let_through(&header.name, above[index].clone()),
             };
         }
         above
@@ -97,18 +97,32 @@ impl Reviewed<'_, '_> {
     fn brought(&self, source: &SmolStr) -> Option<KnownEvents> {
         let plan = self.drafts.sources.iter().find(|plan| plan.name == *source)?;
         let api = plan.accounts.first()?.config.api()?;
-        Some(KnownEvents { apis: BTreeSet::from([api]), added: BTreeSet::new() })
+        Some(KnownEvents { apis: BTreeSet::from([api]), ..KnownEvents::default() })
+    }
+
+    /// What is known of the events of a source that match its `when:`.
+    fn let_through(&self, source: &SmolStr, known: Option<KnownEvents>) -> Option<KnownEvents> {
+        let plan = self.drafts.sources.iter().find(|plan| plan.name == *source);
+        let mut known = known?;
+        known.matched.extend(plan.and_then(|plan| plan.when.as_ref()).map(|when| when.text.clone()));
+        Some(known)
     }
 
     /// What is known of events that come from several components: nothing, as soon as it is so of one.
     fn joined(&self, inputs: &[Input], below: &[Option<KnownEvents>]) -> Option<KnownEvents> {
-        let mut all = KnownEvents::default();
+        let mut all: Option<KnownEvents> = None;
         for input in inputs {
             let known = below[self.index(&input.component)?].as_ref()?;
-            all.apis.extend(&known.apis);
-            all.added.extend(known.added.iter().cloned());
+            all = Some(match all {
+                None => known.clone(),
+                Some(all) => KnownEvents {
+                    apis: &all.apis | &known.apis,
+                    added: &all.added | &known.added,
+                    matched: &all.matched & &known.matched,
+                },
+            });
         }
-        Some(all).filter(|all| !all.apis.is_empty())
+        all
     }
 
     fn changed(&self, transform: &SmolStr, known: Option<KnownEvents>) -> Option<KnownEvents> {
@@ -118,6 +132,9 @@ impl Reviewed<'_, '_> {
             Effect::Unknown => return None,
             Effect::None => {}
             Effect::Adds(field) => drop(known.added.insert(field)),
+        }
+        if plan.when_discards {
+            known.matched.extend(plan.when.as_ref().map(|when| when.text.clone()));
         }
         Some(known)
     }

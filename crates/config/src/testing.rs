@@ -105,7 +105,7 @@ fn odd(text: &str, form: RuleForm, events: Option<&KnownEvents>) -> Vec<Problem>
     let place = line.and_then(|line| Some((line + 1, text.lines().nth(line)?.find("ODD")? + 1)));
     let known = events.map_or_else(
         || "nothing known".to_owned(),
-        |known| format!("{:?} with {:?}", known.apis, known.added),
+        |known| format!("{:?} with {:?} where {:?}", known.apis, known.added, known.matched),
     );
     let problem = |(line, column)| {
         Problem::new("", format!("{form:?}: {known}")).with_help("even").inside(line, column)

@@ -26,6 +26,8 @@ pub struct KnownEvents {
     pub apis: BTreeSet<&'static str>,
     /// Top-level fields that were added on the way, their content unknown.
     pub added: BTreeSet<String>,
+    /// Conditions that all of them matched on the way, as expressions.
+    pub matched: BTreeSet<String>,
 }
 
 /// What kind of text a rule is.

@@ -8,7 +8,7 @@ use super::review;
 
 fn events(apis: &[&'static str], added: &[&str]) -> KnownEvents {
     let added = added.iter().map(|name| (*name).to_owned()).collect();
-    KnownEvents { apis: apis.iter().copied().collect(), added }
+    KnownEvents { apis: apis.iter().copied().collect(), added, ..KnownEvents::default() }
 }
 
 /// `line:column message (help)` of every problem.
@@ -279,6 +279,23 @@ fn events_of_two_apis_are_known_together() {
         ["1:52 no event of type `message.created` is known to have `event.data.invoiceId` \
           (`event.data.invoiceId` is a field of `payment.pending`)"]
     );
+}
+
+#[test]
+fn what_events_matched_on_the_way_pins_their_types() {
+    let mut known = events(&["opentrain"], &[]);
+    known.matched.insert("meta.type.starts_with(\"payment.\")".to_owned());
+    assert_eq!(
+        said("{{ event.data.status }}", RuleForm::Template, Some(&known)),
+        [
+            "1:15 no event of type `payment.pending` is known to have `event.data.status` (`event.data.status` is a \
+          field of `approval.confirmed`, `milestone.status_changed`, `proposal.status_changed`)"
+        ]
+    );
+    let nothing: [String; 0] = [];
+    assert_eq!(said("event.data.invoiceId", RuleForm::Expression, Some(&known)), nothing);
+    known.matched.insert("meta.type == \"call.ended\"".to_owned());
+    assert_eq!(said("event.data.status", RuleForm::Expression, Some(&known)), nothing);
 }
 
 #[test]
