@@ -168,8 +168,8 @@ mod tests {
     use super::*;
     use crate::{Found, Step};
 
-    fn shape(schema: Value) -> Shape {
-        Shape::from_schema(&schema).unwrap()
+    fn shape(schema: &Value) -> Shape {
+        Shape::from_schema(schema).unwrap()
     }
 
     fn kinds_of(shape: &Shape) -> Vec<Kind> {
@@ -178,21 +178,21 @@ mod tests {
 
     #[test]
     fn properties_name_what_is_known_and_additional_ones_open_an_object() {
-        let known = shape(json!({ "properties": { "a": { "type": "string" } }, "type": "object" }));
+        let known = shape(&json!({ "properties": { "a": { "type": "string" } }, "type": "object" }));
         assert!(matches!(known.field(&[Step::Name("a")]), Found::Known(_)));
         assert!(matches!(known.field(&[Step::Name("b")]), Found::Unknown { at: 0, nearest: Some("a"), .. }));
         assert_eq!(known.field(&[Step::Name("a"), Step::Name("len")]), Found::Open { at: 1 });
         for open in [json!({ "additionalProperties": true }), json!({ "patternProperties": {} }), json!(true)]
         {
-            assert_eq!(shape(open).field(&[Step::Name("b")]), Found::Open { at: 0 });
+            assert_eq!(shape(&open).field(&[Step::Name("b")]), Found::Open { at: 0 });
         }
         let closed = json!({ "type": "object", "properties": {}, "additionalProperties": false });
-        assert!(matches!(shape(closed).field(&[Step::Name("b")]), Found::Unknown { .. }));
+        assert!(matches!(shape(&closed).field(&[Step::Name("b")]), Found::Unknown { .. }));
     }
 
     #[test]
     fn alternatives_are_united() {
-        let either = shape(json!({ "anyOf": [
+        let either = shape(&json!({ "anyOf": [
             { "type": "object", "properties": { "a": { "const": 1 }, "b": { "enum": ["x"] } } },
             { "type": "object", "properties": { "a": { "const": "one" } } },
             { "type": "string" },
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_holds_at_once_is_laid_over() {
-        let both = shape(json!({
+        let both = shape(&json!({
             "$ref": "#/$defs/base",
             "$defs": { "base": { "type": "object", "properties": { "a": { "type": ["string", "null"] } } } },
             "allOf": [{ "properties": { "b": { "type": "array", "items": { "type": "integer" } } } }],
@@ -224,17 +224,17 @@ mod tests {
 
     #[test]
     fn what_is_no_schema_is_refused() {
-        let refused = |schema: Value| Shape::from_schema(&schema).unwrap_err().to_string();
+        let refused = |schema: &Value| Shape::from_schema(schema).unwrap_err().to_string();
         assert_eq!(
-            refused(json!({ "properties": { "a": 1 } })),
+            refused(&json!({ "properties": { "a": 1 } })),
             "expected a schema at `/properties/a`: a map, `true` or `false`"
         );
-        assert_eq!(refused(json!({ "type": "text" })), "`text` at `` is no type of JSON");
+        assert_eq!(refused(&json!({ "type": "text" })), "`text` at `` is no type of JSON");
         assert_eq!(
-            refused(json!({ "$ref": "#/$defs/x" })),
+            refused(&json!({ "$ref": "#/$defs/x" })),
             "the reference `the schema#/$defs/x` leads nowhere"
         );
-        let endless = shape(json!({ "type": "object", "properties": { "child": { "$ref": "#" } } }));
+        let endless = shape(&json!({ "type": "object", "properties": { "child": { "$ref": "#" } } }));
         assert!(matches!(endless.field(&[Step::Name("child"); 40]), Found::Open { .. }));
     }
 }
