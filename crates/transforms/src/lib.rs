@@ -1,11 +1,14 @@
-//! The built-in transforms: `filter`, `rhai`, `http_lookup`, `throttle`.
+//! The built-in transforms: `filter`, `map`, `route`, `split`, `rhai`, `http_lookup`, `throttle`.
 //!
 //! Floor 2 of the house: each transform is a configuration struct, which is its reference page, and one line below.
 //! Invariant: events leave in the order in which they came, and each ends in an output, a discard or a dead letter.
 
 mod filter;
 mod http_lookup;
+mod map;
 mod rhai;
+mod route;
+mod split;
 #[cfg(test)]
 mod testing;
 mod throttle;
@@ -14,7 +17,10 @@ use sluicebox_core::Registry;
 
 pub use filter::Filter;
 pub use http_lookup::{CacheOptions, HttpLookup, OnError};
+pub use map::{Assigned, CastType, Map, OnCastError};
 pub use rhai::RhaiScript;
+pub use route::{Route, RouteMode, Unmatched};
+pub use split::{OnEmpty, OnMissing, Split};
 pub use throttle::Throttle;
 
 /// Adds every transform of this crate.
@@ -23,5 +29,8 @@ pub fn register(registry: &mut Registry) {
         .transform::<Filter>()
         .transform::<RhaiScript>()
         .transform::<HttpLookup>()
+        .transform::<Map>()
+        .transform::<Route>()
+        .transform::<Split>()
         .transform::<Throttle>();
 }
