@@ -6,22 +6,26 @@
 mod filter;
 mod http_lookup;
 mod map;
+mod redact;
 mod rhai;
 mod route;
 mod split;
 #[cfg(test)]
 mod testing;
 mod throttle;
+mod validate;
 
 use sluicebox_core::Registry;
 
 pub use filter::Filter;
 pub use http_lookup::{CacheOptions, HttpLookup, OnError};
 pub use map::{Assigned, CastType, Map, OnCastError};
+pub use redact::{EventPath, How, Pattern, Redact, Rule, Sort};
 pub use rhai::RhaiScript;
 pub use route::{Route, RouteMode, Unmatched};
 pub use split::{OnEmpty, OnMissing, Split};
 pub use throttle::Throttle;
+pub use validate::{OnInvalid, Validate};
 
 /// Adds every transform of this crate.
 pub fn register(registry: &mut Registry) {
@@ -32,5 +36,7 @@ pub fn register(registry: &mut Registry) {
         .transform::<Map>()
         .transform::<Route>()
         .transform::<Split>()
-        .transform::<Throttle>();
+        .transform::<Redact>()
+        .transform::<Throttle>()
+        .transform::<Validate>();
 }
