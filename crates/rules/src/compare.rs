@@ -19,6 +19,9 @@ pub(crate) fn same(left: &Dynamic, right: &Dynamic) -> bool {
     if let (Ok(left), Ok(right)) = (left.as_bool(), right.as_bool()) {
         return left == right;
     }
+    if let (Ok(left), Ok(right)) = (left.as_decimal(), right.as_decimal()) {
+        return left.serialize() == right.serialize();
+    }
     if let (Ok(left), Ok(right)) = (left.as_map_ref(), right.as_map_ref()) {
         return same_map(&left, &right);
     }

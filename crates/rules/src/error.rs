@@ -1,11 +1,13 @@
 //! What goes wrong in a rule, said in the user's terms and with its place.
 
+use std::borrow::Cow;
+
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 use sluicebox_core::{DeadLetterError, Error, ErrorClass, Located, Problem, Reason};
 
 use crate::program::at;
 use crate::semicolons::Places;
-use crate::{budget, limits};
+use crate::{budget, functions, limits};
 
 /// A rule failed on one event. Becomes a dead letter ([`RuleError::reason`], [`DeadLetterError::from`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +28,7 @@ impl RuleError {
         let (inner, position) = innermost(error);
         let (message, help) = describe(inner);
         let mut rule_error = Self::new(message).at(place, places.original(position));
-        rule_error.0.help = help.map(str::to_owned);
+        rule_error.0.help = help.map(Cow::into_owned);
         rule_error
     }
 
@@ -88,13 +90,49 @@ fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
 const MISSING_HELP: &str =
     "a field is missing or null here: give a default with `??`, or ask first with `\"name\" in event`";
 
-fn describe(error: &EvalAltResult) -> (String, Option<&'static str>) {
+/// Message and help.
+type Description = (String, Option<Cow<'static, str>>);
+
+fn describe(error: &EvalAltResult) -> Description {
+    match error {
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => no_function(signature),
+        other => {
+            let (message, help) = describe_other(other);
+            (message, help.map(Cow::Borrowed))
+        }
+    }
+}
+
+/// Rhai says `name (i64, &str | ImmutableString | String)`.
+fn no_function(signature: &str) -> Description {
+    let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ""));
+    let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
+    let kinds: Vec<&str> = arguments.split(", ").map(short_kind).collect();
+    let about_missing = kinds.contains(&"()");
+    let found = format!("no function fits `{name} ({})`", kinds.join(", "));
+    let missing = about_missing.then_some(Cow::Borrowed(MISSING_HELP));
+    if let Some(usage) = functions::usage(name) {
+        return (format!("{found}; there is {usage}"), missing);
+    }
+    let nearest = functions::nearest(name).map(|name| format!("did you mean `{name}`?").into());
+    (found, nearest.or(missing))
+}
+
+/// A type of Rhai in a signature.
+fn short_kind(type_name: &str) -> &str {
+    match type_name {
+        "i64" => "integer",
+        "f64" => "number",
+        "array" => "list",
+        "Fn" => "function",
+        name if name.contains("tring") => "text",
+        name => name,
+    }
+}
+
+fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
     use EvalAltResult as E;
     match error {
-        E::ErrorFunctionNotFound(signature, _) => {
-            let about_missing = signature.contains("()") && !signature.ends_with(" ()");
-            (format!("no function fits `{signature}`"), about_missing.then_some(MISSING_HELP))
-        }
         E::ErrorDotExpr(_, _) | E::ErrorIndexingType(_, _) if names_unit(error) => (
             "a field cannot be set inside a missing or null value".to_owned(),
             Some("set a map first: `event.a = #{}`"),
@@ -156,6 +194,7 @@ pub(crate) fn kind(type_name: &str) -> &str {
         "bool" => "true or false",
         "i64" => "an integer",
         "f64" => "a number with a fraction",
+        "decimal" => "a decimal",
         "map" => "a map",
         "array" => "an array",
         "Fn" => "a function",

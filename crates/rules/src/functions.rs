@@ -1,56 +1,109 @@
-//! Functions of our own that rules may call, beside Rhai's for text, numbers, arrays and maps.
+//! Functions that rules may call: our own, their registration, and the catalogue of all that exist.
 //!
-//! Also the meaning of `()`: the value of every missing field and of JSON `null`.
+//! One file per family: what it does, and beside it what the reference says of it. Rhai's own functions stand in the
+//! same lists. Invariant: every function that a rule can call is documented or in [`LEFT_OUT`], with the reason; none
+//! reads a clock, a file or a network, none rolls dice, and what one gives stays within the limits.
 
-use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, Map};
+mod base64;
+mod catalogue;
+mod decimal;
+mod hash;
+mod json;
+mod list;
+mod list_keys;
+mod map;
+mod missing;
+mod number;
+mod order;
+mod outcome;
+mod path;
+mod regex;
+mod script;
+mod text;
+mod text_form;
+mod time;
+mod time_span;
+mod time_zone;
+mod url;
+mod value;
 
-use crate::{effects, tree, write};
+#[cfg(test)]
+mod tests;
+
+use rhai::Engine;
+
+pub use catalogue::{Family, Function};
+pub(crate) use catalogue::{nearest, usage};
+
+/// Functions of Rhai that can be called and are not documented, with the reason.
+#[cfg(test)]
+const LEFT_OUT: [(&str, &str); 23] = [
+    ("print", "the word is disabled; a script has `log`"),
+    ("debug", "the word is disabled; a script has `log`"),
+    ("to_debug", "shows a value as Rhai writes it; `to_json` is what other programs read"),
+    ("to_blob", "bytes have no JSON form"),
+    ("make_upper", "changes a text in place; `to_upper` gives a new one, as all text functions do"),
+    ("make_lower", "changes a text in place; `to_lower` gives a new one, as all text functions do"),
+    ("crop", "changes a text in place; `sub_string` gives a new one, as all text functions do"),
+    ("for_each", "needs the word `this`, which is disabled; `for item in list` does the same"),
+    ("bits", "bits of an integer, for device drivers"),
+    ("name", "of a function value, for debugging"),
+    ("is_anonymous", "of a function value, for debugging"),
+    ("start", "of a range, which lives in a `for` only"),
+    ("end", "of a range, which lives in a `for` only"),
+    ("is_inclusive", "of a range, which lives in a `for` only"),
+    ("is_exclusive", "of a range, which lives in a `for` only"),
+    ("add", "the operator `+` of decimals by a name"),
+    ("subtract", "the operator `-` of decimals by a name"),
+    ("multiply", "the operator `*` of decimals by a name"),
+    ("divide", "the operator `/` of decimals by a name"),
+    ("modulo", "the operator `%` of decimals by a name"),
+    ("power", "the operator `**` of decimals by a name"),
+    ("parse_decimal", "another name for `decimal(text)`"),
+    ("to_decimal", "another name for `decimal(number)`"),
+];
+
+/// The families, in the order of the reference.
+static FAMILIES: [Family; 13] = [
+    text::FAMILY,
+    regex::FAMILY,
+    time::FAMILY,
+    number::FAMILY,
+    decimal::FAMILY,
+    hash::FAMILY,
+    url::FAMILY,
+    base64::FAMILY,
+    json::FAMILY,
+    map::FAMILY,
+    list::FAMILY,
+    value::FAMILY,
+    script::FAMILY,
+];
+
+/// Every family of functions, in the order of the reference.
+pub fn families() -> &'static [Family] {
+    &FAMILIES
+}
+
+/// Every documented function, family by family.
+pub fn functions() -> impl Iterator<Item = &'static Function> {
+    FAMILIES.iter().flat_map(|family| family.functions)
+}
 
 /// Registers everything.
 pub(crate) fn register(engine: &mut Engine) {
-    missing(engine);
-    json(engine);
-    script(engine);
-}
-
-/// A missing field is `()` at any depth, and nothing compares with it.
-fn missing(engine: &mut Engine) {
-    engine.register_indexer_get(|(): &mut (), _: ImmutableString| ());
-    engine.register_indexer_get(|(): &mut (), _: i64| ());
-    // `"x" in event.nope` asks a fair question; `event.nope.contains("x")` is a method on nothing.
-    #[allow(deprecated, reason = "not deprecated but volatile, says Rhai; its version is pinned")]
-    engine.on_missing_function(|name, arguments, is_method, _| {
-        let asks = name == "contains" && !is_method && arguments.first().is_some_and(|it| it.is_unit());
-        Ok(asks.then_some(Dynamic::FALSE))
-    });
-    engine.register_fn("==", |(): (), (): ()| false);
-    engine.register_fn("!=", |(): (), (): ()| true);
-    engine.register_fn("<=", |(): (), (): ()| false);
-    engine.register_fn(">=", |(): (), (): ()| false);
-}
-
-fn json(engine: &mut Engine) {
-    engine.register_fn("parse_json", |text: &str| -> Result<Dynamic, Box<EvalAltResult>> {
-        tree::read_value(text.as_bytes()).map_err(|error| format!("not JSON: {error}").into())
-    });
-    engine.register_fn("to_json", |map: &mut Map| to_json(&Dynamic::from_map(map.clone())));
-    engine.register_fn("to_json", |array: &mut Array| to_json(&Dynamic::from_array(array.clone())));
-    engine.register_fn("to_json", |value: Dynamic| to_json(&value));
-}
-
-fn to_json(value: &Dynamic) -> Result<String, Box<EvalAltResult>> {
-    let bytes = write::json(value).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| error.to_string().into())
-}
-
-/// What only a script does.
-fn script(engine: &mut Engine) {
-    engine.register_fn("emit", effects::emit);
-    engine.register_fn("drop", effects::drop_event);
-    engine.register_fn("to", effects::to);
-    engine.register_fn("replace", effects::replace);
-    engine.register_fn("dead_letter", effects::dead_letter);
-    engine.register_fn("log", effects::log);
-    engine.register_fn("log", |map: Map| effects::log(&to_json(&Dynamic::from_map(map))?));
-    engine.register_fn("log", |array: Array| effects::log(&to_json(&Dynamic::from_array(array))?));
+    missing::register(engine);
+    text::register(engine);
+    regex::register(engine);
+    time::register(engine);
+    number::register(engine);
+    decimal::register(engine);
+    hash::register(engine);
+    url::register(engine);
+    base64::register(engine);
+    json::register(engine);
+    map::register(engine);
+    list::register(engine);
+    value::register(engine);
+    script::register(engine);
 }

@@ -32,6 +32,7 @@ pub use claim::{Claim, Compared, Comparison, Literal, PathStep, Read};
 pub use condition::{Condition, check_condition};
 pub use error::RuleError;
 pub use expression::Expression;
+pub use functions::{Family, Function, families, functions};
 pub use outcome::{Emission, Emitted, ScriptOutcome};
 pub use script::Script;
 pub use template::{Template, TemplateKind};

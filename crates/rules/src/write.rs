@@ -74,6 +74,8 @@ impl Writer {
             self.float(number)?;
         } else if let Ok(truth) = value.as_bool() {
             self.display(truth);
+        } else if let Ok(number) = value.as_decimal() {
+            self.display(number);
         } else if let Ok(character) = value.as_char() {
             self.text(character.encode_utf8(&mut [0; 4]));
         } else if let Ok(map) = value.as_map_ref() {
