@@ -163,6 +163,45 @@ fn an_unset_variable_is_a_problem_unless_secrets_may_be_missing() {
 }
 
 #[test]
+fn a_rule_that_asks_for_what_no_event_has_is_warned_of_and_refused_where_the_file_is_strict() {
+    let pipeline = "sources: { market: { type: opentrain_updates, token: x } }\ntransforms:\n  due:\n    type: filter\n    \
+        inputs: [market]\n    when: meta.type == \"payment.pendng\" && event.data.contractid != \"\"\nsinks:\n  \
+        lines: { type: file, inputs: [due], path: \"a/{{ event.data.jobid }}.jsonl\" }\n";
+    let sandbox = sandbox(pipeline);
+    let finished = sandbox.run("check p.yaml").expect(0);
+    assert_snapshot!(finished.stderr, @r#"
+    warning: no known event type of OpenTrain is `payment.pendng`: this never holds
+     --> p.yaml:6:24
+      |
+    6 |     when: meta.type == "payment.pendng" && event.data.contractid != ""
+      |                        ^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `payment.pending`?
+
+    warning: no event of OpenTrain is known to have `event.data.contractid`
+     --> p.yaml:6:55
+      |
+    6 |     when: meta.type == "payment.pendng" && event.data.contractid != ""
+      |                                                       ^^^^^^^^^^
+      |
+      = help: did you mean `contractId`?
+
+    warning: no event of OpenTrain is known to have `event.data.jobid`
+     --> p.yaml:8:62
+      |
+    8 |   lines: { type: file, inputs: [due], path: "a/{{ event.data.jobid }}.jsonl" }
+      |                                                              ^^^^^
+      |
+      = help: did you mean `jobId`?
+    "#);
+    sandbox.write("p.yaml", &format!("catalogue: {{ strict: true }}\n{pipeline}"));
+    let refused = sandbox.run("check p.yaml").expect(78).stderr;
+    assert_eq!(refused.matches("error: ").count(), 3, "{refused}");
+    let report = sandbox.run("check --format json p.yaml").expect(78).stdout;
+    assert!(report.contains("did you mean `payment.pending`?"), "{report}");
+}
+
+#[test]
 fn json_holds_problems_and_routes_of_all_files() {
     let sandbox =
         sandbox("sources: { made: { type: generate } }\nsinks: { n: { type: blackhole, inputs: [made] } }\n");

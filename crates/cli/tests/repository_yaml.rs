@@ -3,12 +3,19 @@
 //!
 //! A block that is no whole pipeline is marked ```` ```yaml fragment ````, or stands in the generated reference. It holds
 //! whole sections (`sources:`, `transforms:`, `sinks:`) and is completed here: names that it only mentions become
-//! generated sources, and what it lets flow nowhere flows into a `blackhole`.
+//! generated sources, and what it lets flow nowhere flows into a `blackhole`. All are held to the event catalogue: a
+//! warning in a pipeline file is a failure, and a block is checked strictly.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// How the sink begins that takes what a fragment lets flow nowhere.
+const REST: &str = "  rest: { type: blackhole, inputs: [";
+
+/// Makes what is not in the event catalogue an error.
+const STRICT: &str = "catalogue: { strict: true }\n";
 
 /// One piece of YAML.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,20 +110,34 @@ fn completed(text: &str) -> String {
     };
     if !text.lines().any(|line| line.starts_with("sinks:")) {
         let all: Vec<&str> = declared.union(&mentioned).copied().collect();
-        whole.extend(["sinks:\n  rest: { type: blackhole, inputs: [", &all.join(", "), "] }\n"]);
+        whole.extend(["sinks:\n", REST, &all.join(", "), "] }\n"]);
     }
     whole
 }
 
 /// What `sluicebox check` says against a file; nothing if it is fine.
 fn complaint(file: &Path) -> Option<String> {
+    let (is_fine, said) = said_of(file);
+    (!is_fine).then_some(said)
+}
+
+/// Whether `sluicebox check` lets a file pass, and what it says besides.
+fn said_of(file: &Path) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sluicebox"))
         .args(["check", "--allow-missing-secrets"])
         .arg(file)
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The same with the named outputs that nobody reads, as the complaint names them, in the sink that takes the rest.
+fn with_outputs(text: &str, complaint: &str) -> Option<String> {
+    let named = complaint.split("nobody reads `").skip(1).filter_map(|rest| rest.split('`').next());
+    let outputs: String = named.filter(|name| name.contains('.')).flat_map(|name| [name, ", "]).collect();
+    let (before, after) = text.split_once(REST).filter(|_| !outputs.is_empty())?;
+    Some(format!("{before}{REST}{outputs}{after}"))
 }
 
 /// Checks a block in a folder of its own, with an empty script wherever it names one.
@@ -130,9 +151,19 @@ fn complaint_about(block: &Block) -> Option<String> {
         std::fs::write(path, "true").unwrap();
     }
     let text = if block.is_fragment { completed(&block.text) } else { block.text.clone() };
+    let text = format!("{STRICT}{text}");
     let file = folder.path().join("pipeline.yaml");
     std::fs::write(&file, &text).unwrap();
-    complaint(&file).map(|complaint| format!("{}\n{complaint}\n{text}", block.place))
+    let complaint = complaint(&file)?;
+    // A fragment without sinks has named outputs that flow nowhere either.
+    let (text, complaint) = match with_outputs(&text, &complaint).filter(|_| block.is_fragment) {
+        Some(text) => {
+            std::fs::write(&file, &text).unwrap();
+            (text, self::complaint(&file)?)
+        }
+        None => (text, complaint),
+    };
+    Some(format!("{}\n{complaint}\n{text}", block.place))
 }
 
 #[test]
@@ -143,7 +174,8 @@ fn every_pipeline_file_is_fine() {
         .filter(|path| path.starts_with(&pipelines) && !path.to_string_lossy().ends_with(".test.yaml"))
         .collect();
     assert!(ours.len() >= 2, "{ours:?}");
-    let complaints: Vec<String> = ours.iter().filter_map(|file| complaint(file)).collect();
+    let said = ours.iter().map(|file| said_of(file).1);
+    let complaints: Vec<String> = said.filter(|said| !said.is_empty()).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 

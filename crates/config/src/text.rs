@@ -42,12 +42,17 @@ impl SourceText {
         self.text[self.line_starts[line - 1]..].lines().next().unwrap_or_default()
     }
 
-    /// The word or sign at a byte, to be underlined: at least one character, unless the line ends there.
+    /// The word, quoted text or sign at a byte, to be underlined: at least one character, unless the line ends there.
     pub(crate) fn word_at(&self, offset: usize) -> std::ops::Range<usize> {
         let offset = self.floor(offset);
         let rest = self.text[offset..].lines().next().unwrap_or_default();
         let word = rest.find(|sign: char| !sign.is_alphanumeric() && sign != '_').unwrap_or(rest.len());
-        let length = if word == 0 { rest.chars().next().map_or(0, char::len_utf8) } else { word };
+        let quoted = rest.chars().next().filter(|sign| "\"'`".contains(*sign)).and_then(|quote| {
+            // Both quotes are one byte.
+            rest[1..].find(quote).map(|closing| closing + 2)
+        });
+        let sign = || rest.chars().next().map_or(0, char::len_utf8);
+        let length = if word == 0 { quoted.unwrap_or_else(sign) } else { word };
         offset..offset + length
     }
 
@@ -74,5 +79,8 @@ mod tests {
         assert_eq!(text.offset(99, 1), text.text.len());
         assert_eq!(text.place(1000), (3, 1));
         assert_eq!(&text.text[text.word_at(text.offset(2, 4))], "ünï");
+        let quoted = SourceText::new("p.yaml", "a == \"b ü\" && \"");
+        assert_eq!(&quoted.text[quoted.word_at(5)], "\"b ü\"");
+        assert_eq!(&quoted.text[quoted.word_at(15)], "\"");
     }
 }
