@@ -1,4 +1,4 @@
-//! The built-in transforms: `filter`, `map`, `route`, `split`, `rhai`, `http_lookup`, `throttle`.
+//! The built-in transforms: `filter`, `map`, `route`, `split`, `redact`, `validate`, `rhai`, `http_lookup`, `throttle`.
 //!
 //! Floor 2 of the house: each transform is a configuration struct, which is its reference page, and one line below.
 //! Invariant: events leave in the order in which they came, and each ends in an output, a discard or a dead letter.
@@ -34,9 +34,9 @@ pub fn register(registry: &mut Registry) {
         .transform::<RhaiScript>()
         .transform::<HttpLookup>()
         .transform::<Map>()
+        .transform::<Redact>()
         .transform::<Route>()
         .transform::<Split>()
-        .transform::<Redact>()
         .transform::<Throttle>()
         .transform::<Validate>();
 }

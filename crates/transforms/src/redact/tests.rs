@@ -162,3 +162,72 @@ fn options_that_make_no_sense_are_explained() {
     );
     assert!(faults(&json!({ "paths": ["a"], "how": "hash", "salt": "s" })).is_empty());
 }
+
+/// Random events of pieces that are hard to read: escapes, quotes, brackets inside texts, empty and repeated names.
+fn random_json(next: &mut impl FnMut(usize) -> usize, depth: usize) -> String {
+    const TEXTS: [&str; 10] = [
+        r"\u0061lice\u0040example.com\n",
+        r"\\",
+        r#"\""#,
+        "}],{",
+        r"\ud83d\ude00",
+        r"\ud800",
+        "é a@b.de ",
+        "+49 151 23456789",
+        "",
+        r"4111-1111\/",
+    ];
+    let text = |next: &mut dyn FnMut(usize) -> usize| {
+        let parts: Vec<&str> = (0..next(4)).map(|_| TEXTS[next(TEXTS.len())]).collect();
+        format!("\"{}\"", parts.concat())
+    };
+    let gap = [" ", "", "\n", "\t "][next(4)];
+    match next(if depth == 0 { 4 } else { 8 }) {
+        0 => "null".to_owned(),
+        1 => ["-1.50e+3", "12345678901234567890", "true"][next(3)].to_owned(),
+        2 | 3 => text(next),
+        4 | 5 => {
+            let items: Vec<String> = (0..next(4)).map(|_| random_json(next, depth - 1)).collect();
+            format!("[{gap}{}{gap}]", items.join(&format!("{gap},{gap}")))
+        }
+        _ => random_map(next, depth, gap),
+    }
+}
+
+fn random_map(next: &mut impl FnMut(usize) -> usize, depth: usize, gap: &str) -> String {
+    let entries: Vec<String> = (0..next(5))
+        .map(|_| {
+            let key = ["a", r"\u0061", "b", r#"x\""#, "", "a@b.de"][next(6)];
+            format!("\"{key}\"{gap}:{gap}{}", random_json(next, depth - 1))
+        })
+        .collect();
+    format!("{{{gap}{}{gap}}}", entries.join(&format!(",{gap}")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_event_is_spelt_like_it_stays_json_and_nothing_found_is_left() {
+    let mut state = 7_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let options = json!({ "detect": ["email", "phone"], "keys": true, "how": { "replace": "\"-\"" },
+        "paths": [{ "path": "a", "how": "drop" }, { "path": "b[0]", "how": "drop" }, { "path": "*.b", "how": "mask" }] });
+    let transform = build("redact", &options, &context()).await;
+    for _ in 0..3_000 {
+        let json = random_map(&mut next, 5, " ");
+        let TransformOutcome::Emit(None, event) =
+            apply(&*transform, vec![event("1", "a", &json)]).await.remove(0).1
+        else {
+            panic!("{json}")
+        };
+        let changed = event.json();
+        let fields = sluicebox_core::object_fields(std::str::from_utf8(&changed).unwrap());
+        let fields = fields.unwrap_or_else(|error| panic!("{error}: {json} became {changed:?}"));
+        assert!(fields.iter().all(|(name, _)| name != "a"), "{json} became {changed:?}");
+        let left = String::from_utf8_lossy(&changed).into_owned();
+        assert!(!left.contains("a@b.de") && !left.contains("40example"), "{left}");
+        let again = apply(&*transform, vec![event.clone()]).await.remove(0).1;
+        assert!(matches!(again, TransformOutcome::Emit(None, _)));
+    }
+}
