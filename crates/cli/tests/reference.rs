@@ -38,8 +38,8 @@ fn one_option_can_be_asked_for_and_wrong_names_get_the_nearest() {
     assert!(text.contains("limit: 1 to 200, default 100"), "{text}");
     let text = sandbox.run("explain sqlite.batch").expect(0).stdout;
     assert!(text.contains("batch.max_events"), "{text}");
-    let finished = sandbox.run("explain sqlit").expect(2);
-    assert_eq!(finished.stderr, "error: there is no component type sqlit\nhelp: did you mean sqlite?\n");
+    let finished = sandbox.run("explain sqlte").expect(2);
+    assert_eq!(finished.stderr, "error: there is no component type sqlte\nhelp: did you mean sqlite?\n");
     let finished = sandbox.run("explain sqlite.pth").expect(2);
     assert_eq!(finished.stderr, "error: sqlite has no option pth\nhelp: did you mean path?\n");
 }
@@ -67,17 +67,31 @@ fn every_example_passes_check() {
         let page = sandbox.run(&format!("explain {name} --kind {kind}s --format markdown")).stdout;
         let (_, rest) = page.split_once("```yaml\n").expect("an example");
         let (example, _) = rest.split_once("```").expect("the end of the example");
-        let (source, sink) = match kind {
-            "source" => ("", "sinks: { end: { type: blackhole, inputs: [my_source] } }\n"),
-            "transform" => (GENERATED, "sinks: { end: { type: blackhole, inputs: [my_transform] } }\n"),
-            _ => (GENERATED, ""),
-        };
         // What an example refers to by name exists.
         let example = example.replace("same_as: marketplace", "bearer: x");
-        sandbox.write("p.yaml", &format!("{source}{example}{sink}"));
-        let finished = sandbox.run("check --allow-missing-secrets p.yaml");
-        assert_eq!(finished.code, 0, "{source}{example}{sink}\n{}", finished.stderr);
+        let check = |outputs: &[String]| {
+            let (source, sink) = match kind {
+                "source" => ("", "sinks: { end: { type: blackhole, inputs: [my_source] } }\n".to_owned()),
+                "transform" => {
+                    let inputs = [&["my_transform".to_owned()], outputs].concat().join(", ");
+                    (GENERATED, format!("sinks: {{ end: {{ type: blackhole, inputs: [{inputs}] }} }}\n"))
+                }
+                _ => (GENERATED, String::new()),
+            };
+            let pipeline = format!("{source}{example}{sink}");
+            sandbox.write("p.yaml", &pipeline);
+            (sandbox.run("check --allow-missing-secrets p.yaml"), pipeline)
+        };
+        let (first, _) = check(&[]);
+        let (finished, pipeline) = check(&unread(&first.stderr));
+        assert_eq!(finished.code, 0, "{pipeline}\n{}", finished.stderr);
     }
+}
+
+/// The named outputs that nobody reads, as `check` complains about them.
+fn unread(complaint: &str) -> Vec<String> {
+    let named = complaint.split("nobody reads `").skip(1).filter_map(|rest| rest.split('`').next());
+    named.filter(|name| name.contains('.')).map(str::to_owned).collect()
 }
 
 const GENERATED: &str = "sources: { my_source: { type: generate } }\n";

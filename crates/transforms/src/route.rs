@@ -163,7 +163,8 @@ impl TransformSpec for Route {
     }
 
     fn outputs(&self, _cx: &CheckContext<'_>) -> Vec<String> {
-        let names: BTreeSet<&String> = self.named().map(|(_, name, _)| name).collect();
+        let good = self.named().map(|(_, name, _)| name).filter(|name| is_name(name) && *name != MAIN);
+        let names: BTreeSet<&String> = good.collect();
         names.into_iter().cloned().collect()
     }
 

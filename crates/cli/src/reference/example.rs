@@ -75,8 +75,19 @@ fn option(text: &mut String, key: &str, value: &Value, indent: usize) {
             string.lines().try_for_each(|line| writeln!(text, "{pad}  {line}"))
         }
         Value::String(string) => writeln!(text, "{pad}{key}: {}", scalar(string)),
+        Value::Array(items) if !items.is_empty() && items.iter().all(is_pair) => {
+            let _ = writeln!(text, "{pad}{key}:");
+            let pairs = items.iter().filter_map(Value::as_object).flatten();
+            pairs.for_each(|(key, value)| option(text, &format!("- {key}"), value, indent + 2));
+            Ok(())
+        }
         other => writeln!(text, "{pad}{key}: {other}"),
     };
+}
+
+/// Whether it is one name and a text, as the entries of a list whose order counts are.
+fn is_pair(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.len() == 1 && map.values().all(Value::is_string))
 }
 
 /// A text as YAML: plain where that is safe, else in double quotes (JSON is YAML).
@@ -92,6 +103,14 @@ fn scalar(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn lists_of_pairs_are_written_one_a_line() {
+        let mut text = String::new();
+        super::option(&mut text, "routes", &serde_json::json!([{ "a": "event.x" }, { "b": "true" }]), 4);
+        super::option(&mut text, "keep", &serde_json::json!(["id"]), 4);
+        assert_eq!(text, "    routes:\n      - a: event.x\n      - b: \"true\"\n    keep: [\"id\"]\n");
+    }
+
     #[test]
     fn texts_are_quoted_where_yaml_would_read_something_else() {
         for (text, written) in [

@@ -105,8 +105,10 @@ fn names_conditions_and_the_shape_are_checked() {
         assert_eq!(problems[0].path, place);
         assert!(problems[0].message.starts_with(message), "{}", problems[0].message);
     }
+    let cx = CheckContext { files: &files, sources: &[] };
+    let bad_names = json!({ "routes": [{ "main": "event.a" }, { "a.b": "event.a" }] });
+    assert!(parse("route", &bad_names).outputs(&cx).is_empty(), "one complaint is enough");
     let all = json!({ "routes": [{ "a": "true" }, { "b": "event.b" }], "mode": "all" });
     assert_eq!(check("route", &all, &files), []);
-    let cx = CheckContext { files: &files, sources: &[] };
     assert_eq!(parse("route", &json!({ "routes": routes() })).outputs(&cx), ["any", "big", "mid"]);
 }
