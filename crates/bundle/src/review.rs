@@ -94,15 +94,35 @@ impl Judge<'_> {
         }
     }
 
-    /// The event types for which every part can be true; all if there is none, which is reported elsewhere.
+    /// The event types for which every part can be true. None, if a part names a type that is not in the catalogue: of
+    /// the fields of such events nothing is known.
     fn narrowed(&self, parts: &[Claim], scope: &[Candidate]) -> Vec<Candidate> {
+        if parts.iter().any(|part| self.names_a_stranger(part)) {
+            return Vec::new();
+        }
         let possible =
             |candidate: &&Candidate| parts.iter().all(|part| self.holds(part, candidate).unwrap_or(true));
-        let narrowed: Vec<Candidate> = scope.iter().filter(possible).copied().collect();
-        if narrowed.is_empty() { scope.to_vec() } else { narrowed }
+        scope.iter().filter(possible).copied().collect()
     }
 
-    /// Whether a claim holds for events of a type, if it is about nothing but the type.
+    /// Whether a claim lets through events of a type that is not in the catalogue, by its name.
+    fn names_a_stranger(&self, claim: &Claim) -> bool {
+        match claim {
+            Claim::Compared(Compared { read, by: Comparison::Equal | Comparison::OneOf, with }) => {
+                let Some(path) = self.type_path(read) else { return false };
+                let known = |name: &str| {
+                    self.all
+                        .iter()
+                        .any(|candidate| candidate.type_at(path).is_some_and(|known| known == name))
+                };
+                with.iter().filter_map(|literal| literal.value.as_str()).any(|name| !known(name))
+            }
+            Claim::All(parts) | Claim::Any(parts) => parts.iter().any(|part| self.names_a_stranger(part)),
+            _ => false,
+        }
+    }
+
+    /// Whether a claim holds for events of a type, if the type decides.
     fn holds(&self, claim: &Claim, candidate: &Candidate) -> Option<bool> {
         match claim {
             Claim::Compared(Compared { read, by, with }) => {
@@ -122,16 +142,23 @@ impl Judge<'_> {
                     Comparison::NotEqual | Comparison::Ordered => None,
                 }
             }
-            Claim::All(parts) => {
-                let parts: Option<Vec<bool>> = parts.iter().map(|part| self.holds(part, candidate)).collect();
-                parts.map(|parts| parts.into_iter().all(|part| part))
-            }
-            Claim::Any(parts) => {
-                let parts: Option<Vec<bool>> = parts.iter().map(|part| self.holds(part, candidate)).collect();
-                parts.map(|parts| parts.into_iter().any(|part| part))
-            }
+            Claim::All(parts) => self.joined(parts, candidate, false),
+            Claim::Any(parts) => self.joined(parts, candidate, true),
             Claim::Parts(_) | Claim::Read(_) | Claim::Asked { .. } => None,
         }
+    }
+
+    /// Whether joined claims hold: one that is `deciding` decides, else all must be known.
+    fn joined(&self, parts: &[Claim], candidate: &Candidate, deciding: bool) -> Option<bool> {
+        let mut all_known = true;
+        for part in parts {
+            match self.holds(part, candidate) {
+                Some(holds) if holds == deciding => return Some(deciding),
+                Some(_) => {}
+                None => all_known = false,
+            }
+        }
+        all_known.then_some(!deciding)
     }
 
     /// The path as one to the type of events, if it is.

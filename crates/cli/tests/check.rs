@@ -165,34 +165,35 @@ fn an_unset_variable_is_a_problem_unless_secrets_may_be_missing() {
 #[test]
 fn a_rule_that_asks_for_what_no_event_has_is_warned_of_and_refused_where_the_file_is_strict() {
     let pipeline = "sources: { market: { type: opentrain_updates, token: x } }\ntransforms:\n  due:\n    type: filter\n    \
-        inputs: [market]\n    when: meta.type == \"payment.pendng\" && event.data.contractid != \"\"\nsinks:\n  \
-        lines: { type: file, inputs: [due], path: \"a/{{ event.data.jobid }}.jsonl\" }\n";
+        inputs: [market]\n    when: meta.type == \"payment.pendng\"\n  hired:\n    type: filter\n    inputs: [market]\n    \
+        when: meta.type == \"contract.created\" && event.data.contractid != \"\"\nsinks:\n  none: { type: blackhole, inputs: \
+        [due] }\n  lines: { type: file, inputs: [hired], path: \"a/{{ event.data.invoiceId }}.jsonl\" }\n";
     let sandbox = sandbox(pipeline);
     let finished = sandbox.run("check p.yaml").expect(0);
     assert_snapshot!(finished.stderr, @r#"
     warning: no known event type of OpenTrain is `payment.pendng`: this never holds
      --> p.yaml:6:24
       |
-    6 |     when: meta.type == "payment.pendng" && event.data.contractid != ""
+    6 |     when: meta.type == "payment.pendng"
       |                        ^^^^^^^^^^^^^^^^
       |
       = help: did you mean `payment.pending`?
 
-    warning: no event of OpenTrain is known to have `event.data.contractid`
-     --> p.yaml:6:55
-      |
-    6 |     when: meta.type == "payment.pendng" && event.data.contractid != ""
-      |                                                       ^^^^^^^^^^
-      |
-      = help: did you mean `contractId`?
+    warning: no event of type `contract.created` is known to have `event.data.contractid`
+      --> p.yaml:10:57
+       |
+    10 |     when: meta.type == "contract.created" && event.data.contractid != ""
+       |                                                         ^^^^^^^^^^
+       |
+       = help: did you mean `contractId`?
 
-    warning: no event of OpenTrain is known to have `event.data.jobid`
-     --> p.yaml:8:62
-      |
-    8 |   lines: { type: file, inputs: [due], path: "a/{{ event.data.jobid }}.jsonl" }
-      |                                                              ^^^^^
-      |
-      = help: did you mean `jobId`?
+    warning: no event of type `contract.created` is known to have `event.data.invoiceId`
+      --> p.yaml:13:64
+       |
+    13 |   lines: { type: file, inputs: [hired], path: "a/{{ event.data.invoiceId }}.jsonl" }
+       |                                                                ^^^^^^^^^
+       |
+       = help: `event.data.invoiceId` is a field of `payment.pending`
     "#);
     sandbox.write("p.yaml", &format!("catalogue: {{ strict: true }}\n{pipeline}"));
     let refused = sandbox.run("check p.yaml").expect(78).stderr;

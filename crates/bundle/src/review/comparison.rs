@@ -17,14 +17,14 @@ impl Judge<'_> {
             self.with_nothing(read, *by, *place);
             return;
         }
-        let Some(shapes) = self.read(read, scope) else { return };
+        let shapes = self.read(read, scope);
         let type_path = self.type_path(read).filter(|_| !self.all.is_empty());
         for literal in with {
             match (type_path, &literal.value) {
                 (Some(path), Value::String(name)) => self.with_type(path, *by, name, literal.place),
                 // Of the beginnings of other texts nothing is known.
                 _ if *by == Comparison::StartsWith => {}
-                _ => self.with_value(read, *by, literal, &shapes),
+                _ => shapes.iter().for_each(|shapes| self.with_value(read, *by, literal, shapes)),
             }
         }
     }

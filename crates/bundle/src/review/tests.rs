@@ -131,6 +131,7 @@ fn a_field_of_another_type_is_told_where_the_type_is_pinned() {
             r#"meta.type in ["payment.pending", "approval.confirmed"] && event.data.status == "paid""#,
             r#"meta.type == "payment.pending" && (event.data.status ?? "") == "paid""#,
             r#"meta.type == "payment.pending" && "status" in event.data"#,
+            r#"meta.type == "payment.pending" && meta.type == "contract.created" && event.data.nope == 1"#,
         ],
     );
 }
@@ -171,6 +172,20 @@ fn a_type_that_is_not_known_is_told_with_the_nearest() {
             ("meta.type == 7", &["1:14 `meta.type` is text: a comparison with an integer never holds"]),
         ],
     );
+}
+
+#[test]
+fn of_the_fields_of_an_unknown_type_nothing_is_told() {
+    let known = events(&["opentrain"], &[]);
+    for text in [
+        r#"meta.type == "contract.document_signed" && event.data.documentVersion > 1"#,
+        r#"event.type in ["payment.pending", "call.ended"] && event.data.seconds > 1"#,
+        r#"(meta.type == "payment.pending" || meta.type == "call.ended") && event.data.seconds > 1"#,
+    ] {
+        let said = said(text, RuleForm::Expression, Some(&known));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("no known event type"), "{said:?}");
+    }
 }
 
 #[test]
