@@ -4,9 +4,10 @@
 //! a loop around `a = [a]` would overflow the stack of the thread, which no handler can catch. A value can only grow
 //! deeper through a variable, so every few accesses the variables of the scope are measured.
 
+use std::any::TypeId;
 use std::cell::Cell;
 
-use rhai::{Dynamic, EvalAltResult, FnPtr, Position, Scope};
+use rhai::{Array, Dynamic, EvalAltResult, FnPtr, Map, Position, Scope};
 
 use crate::limits;
 
@@ -34,8 +35,14 @@ pub(crate) fn watch(scope: &Scope<'_>) -> Result<(), Box<EvalAltResult>> {
     Ok(())
 }
 
+/// Whether a value has nothing inside: most have not, so this is asked first.
+fn is_flat(value: &Dynamic) -> bool {
+    let kind = value.type_id();
+    kind != TypeId::of::<Map>() && kind != TypeId::of::<Array>() && kind != TypeId::of::<FnPtr>()
+}
+
 fn is_deeper(value: &Dynamic, levels: usize) -> bool {
-    if value.is_locked() {
+    if value.is_locked() || is_flat(value) {
         return false;
     }
     let deeper = |value: &Dynamic| levels == 0 || is_deeper(value, levels - 1);
