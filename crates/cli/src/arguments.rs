@@ -171,7 +171,7 @@ pub(crate) enum Kinds {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
-    /// A component type (`sluicebox list`), or `TYPE.option`
+    /// A component type (`sluicebox list`), `TYPE.option`, `functions`, or a function as `rhai.trim`
     #[arg(value_name = "TYPE[.FIELD]")]
     pub(crate) subject: String,
     /// Only the source or the sink, where a type is both

@@ -3,6 +3,7 @@
 //! Invariant: nothing about a component is written here. What these verbs print and what `check` accepts cannot differ.
 
 mod example;
+mod functions;
 mod markdown;
 mod options;
 mod subject;
@@ -61,7 +62,7 @@ pub(crate) fn schema(registry: &Registry) -> Exit {
     Exit::Done
 }
 
-/// Prints the page of a component type, or the part about one option.
+/// Prints the page of a component type, or the part about one option; for `rhai`, about one function too.
 pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ended {
     let (name, field) = match arguments.subject.split_once('.') {
         Some((name, field)) => (name, Some(field)),
@@ -69,6 +70,9 @@ pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ende
     };
     let is_meant = |subject: &Subject<'_>| subject.name == name && is_of(arguments.kind, subject.kind);
     let subjects: Vec<Subject<'_>> = Subject::all(registry).into_iter().filter(is_meant).collect();
+    if name == functions::SUBJECT {
+        return functions::explain(field, arguments.format);
+    }
     if subjects.is_empty() {
         let names: Vec<&str> = Subject::all(registry).iter().map(|subject| subject.name).collect();
         return Err(unknown(&format!("there is no component type {name}"), name, &names)
@@ -78,6 +82,12 @@ pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ende
     let mut pages = Vec::new();
     for subject in &subjects {
         pages.push(match (field, arguments.format) {
+            (None, PageFormat::Text) if name == functions::TRANSFORM => {
+                format!("{}\n{}", text::page(subject), functions::names())
+            }
+            (None, PageFormat::Markdown) if name == functions::TRANSFORM => {
+                format!("{}\n{}", markdown::page(subject), functions::LINK)
+            }
             (None, PageFormat::Text) => text::page(subject),
             (None, PageFormat::Markdown) => markdown::page(subject),
             (Some(field), _) => match text::option(subject, field) {
@@ -88,9 +98,20 @@ pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ende
     }
     if pages.is_empty() {
         let field = field.unwrap_or_default();
+        if name == functions::TRANSFORM
+            && let Some(page) = functions::page(field)
+        {
+            terminal::print(&page);
+            return Ok(Exit::Done);
+        }
         let options: Vec<_> = subjects.iter().flat_map(Subject::all_options).collect();
-        let names: Vec<&str> = options.iter().map(|option| option.path.as_str()).collect();
-        return Err(unknown(&format!("{name} has no option {field}"), field, &names)
+        let mut names: Vec<&str> = options.iter().map(|option| option.path.as_str()).collect();
+        let mut what = "option";
+        if name == functions::TRANSFORM {
+            names.extend(sluicebox_rules::functions().map(|function| function.name));
+            what = "option or function";
+        }
+        return Err(unknown(&format!("{name} has no {what} {field}"), field, &names)
             .help_if_none(&format!("`sluicebox explain {name}` shows all")));
     }
     terminal::print(&pages.join("\n"));
@@ -100,7 +121,8 @@ pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ende
 /// A wrong name, with the one that was probably meant.
 fn unknown(message: &str, wrong: &str, names: &[&str]) -> Stop {
     let distance = |name: &str| strsim::damerau_levenshtein(wrong, name);
-    let nearest = names.iter().min_by_key(|name| distance(name));
+    // Of names that are as near, the one that was not typed to its end.
+    let nearest = names.iter().min_by_key(|name| (distance(name), !name.starts_with(wrong)));
     let stop = Stop::usage(message);
     match nearest.filter(|name| distance(name) <= (wrong.chars().count() / 2).max(1)) {
         Some(name) => stop.help(format!("did you mean {name}?")),

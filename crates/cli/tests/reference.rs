@@ -40,8 +40,41 @@ fn one_option_can_be_asked_for_and_wrong_names_get_the_nearest() {
     assert!(text.contains("batch.max_events"), "{text}");
     let finished = sandbox.run("explain sqlte").expect(2);
     assert_eq!(finished.stderr, "error: there is no component type sqlte\nhelp: did you mean sqlite?\n");
+    let finished = sandbox.run("explain sqlit").expect(2);
+    assert!(finished.stderr.ends_with("help: did you mean sqlite?\n"), "not split: {}", finished.stderr);
     let finished = sandbox.run("explain sqlite.pth").expect(2);
     assert_eq!(finished.stderr, "error: sqlite has no option pth\nhelp: did you mean path?\n");
+}
+
+#[test]
+fn functions_are_explained_by_name_and_all_together() {
+    let sandbox = sandbox();
+    let text = sandbox.run("explain rhai.pad_start").expect(0).stdout;
+    let expected = "pad_start(text, length, with) → text   [text]\n\n  Filled up at the start.\n\n  \
+                    \"7\".pad_start(3, \"0\")\n  → \"007\"\n";
+    assert_eq!(text, expected);
+    let text = sandbox.run("explain rhai.len").expect(0).stdout;
+    assert!(["[text]", "[list]", "[map]"].iter().all(|family| text.contains(family)), "{text}");
+    let text = sandbox.run("explain rhai").expect(0).stdout;
+    assert!(text.contains("  regex\n      regex_match, regex_find"), "{text}");
+    let text = sandbox.run("explain rhai.source").expect(0).stdout;
+    assert!(text.contains("rhai.source (transform)"), "an option of the transform stays one: {text}");
+    let all = sandbox.run("explain functions").expect(0).stdout;
+    let page = sandbox.run("explain functions --format markdown").expect(0).stdout;
+    for function in sluicebox_rules::functions() {
+        assert!(all.contains(&format!("  {}\n", function.signature)), "{}", function.signature);
+        let signature = function.signature.replace('|', "\\|");
+        assert!(page.contains(&format!("| `{signature}` | ")), "{signature}");
+    }
+    for (verb, said) in [
+        (
+            "explain rhai.pad_strt",
+            "error: rhai has no option or function pad_strt\nhelp: did you mean pad_start?\n",
+        ),
+        ("explain functions.trm", "error: there is no function trm\nhelp: did you mean trim?\n"),
+    ] {
+        assert_eq!(sandbox.run(verb).expect(2).stderr, said);
+    }
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn section(text: &mut String, title: &str, options: &[Opt]) {
 }
 
 /// Running text in lines of at most [`WIDTH`] characters. A block (code, a list, a table) is left as it is.
-fn wrapped(paragraph: &str, indent: usize) -> String {
+pub(super) fn wrapped(paragraph: &str, indent: usize) -> String {
     let pad = " ".repeat(indent);
     let is_block = ["|", "- ", "* ", "```", "  "].iter().any(|start| paragraph.starts_with(start));
     if is_block {

@@ -12,8 +12,8 @@ use super::text_form::{capitalized, padding, slug, snake_case, truncated};
 
 pub(super) const FAMILY: Family = Family {
     name: "text",
-    summary: "Text: cut, searched, replaced, put together. Each gives a new text and leaves the old one as it was; \
-              positions and lengths count characters. Text is put together with `+` or a template: `${event.a}-x`.",
+    summary: "Text cut, searched, replaced, put together. Each function gives a new text and leaves the old one as it was; \
+              positions and lengths count characters. Text is put together with `+`, or in a text in backticks with `${…}`.",
     functions: functions! {
         "len" "(text) → integer": "How many characters." r#""Müller".len()"# => "6";
         "is_empty" "(text) → true or false": "Whether there is not one character." r#""".is_empty()"# => "true";
