@@ -51,6 +51,8 @@ pub(crate) enum Verb {
     Explain(ExplainArguments),
     /// Print the JSON Schema of the pipeline file, for editors
     Schema,
+    /// Try rules: JSON lines in and out with -e, --when or a script; a prompt over sample events without
+    Rule(RuleArguments),
     /// Show or move the positions of sources
     #[command(subcommand)]
     Cursor(CursorVerb),
@@ -185,6 +187,31 @@ pub(crate) struct ExplainArguments {
 pub(crate) enum PageFormat {
     Text,
     Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RuleArguments {
+    /// A script (`*.rhai`), or sample events as JSON lines (any other name)
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The script itself
+    #[arg(short = 'e', long = "execute", value_name = "SCRIPT", allow_hyphen_values = true)]
+    pub(crate) script: Option<String>,
+    /// Take only the events for which this holds; the others are dropped, before the script sees them
+    #[arg(long, visible_alias = "condition", value_name = "CONDITION", allow_hyphen_values = true)]
+    pub(crate) when: Option<String>,
+    /// Events as JSON lines, bare or in envelopes [default: stdin; in the prompt, made-up ones]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Write only what goes to this output; the main one is called `main` [default: all, in order]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// Write `{"meta": …, "event": …}`, with `"output"` where that is a named one
+    #[arg(long)]
+    pub(crate) envelope: bool,
+    /// Where the prompt keeps what was typed [default: rule-history in the user's state folder]
+    #[arg(long, value_name = "FILE|off")]
+    pub(crate) history: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ mod program;
 mod progress;
 mod redact;
 mod reference;
+mod rule;
 mod run;
 mod signals;
 mod terminal;

@@ -48,7 +48,7 @@ impl ScriptFiles for Folder {
 }
 
 /// The text of a file, or a clause that says why not.
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => "not found".to_owned(),
         ErrorKind::PermissionDenied => "permission denied".to_owned(),

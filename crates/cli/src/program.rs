@@ -8,7 +8,9 @@ use sluicebox_core::Registry;
 use crate::arguments::{Arguments, CursorVerb, DlqVerb, Verb};
 use crate::exit::{Ended, Exit, Stop};
 use crate::logs::Logs;
-use crate::{check, cursor, dead_letters, demo, emulate, letter_requests, limits, reference, run, terminal};
+use crate::{
+    check, cursor, dead_letters, demo, emulate, letter_requests, limits, reference, rule, run, terminal,
+};
 
 /// Runs the command that the arguments of this process ask for, with the components of `registry`.
 pub fn main(registry: Registry) -> ExitCode {
@@ -45,6 +47,7 @@ fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
         Verb::List(arguments) => Ok(reference::list(&registry, &arguments)),
         Verb::Explain(arguments) => reference::explain(&registry, &arguments),
         Verb::Schema => Ok(reference::schema(&registry)),
+        Verb::Rule(arguments) => block_on(rule::verb(&registry, arguments, &logs)),
         Verb::Cursor(CursorVerb::Show { pipeline, format, state }) => {
             cursor::show(&state.state_dir, pipeline.as_deref(), format)
         }

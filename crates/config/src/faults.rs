@@ -185,19 +185,9 @@ impl Faults {
         let message = self.redacted(&fault.message);
         let help = fault.help.as_deref().map(|help| self.redacted(help));
         if let Some(other) = &fault.elsewhere {
-            let text = SourceText::new(other.file.as_str(), &other.text);
-            let range = text.word_at(text.offset(other.line, other.column));
-            let (line, column) = text.place(range.start);
-            return LocatedProblem {
-                file: text.file,
-                line,
-                column,
-                path,
-                message,
-                help,
-                range,
-                source: text.text,
-            };
+            let place = (other.line, other.column);
+            let problem = LocatedProblem::in_text(&other.file, &other.text, place, &message);
+            return LocatedProblem { path, help, ..problem };
         }
         let (line, column) = self.text.place(fault.range.start);
         let (file, range) = (self.text.file.clone(), fault.range.clone());

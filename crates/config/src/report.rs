@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::text::SourceText;
+
 /// One fault or warning with its place. Serialises as `{file, line, column, path, message, help}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LocatedProblem {
@@ -26,6 +28,18 @@ pub struct LocatedProblem {
     /// The text of `file`, with literal secrets masked byte for byte.
     #[serde(skip)]
     pub source: Arc<str>,
+}
+
+impl LocatedProblem {
+    /// A fault at a line and column (from 1) of a text that is no pipeline file, such as a script; the word there is
+    /// underlined.
+    pub fn in_text(file: &str, text: &str, (line, column): (usize, usize), message: &str) -> Self {
+        let text = SourceText::new(file, text);
+        let range = text.word_at(text.offset(line, column));
+        let (line, column) = text.place(range.start);
+        let (path, message, help) = (String::new(), message.to_owned(), None);
+        Self { file: text.file, line, column, path, message, help, range, source: text.text }
+    }
 }
 
 /// Everything wrong with a pipeline file, all at once, in the order of the text.
