@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    CheckContext, Context, Effect, Environment, Error, Event, Outputs, Problem, Result, ScriptFiles, Transform,
-    TransformSpec,
+    CheckContext, Context, Effect, Environment, Error, Event, Outputs, Problem, Result, ScriptFiles,
+    Transform, TransformSpec,
 };
 
 /// Lets through at most `rate` events a second and makes the rest wait; nothing is dropped.
