@@ -30,16 +30,6 @@ fn feed(events: u64, sinks: &str) -> Feed {
     feed
 }
 
-/// Kills a run after a while that differs from round to round.
-fn kill(feed: &Feed, round: u64) {
-    let before = feed.served.stats().events_served;
-    let process = feed.start(RUN);
-    wait_for("the first polls", || (feed.served.stats().events_served > before).then_some(()));
-    std::thread::sleep(Duration::from_millis(20 + round * 37 % 300));
-    process.kill();
-    process.finish();
-}
-
 /// The numbers of the events in a table, sorted.
 fn numbers(feed: &Feed, file: &str, condition: &str) -> Vec<u64> {
     let id = "coalesce(json_extract(event, '$.event.id'), json_extract(event, '$.id'))";
@@ -67,7 +57,7 @@ fn a_sink_takes_every_letter_once_beside_events_of_its_own() {
          slower: { type: blackhole, inputs: [feed], delay: 5ms, batch: { max_events: 20 } }\n",
     );
     for round in 0..kills() {
-        kill(&feed, round);
+        feed.kill_in_flight(RUN, round);
         feed.served.append(0, 1000);
     }
     feed.run(ONCE).expect(0);

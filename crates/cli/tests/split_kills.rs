@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sluicebox_emulator::{Api, Options};
-use sluicebox_testkit::{Feed, wait_for};
+use sluicebox_testkit::Feed;
 
 const RUN: &str = "run --log-format json --admin off p.yaml";
 
@@ -74,12 +74,7 @@ fn every_item_arrives_once_and_in_order_however_often_the_program_is_killed() {
     feed.pipeline("limit: 20", PIPELINE);
     let mut seen = Vec::new();
     for round in 0..kills() {
-        let before = feed.served.stats().events_served;
-        let process = feed.start(RUN);
-        wait_for("the first polls", || (feed.served.stats().events_served > before).then_some(()));
-        std::thread::sleep(Duration::from_millis(20 + round * 37 % 300));
-        process.kill();
-        process.finish();
+        feed.kill_in_flight(RUN, round);
         seen.push((feed.served.truth(0).len(), ids(&feed, "first.db").len()));
         feed.served.append(0, 1000);
     }

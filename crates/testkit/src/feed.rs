@@ -2,11 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use sluicebox_emulator::{Api, Options};
 
-use crate::{Process, Sandbox, Served};
+use crate::{Process, Sandbox, Served, wait_for};
 
 /// The sink that [`Feed::new`] gives the pipeline: one row an event, in `rows.db`.
 const ROWS: &str = "sinks:\n  rows: { type: sqlite, inputs: [feed], path: rows.db, table: events }\n";
@@ -73,6 +74,16 @@ impl Feed {
             own.collect::<String>(),
             accounts.collect::<String>()
         )
+    }
+
+    /// Kills a run after its first polls and a while that differs from round to round.
+    pub fn kill_in_flight(&self, arguments: &str, round: u64) {
+        let before = self.served.stats().events_served;
+        let process = self.start(arguments);
+        wait_for("the first polls", || (self.served.stats().events_served > before).then_some(()));
+        std::thread::sleep(Duration::from_millis(20 + round * 37 % 300));
+        process.kill();
+        process.finish();
     }
 
     /// Runs the pipeline until it is caught up, with a log for machines.
