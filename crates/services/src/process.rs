@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long a server may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a killed process may take to be gone: the kernel first lets it finish what it writes to a busy disk.
+const PATIENCE_WITH_KERNEL: Duration = Duration::from_secs(120);
 
 /// A process that was started here, perhaps by an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +26,17 @@ pub(crate) struct Started {
 struct Stat {
     state: char,
     parent: u32,
+    /// Threads that are still there.
+    threads: u32,
     born: u64,
+}
+
+impl Stat {
+    /// Whether nothing of the process runs any more. The first thread of a killed process is a zombie before the others
+    /// have finished what they write, and until then its sockets are open and its files change.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X') && self.threads <= 1
+    }
 }
 
 impl Started {
@@ -35,7 +47,7 @@ impl Started {
 
     /// Whether it still runs; one that ended but was not waited for does not.
     pub(crate) fn is_alive(self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.born == self.born && !matches!(stat.state, 'Z' | 'X'))
+        stat(self.pid).is_some_and(|stat| stat.born == self.born && !stat.has_ended())
     }
 
     /// Ends it and everything that it started, at once.
@@ -43,7 +55,7 @@ impl Started {
         self.freeze();
         let family = self.family();
         send(&family, Signal::KILL);
-        wait_until(PATIENCE, || !family.iter().any(|member| member.is_alive()));
+        wait_until(PATIENCE_WITH_KERNEL, || !family.iter().any(|member| member.is_alive()));
     }
 
     /// Asks it to end, and ends it when it does not.
@@ -117,6 +129,7 @@ fn stat(pid: u32) -> Option<Stat> {
     Some(Stat {
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
+        threads: fields.get(17)?.parse().ok()?,
         born: fields.get(19)?.parse().ok()?,
     })
 }
@@ -133,6 +146,20 @@ mod tests {
         let own = Started::of(std::process::id()).unwrap();
         assert!(own.is_alive());
         assert!(!Started { born: own.born + 1, ..own }.is_alive());
+    }
+
+    #[test]
+    fn a_process_lives_as_long_as_one_of_its_threads() {
+        let program = "import ctypes, threading, time\n\
+                       threading.Thread(target=time.sleep, args=(600,)).start()\n\
+                       ctypes.CDLL(None).pthread_exit(None)";
+        let mut child = Command::new("python3").args(["-c", program]).spawn().unwrap();
+        let started = Started::of(child.id()).unwrap();
+        assert!(wait_until(PATIENCE, || stat(child.id()).is_some_and(|stat| stat.state == 'Z')));
+        assert!(started.is_alive());
+        started.kill();
+        assert!(!started.is_alive());
+        child.wait().unwrap();
     }
 
     #[test]
