@@ -3,33 +3,26 @@
 //! Source: section 9 of the OpenTrain contract. Invariant: a look-up never blocks a pipeline for ever, never reorders
 //! events, and never sends a value of an event anywhere but into one segment of a URL whose host is literal.
 
-mod cache;
 mod enrich;
 mod fetch;
-mod gate;
-mod select;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sluicebox_core::{
     ByteSize, CheckContext, Context, Effect, Error, Located, Period, Problem, Result, ScriptFiles, Transform,
     TransformSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
+use sluicebox_lookups::{CacheOptions, OnError, Patience, into_problem, select_problem};
 use sluicebox_rules::{Template, TemplateKind};
 
 use enrich::Enricher;
 use fetch::{Credentials, Fetcher};
-
-/// How long a look-up is retried unless `retry.max_elapsed` says otherwise.
-const DEFAULT_MAX_ELAPSED: Duration = Duration::from_secs(30);
 
 /// Adds what an HTTP API knows about an event: fetches a URL made from the event and puts the answer into a field.
 ///
@@ -91,37 +84,6 @@ pub struct HttpLookup {
     pub rate: Rate,
 }
 
-/// What is remembered, and for how long. At most 64 MiB of answers are, whatever `max_entries` says.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct CacheOptions {
-    /// How long an answer is good.
-    pub ttl: Period,
-    /// Most answers remembered; the least used go first. 0: nothing is remembered.
-    pub max_entries: u64,
-    /// How long a 404 or 403 is good.
-    pub negative_ttl: Period,
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self { ttl: Period::from_secs(300), max_entries: 10_000, negative_ttl: Period::from_secs(60) }
-    }
-}
-
-/// What becomes of an event that could not be enriched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnError {
-    /// It goes on without the field.
-    #[default]
-    Pass,
-    /// It becomes a dead letter with reason `lookup`.
-    DeadLetter,
-    /// It is discarded (counted as `filtered`).
-    Drop,
-}
-
 fn default_timeout() -> Period {
     Period::from_secs(10)
 }
@@ -173,6 +135,10 @@ impl TransformSpec for HttpLookup {
         Effect::Adds(self.into.clone().unwrap_or_else(|| component.to_owned()))
     }
 
+    fn lookup_url(&self) -> Option<&Located> {
+        Some(&self.url)
+    }
+
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.template().err().into_iter().collect();
         problems.extend(self.check_same_as(cx));
@@ -183,12 +149,8 @@ impl TransformSpec for HttpLookup {
         if self.timeout.0.is_zero() {
             problems.push(Problem::new("timeout", "expected a time longer than nothing"));
         }
-        if self.select.as_deref().is_some_and(|path| path.split('.').any(str::is_empty)) {
-            problems.push(Problem::new("select", "expected a path like `contract` or `items.0.name`"));
-        }
-        if self.into.as_deref().is_some_and(|field| field.is_empty() || field.contains('.')) {
-            problems.push(Problem::new("into", "expected the name of a top-level field"));
-        }
+        problems.extend(select_problem(self.select.as_deref()));
+        problems.extend(into_problem(self.into.as_deref()));
         problems
     }
 
@@ -204,18 +166,9 @@ impl TransformSpec for HttpLookup {
                 Credentials::Own(Client::new(options, cx)?)
             }
         };
-        let fetcher = Fetcher {
-            credentials,
-            limits,
-            select: self.select.clone(),
-            retry: cx.retry.clone(),
-            max_elapsed: cx.retry.max_elapsed_or(DEFAULT_MAX_ELAPSED),
-            environment: cx.environment.clone(),
-            component: cx.component.clone(),
-            pipeline: cx.pipeline.clone(),
-            refused: AtomicBool::new(false),
-        };
-        let enricher = Enricher::new(&self, template, fetcher);
+        let fetcher =
+            Fetcher { credentials, limits, select: self.select.clone(), patience: Patience::new(cx) };
+        let enricher = Enricher::new(&self, template, fetcher, cx);
         cx.shared.publish(&cx.component, "", Arc::clone(enricher.tally()));
         Ok(Box::new(enricher))
     }

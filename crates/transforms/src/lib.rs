@@ -18,7 +18,8 @@ mod validate;
 use sluicebox_core::Registry;
 
 pub use filter::Filter;
-pub use http_lookup::{CacheOptions, HttpLookup, OnError};
+pub use http_lookup::HttpLookup;
+pub use sluicebox_lookups::{CacheOptions, OnError};
 pub use map::{Assigned, CastType, Map, OnCastError};
 pub use redact::{EventPath, How, Pattern, Redact, Rule, Sort};
 pub use rhai::RhaiScript;

@@ -12,7 +12,7 @@ use super::Finding;
 /// Where a crate stands, from the ground up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
-    /// Floor 0: the vocabulary.
+    /// Floor 0: the vocabulary, and what stands even below it.
     Core,
     /// Floor 1: what components and engine build on.
     Foundation,
@@ -40,12 +40,14 @@ pub(crate) enum Place {
 
 const TABLE: &[(&str, Place)] = &[
     ("crates/core", Place::Core),
+    ("crates/heap", Place::Core),
     ("crates/catalogue", Place::Foundation),
     ("crates/checkpoints", Place::Foundation),
     ("crates/config", Place::Foundation),
     ("crates/http", Place::Foundation),
     ("crates/rules", Place::Foundation),
     ("crates/tls", Place::Foundation),
+    ("crates/lookups", Place::Shared),
     ("crates/tables", Place::Shared),
     ("crates/sources", Place::Component),
     ("crates/transforms", Place::Component),

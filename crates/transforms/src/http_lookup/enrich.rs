@@ -6,16 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use sluicebox_core::{
-    CacheTally, DeadLetterError, DiscardReason, Event, LookupStatus, Outputs, Reason, Result, Transform,
-};
+use sluicebox_core::{CacheTally, Context, Event, LookupStatus, Outputs, Result, Transform};
+use sluicebox_lookups::{Answers, Ending, Found, Gate};
 use sluicebox_rules::{RuleError, Template};
-use smol_str::SmolStr;
 
-use super::cache::Answers;
-use super::fetch::{Fetcher, Found};
-use super::gate::Gate;
-use super::{HttpLookup, OnError};
+use super::HttpLookup;
+use super::fetch::Fetcher;
 
 /// The running look-up.
 pub(super) struct Enricher {
@@ -23,22 +19,17 @@ pub(super) struct Enricher {
     fetcher: Fetcher,
     answers: Answers,
     gates: Mutex<HashMap<String, Arc<Gate>>>,
-    component: SmolStr,
-    into: SmolStr,
-    on_error: OnError,
+    ending: Ending,
     concurrency: usize,
 }
 
 impl Enricher {
-    pub(super) fn new(options: &HttpLookup, url: Template, fetcher: Fetcher) -> Self {
-        let component = SmolStr::new(&fetcher.component);
+    pub(super) fn new(options: &HttpLookup, url: Template, fetcher: Fetcher, cx: &Context) -> Self {
         Self {
             url,
-            answers: Answers::new(&options.cache, Arc::clone(&fetcher.environment.clock)),
+            answers: Answers::new(&options.cache, Arc::clone(&cx.environment.clock)),
             gates: Mutex::default(),
-            into: options.into.as_ref().map_or_else(|| component.clone(), SmolStr::new),
-            component,
-            on_error: options.on_error,
+            ending: Ending::new(&cx.component, options.into.as_deref(), options.on_error),
             concurrency: options.concurrency.max(1),
             fetcher,
         }
@@ -56,7 +47,7 @@ impl Enricher {
     async fn look_up(&self, event: &Event) -> Result<Found, RuleError> {
         let url = self.url.render(event)?;
         let account = &*event.meta().account;
-        let unavailable = |reason: &str| Found::Nothing(LookupStatus::Unavailable, reason.into());
+        let unavailable = |reason: &str| Found::nothing(LookupStatus::Unavailable, reason);
         let Some(client) = self.fetcher.credentials.client(account) else {
             return Ok(unavailable("the source named by `same_as` has no client for this account"));
         };
@@ -72,30 +63,9 @@ impl Enricher {
         if let Some(gate) = gates.get(scope) {
             return Arc::clone(gate);
         }
-        let gate = Arc::new(self.fetcher.gate());
+        let gate = Arc::new(self.fetcher.patience.gate());
         gates.insert(scope.to_owned(), Arc::clone(&gate));
         gate
-    }
-
-    fn settle(&self, index: usize, mut event: Event, found: Result<Found, RuleError>, out: &mut Outputs) {
-        let (status, reason) = match found {
-            Err(error) => return out.dead_letter(index, event, error.reason(), error.into()),
-            Ok(Found::Answer(json)) => {
-                event.append(self.into.clone(), json);
-                event.meta_mut().lookups.insert(self.component.clone(), LookupStatus::Ok);
-                return out.emit(index, event);
-            }
-            Ok(Found::Nothing(status, reason)) => (status, reason),
-        };
-        event.meta_mut().lookups.insert(self.component.clone(), status);
-        match self.on_error {
-            OnError::Pass => out.emit(index, event),
-            OnError::Drop => out.discard(index, DiscardReason::Filtered),
-            OnError::DeadLetter => {
-                let message = format!("the look-up `{}` ended {}: {reason}", self.component, status.as_str());
-                out.dead_letter(index, event, Reason::Lookup, DeadLetterError::new(message));
-            }
-        }
     }
 }
 
@@ -108,7 +78,7 @@ impl Transform for Enricher {
         });
         let mut settled = futures::stream::iter(look_ups).buffered(self.concurrency).enumerate();
         while let Some((index, (event, found))) = settled.next().await {
-            self.settle(index, event, found, out);
+            self.ending.settle(index, event, found, out);
         }
         Ok(())
     }

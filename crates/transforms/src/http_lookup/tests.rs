@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sluicebox_core::{
-    Context, DiscardReason, Event, LookupStatus, Outputs, Period, Transform, TransformOutcome,
-};
+use sluicebox_core::{Context, DiscardReason, Event, Outputs, Period, Transform, TransformOutcome};
 use sluicebox_http::{BaseUrl, Client, ClientOptions, Limits, Rate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::cache::Answers;
-use super::fetch::{Found, Unavailable};
-use super::{Auth, CacheOptions};
+use super::Auth;
 use crate::testing::{Api, Files, Reply, apply, build, check, context, event};
 
 const URL: &str = "http://127.0.0.1:1/things/{{ event.id }}";
@@ -38,6 +34,7 @@ fn told(outcomes: Vec<(usize, TransformOutcome)>) -> Vec<(usize, String)> {
             assert_eq!(reason, DiscardReason::Filtered);
             "dropped".to_owned()
         }
+        TransformOutcome::Absorb => "absorbed".to_owned(),
         TransformOutcome::DeadLetter(_, reason, error) => format!("{}: {}", reason.as_str(), error.message),
     };
     outcomes.into_iter().map(|(index, outcome)| (index, tell(outcome))).collect()
@@ -284,25 +281,6 @@ async fn every_ending_is_told_apart_over_tcp() {
         let transform = build("http_lookup", &json!({ "url": url, "select": null }), &cx).await;
         assert_eq!(told(apply(&*transform, events(&[id])).await), [(0, expected.to_owned())]);
     }
-}
-
-#[tokio::test]
-async fn the_cache_is_bounded_and_errors_are_not_remembered() {
-    let options = CacheOptions { max_entries: 10, ..CacheOptions::default() };
-    let cache = Answers::new(&options, context().environment.clock);
-    for number in 0..100 {
-        let found = Found::Answer(vec![b'x'; 100].into());
-        cache.get(number.to_string(), || Box::pin(async { Ok(found) })).await.unwrap();
-    }
-    assert!(cache.len().await <= 10);
-    assert_eq!(cache.tally().totals(), [("hit", 0), ("miss", 100)]);
-    let failed = cache.get("x".into(), || Box::pin(async { Err(Unavailable("down".into())) })).await;
-    assert_eq!(*failed.unwrap_err(), Unavailable("down".into()));
-    let nothing = Found::Nothing(LookupStatus::NotFound, "".into());
-    let next = nothing.clone();
-    assert_eq!(cache.get("x".into(), || Box::pin(async { Ok(next) })).await, Ok(nothing.clone()));
-    assert_eq!(cache.get("x".into(), || unreachable!("it is known")).await, Ok(nothing));
-    assert_eq!(cache.tally().totals(), [("hit", 1), ("miss", 102)]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 ///
 /// # Errors
 /// The text is not JSON.
-pub(super) fn select(body: &[u8], path: Option<&str>) -> Result<Option<Bytes>, serde_json::Error> {
+pub fn select(body: &[u8], path: Option<&str>) -> Result<Option<Bytes>, serde_json::Error> {
     let mut at: &RawValue = serde_json::from_slice(body)?;
     for step in path.into_iter().flat_map(|path| path.split('.')) {
         let next = match at.get().as_bytes().first() {

@@ -1,6 +1,6 @@
-//! Holds back requests to an API that is down: one probe at a time, with growing waits.
+//! Holds back requests to a service that is down: one probe at a time, with growing waits.
 //!
-//! Invariant: while an API fails, requests with one account's credentials start no closer together than the waits of
+//! Invariant: while it fails, requests with one account's credentials start no closer together than the waits of
 //! the backoff (but for those that were under way when it began to fail).
 
 use std::time::Duration;
@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use sluicebox_core::{Backoff, Environment, RetryOptions};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
-/// The state of one API with one account's credentials.
-pub(super) struct Gate {
+/// The state of one service with one account's credentials.
+pub struct Gate {
     trouble: Mutex<Option<Trouble>>,
     probe: AsyncMutex<()>,
     retry: RetryOptions,
@@ -29,13 +29,13 @@ struct Trouble {
 }
 
 /// Leave to make one request.
-pub(super) struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     started: Duration,
     _probe: Option<MutexGuard<'a, ()>>,
 }
 
 /// Whether this failure is news.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The API worked until now.
     First,
     /// It was known to fail.
@@ -43,7 +43,7 @@ pub(super) enum Failure {
 }
 
 impl Gate {
-    pub(super) fn new(retry: RetryOptions, max_elapsed: Duration, environment: Environment) -> Self {
+    pub(crate) fn new(retry: RetryOptions, max_elapsed: Duration, environment: Environment) -> Self {
         Self { trouble: Mutex::new(None), probe: AsyncMutex::new(()), retry, max_elapsed, environment }
     }
 
@@ -51,7 +51,7 @@ impl Gate {
     ///
     /// # Errors
     /// Nothing can be expected before `max_elapsed` is over: why it fails.
-    pub(super) async fn enter(&self) -> Result<Pass<'_>, String> {
+    pub(crate) async fn enter(&self) -> Result<Pass<'_>, String> {
         if self.trouble.lock().is_none() {
             return Ok(self.pass(None));
         }
@@ -78,12 +78,12 @@ impl Gate {
     }
 
     /// The request was answered: true if the API had failed before.
-    pub(super) fn works(&self) -> bool {
+    pub(crate) fn works(&self) -> bool {
         self.trouble.lock().take().is_some()
     }
 
     /// The request failed; `asked` is a `Retry-After`.
-    pub(super) fn fails(
+    pub(crate) fn fails(
         &self,
         pass: &Pass<'_>,
         reason: &str,
