@@ -15,7 +15,7 @@ pub(crate) struct Head {
     pub(crate) epoch: u64,
     /// +1 for every commit.
     pub(crate) generation: u64,
-    /// Partitions, sinks and positions.
+    /// Partitions, sinks, positions and what transforms remember.
     pub(crate) records: Tally,
     /// Dead letters.
     pub(crate) letters: Tally,

@@ -10,6 +10,7 @@ mod fault;
 mod folder;
 mod head;
 mod lock;
+mod memories;
 mod memory;
 mod open_error;
 mod reader;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sluicebox_core::{
-    CheckpointStore, Commit, DeadLetter, LetterKey, LetterPage, PartitionRecord, Position, Result,
-    SinkRecord, State,
+    CheckpointStore, Commit, DeadLetter, LetterKey, LetterPage, MemoryName, PartitionRecord, Position,
+    Remembered, Result, SinkRecord, State,
 };
 use smol_str::SmolStr;
 
@@ -25,6 +25,7 @@ struct Inner {
     partitions: BTreeMap<Key, PartitionRecord>,
     sinks: BTreeMap<SmolStr, SinkRecord>,
     dead_letters: Vec<DeadLetter>,
+    memories: BTreeMap<MemoryName, BTreeMap<SmolStr, Remembered>>,
 }
 
 impl MemoryStore {
@@ -41,6 +42,7 @@ impl MemoryStore {
             partitions: inner.partitions.values().cloned().collect(),
             sinks: inner.sinks.clone(),
             open_letters: inner.open_letters(),
+            memories: inner.memories.clone(),
         }
     }
 
@@ -107,6 +109,16 @@ impl CheckpointStore for MemoryStore {
                 inner.dead_letters.push(letter);
             }
         }
+        for (name, entries) in commit.memories {
+            let memory = inner.memories.entry(name).or_default();
+            for (key, entry) in entries {
+                match entry {
+                    Some(entry) => memory.insert(key, entry),
+                    None => memory.remove(&key),
+                };
+            }
+        }
+        inner.memories.retain(|_, memory| !memory.is_empty());
         Ok(())
     }
 }

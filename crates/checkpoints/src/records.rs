@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use crate::checksum::Checksum;
 use crate::fault::Fault;
 use crate::head::{Head, Tally};
+use crate::memories;
 
 /// Reads everything and checks it: each record against its checksum, all of them against the head.
 pub(crate) fn load(connection: &Connection) -> Result<(Head, State), Fault> {
@@ -33,6 +34,12 @@ pub(crate) fn load(connection: &Connection) -> Result<(Head, State), Fault> {
         sum(crc);
         state.sinks.entry(sink).or_default().positions.push(position);
         Ok(("a position", stored == u64::from(crc)))
+    })?;
+    each(connection, memories::ALL, |row| {
+        let (name, key, entry, stored, crc) = memories::read(row)?;
+        sum(crc);
+        state.memories.entry(name).or_default().insert(key, entry);
+        Ok(("a memory", stored == u64::from(crc)))
     })?;
     if tally != head.records {
         return Err(Fault::Broken("the records do not add up to what the head record says".to_owned()));
@@ -221,11 +228,11 @@ fn position_crc(sink: &str, position: &Position, ahead: &str, generation: u64) -
         .finish()
 }
 
-fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<SmolStr> {
+pub(crate) fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<SmolStr> {
     row.get::<_, String>(index).map(SmolStr::from)
 }
 
-fn number(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(crate) fn number(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(index).map(i64::cast_unsigned)
 }
 

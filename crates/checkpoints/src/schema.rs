@@ -11,11 +11,14 @@ use crate::folder::{Folder, private_file};
 use crate::head::Head;
 
 /// The format that this version writes and the newest that it reads.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
+
+/// How many of the tables the first format had.
+const TABLES_OF_FORMAT_1: usize = 6;
 
 /// Tables by name. What `sqlite_master` holds must be exactly this text: a byte that flips in a declaration could
 /// change what a column means.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("format", "CREATE TABLE format (id INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT"),
     (
         "head",
@@ -47,6 +50,13 @@ const TABLES: [(&str, &str); 6] = [
         "CREATE TABLE dead_letters (seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, time INTEGER NOT NULL, \
          component TEXT NOT NULL, event_id TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, \
          error TEXT NOT NULL, meta TEXT NOT NULL, event BLOB NOT NULL, UNIQUE (component, event_id)) STRICT",
+    ),
+    (
+        "memories",
+        "CREATE TABLE memories (source TEXT NOT NULL, account TEXT NOT NULL, component TEXT NOT NULL, \
+         key TEXT NOT NULL, value BLOB NOT NULL, until INTEGER, written INTEGER NOT NULL, \
+         generation INTEGER NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (source, account, component, key)) \
+         STRICT, WITHOUT ROWID",
     ),
 ];
 
@@ -83,6 +93,19 @@ fn fill(path: &std::path::Path) -> Result<(), Fault> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
+/// Brings a file of an earlier format up to date; any other is left alone.
+pub(crate) fn upgrade(connection: &mut Connection) -> Result<(), Fault> {
+    if version(connection)? != Some(1) || !has_tables(connection, &TABLES[..TABLES_OF_FORMAT_1])? {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for (_, sql) in &TABLES[TABLES_OF_FORMAT_1..] {
+        transaction.execute_batch(sql)?;
+    }
+    transaction.execute("UPDATE format SET version = ?1 WHERE id = 1", [FORMAT.cast_signed()])?;
+    Ok(transaction.commit()?)
+}
+
 /// Refuses a file whose format or tables are not ours.
 pub(crate) fn check(connection: &Connection, path: &std::path::Path) -> Result<(), OpenError> {
     let broken = |detail: &str| OpenError::unreadable(path, detail);
@@ -92,25 +115,34 @@ pub(crate) fn check(connection: &Connection, path: &std::path::Path) -> Result<(
     if mode != "wal" {
         return Err(broken("the header of the file is damaged"));
     }
-    let version =
-        connection.query_row("SELECT version FROM format WHERE id = 1", [], |row| row.get::<_, i64>(0));
-    let version = version.optional().map_err(|error| Fault::from(error).into_open_error(path))?;
-    let version = version.ok_or_else(|| broken("the version of its format is missing"))?.cast_unsigned();
+    let version = version(connection).map_err(|error| Fault::from(error).into_open_error(path))?;
+    let version = version.ok_or_else(|| broken("the version of its format is missing"))?;
     if version > FORMAT {
         return Err(OpenError::Newer { path: path.to_owned(), found: version, known: FORMAT });
     }
-    let same = has_our_tables(connection).map_err(|error| Fault::from(error).into_open_error(path))?;
-    if version != FORMAT || !same {
+    if version < FORMAT {
+        return Err(broken(
+            "its format is that of an earlier version: run its pipeline once, which brings it up to date",
+        ));
+    }
+    let same = has_tables(connection, &TABLES).map_err(|error| Fault::from(error).into_open_error(path))?;
+    if !same {
         return Err(broken("its tables are not those of a state"));
     }
     Ok(())
 }
 
-fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+fn version(connection: &Connection) -> rusqlite::Result<Option<u64>> {
+    let version =
+        connection.query_row("SELECT version FROM format WHERE id = 1", [], |row| row.get::<_, i64>(0));
+    Ok(version.optional()?.map(i64::cast_unsigned))
+}
+
+fn has_tables(connection: &Connection, tables: &[(&str, &str)]) -> rusqlite::Result<bool> {
     let mut statement =
         connection.prepare("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")?;
     let found: Vec<(String, String)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    let expected = TABLES.iter().map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned()));
+    let expected = tables.iter().map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned()));
     Ok(expected.eq(found))
 }

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::folder::Folder;
 use crate::head::Head;
 use crate::lock::Lock;
-use crate::{OpenError, dead_letters, records, requests, schema, wal};
+use crate::{OpenError, dead_letters, memories, records, requests, schema, wal};
 
 /// How long SQLite waits for a reader that is in the way.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -75,7 +75,8 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(Mutex::new(Writer::open(&folder, lock)?)) })
     }
 
-    /// Moves a cursor by hand: the next start begins there, and what sinks recorded before does not count any more.
+    /// Moves a cursor by hand: the next start begins there, what sinks recorded before does not count any more, and what
+    /// transforms remember of the partition is forgotten, for it belongs to the place where the cursor stood.
     /// Blocking.
     ///
     /// # Errors
@@ -106,6 +107,7 @@ impl SqliteStore {
         writer.change("move a cursor in", |connection, head| {
             head.epoch = epoch;
             records::remove_positions(connection, head, source, account)?;
+            memories::forget_all(connection, head, source, account)?;
             records::put_partition(connection, head, &after)
         })?;
         Ok(MovedCursor { before, after })
@@ -199,6 +201,9 @@ fn apply(connection: &Connection, head: &mut Head, commit: &Commit) -> Result<()
     for letter in &commit.dead_letters {
         dead_letters::add(connection, head, letter)?;
     }
+    for (name, entries) in &commit.memories {
+        memories::put(connection, head, name, entries)?;
+    }
     Ok(())
 }
 
@@ -230,7 +235,8 @@ impl Writer {
 
     fn open(folder: &Folder, lock: Lock) -> Result<Self, OpenError> {
         let (path, requests) = (folder.state(), folder.requests());
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::upgrade(&mut connection).map_err(|fault| fault.into_open_error(&path))?;
         schema::check(&connection, &path)?;
         let prepare = || -> Result<u64, Fault> {
             connection.pragma_update(None, "synchronous", "FULL")?;

@@ -7,7 +7,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use sluicebox_checkpoints::{OpenError, SqliteStore, StateReader};
-use sluicebox_core::CheckpointStore;
+use sluicebox_core::{CheckpointStore, Commit};
 use support::{PIPELINE, contents, full_commit, open, reader};
 
 /// A folder that holds copies of the given state files.
@@ -166,6 +166,8 @@ async fn a_row_that_was_changed_or_removed_by_hand_is_refused() {
         "DELETE FROM partitions WHERE account = 'account-00001'",
         "DELETE FROM positions",
         "DELETE FROM dead_letters WHERE seq = 1",
+        "DELETE FROM memories WHERE key = 'count'",
+        "UPDATE memories SET value = x'39' WHERE key = 'count'",
         "DELETE FROM head",
         "UPDATE head SET epoch = 1",
         "ALTER TABLE sinks ADD COLUMN extra TEXT",
@@ -182,16 +184,31 @@ async fn a_row_that_was_changed_or_removed_by_hand_is_refused() {
 }
 
 #[tokio::test]
+async fn a_state_of_the_first_format_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let commit = Commit { memories: Vec::new(), ..full_commit(2, 1) };
+    open(dir.path()).commit(commit).await.unwrap();
+    let before = outcome(dir.path()).await.unwrap();
+    let connection = rusqlite::Connection::open(file(dir.path(), "state.db")).unwrap();
+    connection.execute_batch("DROP TABLE memories; UPDATE format SET version = 1").unwrap();
+    drop(connection);
+    let error = StateReader::open(dir.path(), PIPELINE).err().unwrap().to_string();
+    assert!(error.contains("run its pipeline once"), "{error}");
+    assert_eq!(outcome(dir.path()).await.unwrap(), before);
+    assert!(StateReader::open(dir.path(), PIPELINE).is_ok());
+}
+
+#[tokio::test]
 async fn a_newer_format_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).commit(full_commit(2, 1)).await.unwrap();
     let connection = rusqlite::Connection::open(file(dir.path(), "state.db")).unwrap();
-    connection.execute("UPDATE format SET version = 2", []).unwrap();
+    connection.execute("UPDATE format SET version = 3", []).unwrap();
     connection.execute("ALTER TABLE sinks ADD COLUMN extra TEXT", []).unwrap();
     drop(connection);
     let before = read(dir.path(), "state.db");
     let error = SqliteStore::open(dir.path(), PIPELINE).err().unwrap();
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }), "{error}");
     assert!(matches!(StateReader::open(dir.path(), PIPELINE), Err(OpenError::Newer { .. })));
     assert_eq!(read(dir.path(), "state.db"), before);
 }

@@ -33,6 +33,20 @@ async fn what_was_committed_is_there_after_a_restart() {
     assert_eq!(archive.mark.as_deref(), Some(br#"{"length":5}"#.as_slice()));
     assert_eq!(archive.positions, (0..6).map(|account| position(account, 1)).collect::<Vec<_>>());
     assert_eq!(state.sinks["warehouse"].mark, None);
+    assert_eq!(state.memories.len(), 6);
+    let keys: Vec<_> = state.memories.values().flat_map(|memory| memory.keys()).take(2).collect();
+    assert_eq!(keys, ["count", "key-1"]);
+}
+
+#[tokio::test]
+async fn a_moved_cursor_forgets_what_is_remembered_of_its_partition() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.commit(full_commit(3, 1)).await.unwrap();
+    store.set_cursor("feed", "account-00001", None, Timestamp::from_millis(0)).unwrap();
+    let memories = store.load().await.unwrap().memories;
+    let accounts: Vec<_> = memories.keys().map(|name| name.partition.as_str()).collect();
+    assert_eq!(accounts, ["account-00000", "account-00002"]);
 }
 
 /// A letter of a page of the first partition.

@@ -18,12 +18,14 @@ mod event;
 mod frontier;
 mod known;
 mod located;
+mod memory;
 mod meta;
 mod object;
 mod options;
 mod probe;
 mod problem;
 mod registry;
+mod rendering;
 mod secret;
 mod sink;
 mod source;
@@ -46,16 +48,20 @@ pub use environment::{Chance, Clock, Environment};
 pub use error::{Error, ErrorClass, Result};
 pub use event::{Event, InvalidEvent};
 pub use frontier::{Frontier, Safe};
-pub use known::{Effect, KnownEvents, RuleForm, RuleReview};
+pub use known::{
+    DeclaredEvents, Effect, FieldPath, KnownEvents, RuleForm, RuleReview, SchemaReader, ScriptText,
+};
 pub use located::Located;
+pub use memory::{Memory, MemoryChange, Remembered, StatefulTransform};
 pub use meta::{LookupStatus, Meta, PastFailure, Replay};
 pub use object::object_fields;
 pub use options::{BatchOptions, BufferOptions, RetryOptions};
 pub use probe::{Finding, Probe, Standing};
-pub use problem::Problem;
+pub use problem::{Problem, ProblemFile};
 pub use registry::{
     ComponentKind, ComponentType, ConditionCheck, ParseProblem, Registry, SinkType, SourceType, TransformType,
 };
+pub use rendering::{Rendered, Rendering, Shown};
 pub use secret::Secret;
 pub use sink::{
     BuiltSink, Committed, Opened, Rejected, ResumableSink, Shard, Sink, Stopped, TransactionalSink, Window,
@@ -63,7 +69,7 @@ pub use sink::{
 };
 pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
-pub use store::{CheckpointStore, Commit, PartitionRecord, Request, SinkRecord, State, Wish};
+pub use store::{CheckpointStore, Commit, MemoryName, PartitionRecord, Request, SinkRecord, State, Wish};
 pub use tally::CacheTally;
 pub use timestamp::Timestamp;
 pub use tls_options::TlsOptions;

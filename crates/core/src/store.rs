@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use crate::{DeadLetter, LetterKey, LetterPage, Position, Result, Timestamp};
+use crate::{DeadLetter, LetterKey, LetterPage, Position, Remembered, Result, Timestamp};
 
 /// Durable state of one pipeline. The engine alone writes it.
 #[async_trait]
@@ -71,6 +71,19 @@ pub struct State {
     pub sinks: BTreeMap<SmolStr, SinkRecord>,
     /// Dead letters of pages that the stored position of their partition has not passed: those pages come again.
     pub open_letters: Vec<(LetterKey, LetterPage)>,
+    /// What transforms remember, as of the stored position of each partition.
+    pub memories: BTreeMap<MemoryName, BTreeMap<SmolStr, Remembered>>,
+}
+
+/// Whose memory, and of which partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemoryName {
+    /// The source component's name.
+    pub source: SmolStr,
+    /// The account.
+    pub partition: SmolStr,
+    /// The transform that remembers.
+    pub component: SmolStr,
 }
 
 /// The checkpoint of one partition.
@@ -119,6 +132,8 @@ pub struct Commit {
     pub taken_back: Vec<LetterKey>,
     /// Dead letters to add. One that was replayed replaces the letter that it was.
     pub dead_letters: Vec<DeadLetter>,
+    /// What transforms remember from now on by key (`None`: forgotten), up to the checkpoints in this commit.
+    pub memories: Vec<(MemoryName, BTreeMap<SmolStr, Option<Remembered>>)>,
 }
 
 impl Commit {
@@ -129,5 +144,6 @@ impl Commit {
             && self.sinks.is_empty()
             && self.taken_back.is_empty()
             && self.dead_letters.is_empty()
+            && self.memories.is_empty()
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use smol_str::SmolStr;
 
-use crate::{DeadLetterError, Event, Reason, Result};
+use crate::{DeadLetterError, Event, Reason, Result, StatefulTransform};
 
 /// Changes, drops, splits or enriches events.
 ///
@@ -19,6 +19,11 @@ pub trait Transform: Send + Sync {
     /// # Errors
     /// Retryable classes: the engine calls again with the same batch and a fresh `out`. Others stop the pipeline.
     async fn apply(&self, batch: Vec<Event>, out: &mut Outputs) -> Result<()>;
+
+    /// The same transform as one that remembers; the engine then calls that one and never [`Transform::apply`].
+    fn stateful(&self) -> Option<&dyn StatefulTransform> {
+        None
+    }
 }
 
 /// Why an event was discarded on purpose; the label `reason` of `sluicebox_component_discarded_events_total`.
@@ -57,6 +62,8 @@ pub enum TransformOutcome {
 
     /// Dropped on purpose.
     Discard(DiscardReason),
+    /// Part of what the transform remembers now.
+    Absorb,
     /// Given up.
     DeadLetter(Event, Reason, DeadLetterError),
 }
@@ -86,6 +93,11 @@ impl Outputs {
     /// Input event `index` goes no further, on purpose.
     pub fn discard(&mut self, index: usize, reason: DiscardReason) {
         self.outcomes.push((index, TransformOutcome::Discard(reason)));
+    }
+
+    /// Input event `index` is part of what the transform remembers now; it may have made other events go on as well.
+    pub fn absorb(&mut self, index: usize) {
+        self.outcomes.push((index, TransformOutcome::Absorb));
     }
 
     /// Input event `index` is given up; `event` is what the dead letter shows.

@@ -211,6 +211,7 @@ impl CommitTask {
                 .iter()
                 .filter_map(|(letter, from)| self.filed(letter, from))
                 .collect(),
+            memories: Vec::new(),
         };
         let now = self.environment.clock.now();
         let mut positions = Vec::with_capacity(work.dirty.len());
@@ -228,6 +229,7 @@ impl CommitTask {
                 paused: partition.paused().map(|pause| SmolStr::new_static(pause.reason)),
                 floor_epoch: partition.floor_epoch,
             });
+            commit.memories.extend(partition.memories_up_to(safe.slot));
             positions.push((partition, safe));
         }
         (commit, positions)

@@ -42,7 +42,8 @@ impl Launcher {
         source: Box<dyn Source>,
         tasks: &mut Tasks,
     ) {
-        let newcomer = Newcomer { source: &self.member, account, labelled, confirms: self.confirms };
+        let (confirms, remembers) = (self.confirms, self.flow.remembers());
+        let newcomer = Newcomer { source: &self.member, account, labelled, confirms, remembers };
         let partition = self.partitions.add(newcomer);
         let (pages, arrivals) = mpsc::channel(PAGES_AHEAD);
         let span = span(&self.partitions.pipeline, &partition.source, &partition.account);

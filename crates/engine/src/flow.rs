@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sluicebox_core::{
     Batch, DiscardReason, Environment, ErrorClass, Event, Outputs, Reason, RetryOptions, Token, Transform,
-    TransformOutcome,
+    TransformOutcome, Verdict,
 };
 use sluicebox_rules::Expression;
 use smol_str::SmolStr;
@@ -119,6 +119,11 @@ impl Flow {
         Ok(())
     }
 
+    /// Whether one of its transforms remembers something.
+    pub(crate) fn remembers(&self) -> bool {
+        self.stages.iter().any(|stage| stage.transform.stateful().is_some())
+    }
+
     /// Empty boxes in front of everything.
     pub(crate) fn boxes(&self) -> Boxes {
         Boxes {
@@ -153,7 +158,7 @@ impl Flow {
         for index in 0..self.stages.len() {
             let inbox = std::mem::take(&mut boxes.stages[index]);
             if !inbox.is_empty() {
-                self.pass(index, inbox, &mut boxes).await?;
+                self.pass(index, inbox, (partition, &mut boxes)).await?;
             }
         }
         for (outlet, inbox) in self.outlets.iter().zip(boxes.outlets) {
@@ -166,7 +171,12 @@ impl Flow {
     }
 
     /// Runs one transform over what waits in front of it.
-    async fn pass(&self, index: usize, inbox: Vec<Tracked>, boxes: &mut Boxes) -> Result<(), Failure> {
+    async fn pass(
+        &self,
+        index: usize,
+        inbox: Vec<Tracked>,
+        (partition, boxes): (&Partition, &mut Boxes),
+    ) -> Result<(), Failure> {
         let stage = &self.stages[index];
         stage.member.metrics.received.inc_by(inbox.len() as u64);
         let mut inside = Vec::with_capacity(inbox.len());
@@ -175,22 +185,29 @@ impl Flow {
                 Admission::In(tracked) => inside.push(tracked),
                 // What goes around keeps its place: whatever came before it goes through first.
                 Admission::Around(tracked) => {
-                    self.transform(stage, std::mem::take(&mut inside), boxes).await?;
+                    self.transform(stage, std::mem::take(&mut inside), (partition, boxes)).await?;
                     boxes.deliver(tracked, &stage.main);
                 }
                 Admission::Settled => {}
             }
         }
-        self.transform(stage, inside, boxes).await
+        self.transform(stage, inside, (partition, boxes)).await
     }
 
-    async fn transform(&self, stage: &Stage, inside: Vec<Tracked>, boxes: &mut Boxes) -> Result<(), Failure> {
+    async fn transform(
+        &self,
+        stage: &Stage,
+        inside: Vec<Tracked>,
+        (partition, boxes): (&Partition, &mut Boxes),
+    ) -> Result<(), Failure> {
         if inside.is_empty() {
             return Ok(());
         }
         let (events, tokens): (Vec<Event>, Vec<_>) =
             inside.into_iter().map(|item| (item.event, item.token)).unzip();
-        let outcomes = self.apply(stage, events).await?;
+        let slot = tokens.first().map_or(0, Token::slot);
+        // A page from before the partition started over is lost already, and its tokens with it.
+        let Some(outcomes) = self.apply(stage, events, (partition, slot)).await? else { return Ok(()) };
         let mut left = vec![0_usize; tokens.len()];
         for (index, _) in &outcomes {
             if let Some(count) = left.get_mut(*index) {
@@ -216,20 +233,31 @@ impl Flow {
         Ok(())
     }
 
-    /// Calls the transform until it answers; a failure that waiting does not mend stops the pipeline.
+    /// Calls the transform until it answers; a failure that waiting does not mend stops the pipeline. `None` if the page
+    /// is not in flight any more.
     async fn apply(
         &self,
         stage: &Stage,
         events: Vec<Event>,
-    ) -> Result<Vec<(usize, TransformOutcome)>, Failure> {
+        (partition, slot): (&Partition, u64),
+    ) -> Result<Option<Vec<(usize, TransformOutcome)>>, Failure> {
         let mut backoff = stage.retry.backoff();
         let clock = &self.environment.clock;
         loop {
             let mut out = Outputs::new();
             let before = clock.elapsed();
-            let result = stage.transform.apply(events.clone(), &mut out).await;
+            let result = match stage.transform.stateful() {
+                None => stage.transform.apply(events.clone(), &mut out).await,
+                Some(stateful) => {
+                    let place = (&stage.member.name, slot);
+                    match partition.remember(place, stateful, events.clone(), &mut out) {
+                        Some(result) => result,
+                        None => return Ok(None),
+                    }
+                }
+            };
             stage.member.metrics.script_seconds.observe(clock.elapsed().saturating_sub(before).as_secs_f64());
-            let Err(error) = result else { return Ok(out.into_outcomes()) };
+            let Err(error) = result else { return Ok(Some(out.into_outcomes())) };
             stage.member.metrics.error(error.class());
             if !error.class().is_retryable() {
                 return Err(Failure::Component {
@@ -279,6 +307,8 @@ fn settle(stage: &Stage, outcome: TransformOutcome, token: Token, boxes: &mut Bo
             }
         }
         TransformOutcome::Discard(reason) => stage.member.discard(token, reason),
+        // The slot, and with it what was remembered, is saved only once every token of it is resolved.
+        TransformOutcome::Absorb => token.resolve(Verdict::Absorbed),
         TransformOutcome::DeadLetter(event, reason, error) => {
             if reason == Reason::Script {
                 stage.member.metrics.error(ErrorClass::Script);

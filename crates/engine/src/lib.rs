@@ -15,6 +15,7 @@ mod flow;
 mod intake;
 mod letters;
 mod member;
+mod memories;
 mod metrics;
 mod open;
 mod options;

@@ -149,6 +149,21 @@ fn refuse_restored_backup(
     Ok(())
 }
 
+/// A destination knows where it stands, but what the transforms remembered lay in the state, which is gone: going on
+/// would count or let through again what they knew, so a person has to choose.
+///
+/// # Errors
+/// There is such a partition.
+pub(crate) fn refuse_lost_memory(pipeline: &str, lost: Option<PartitionRecord>) -> Result<(), Failure> {
+    let Some(PartitionRecord { source, partition, cursor, .. }) = lost else { return Ok(()) };
+    let cursor = cursor.as_ref().map(text).unwrap_or_default();
+    Err(Failure::State(format!(
+        "a sink holds {source}/{partition} up to {cursor}, but the state of this pipeline, with everything that its \
+         transforms remember, is not there. Either put the state back, or let them remember anew from there: \
+         `sluicebox cursor set {pipeline} {source}/{partition} {cursor}`, then start again"
+    )))
+}
+
 fn text(cursor: &Bytes) -> String {
     Cursor::new(cursor.clone()).to_text()
 }

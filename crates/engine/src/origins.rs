@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use sluicebox_core::{LetterKey, LetterPage, PartitionRecord, Position, State, Timestamp};
 use smol_str::SmolStr;
 
+use crate::memories::Memories;
+
 /// Source and account.
 pub(crate) type PartitionName = (SmolStr, SmolStr);
 
@@ -72,6 +74,24 @@ impl Origins {
         };
         let letters = self.state.open_letters.iter().filter(|(key, page)| comes_again(key, page));
         letters.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// What transforms remember of a partition.
+    pub(crate) fn memories_of(&self, (source, partition): &PartitionName) -> Memories {
+        let own = self.state.memories.iter();
+        let own = own.filter(|(name, _)| (&name.source, &name.partition) == (source, partition));
+        Memories::restored(own.map(|(name, entries)| (name.component.clone(), entries.clone())))
+    }
+
+    /// Where a sink holds a position of a partition of which the state knows nothing: the state was lost, and with it
+    /// what transforms remembered.
+    pub(crate) fn without_memory(&self, names: &[PartitionName]) -> Option<PartitionRecord> {
+        let known = |name: &PartitionName| {
+            let mut records = self.state.partitions.iter();
+            records.any(|record| (&record.source, &record.partition) == (&name.0, &name.1))
+        };
+        let unknown = names.iter().filter(|name| !known(name)).map(|name| self.start_of(name));
+        unknown.into_iter().find(|start| start.safe_seq > 0)
     }
 
     /// The partitions of a source that were known before this start.

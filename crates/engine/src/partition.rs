@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sluicebox_core::{
-    Clock, Cursor, Frontier, LetterKey, LetterPage, Meta, Safe, SlotListener, Timestamp, Token,
+    Clock, Cursor, Error, Event, Frontier, LetterKey, LetterPage, MemoryName, Meta, Outputs, Safe,
+    SlotListener, StatefulTransform, Timestamp, Token,
 };
 use smol_str::SmolStr;
 use tokio::sync::{Notify, watch};
 
 use crate::checkpointer::Checkpointer;
+use crate::memories::{Entries, Memories};
 use crate::metrics::PartitionMetrics;
 use crate::options::Caps;
 use crate::recall::Recall;
@@ -67,6 +69,10 @@ pub(crate) struct Partition {
     lost: AtomicBool,
     restarted: AtomicBool,
     committed_at: Mutex<Option<Timestamp>>,
+    /// What transforms remember of it; `None` where none on its way does. Taken before `inner`, never after.
+    memories: Option<Mutex<Memories>>,
+    /// The position that this run has made durable last.
+    durable: Mutex<Safe>,
     pub(crate) metrics: PartitionMetrics,
     paused: Mutex<Option<Pause>>,
     checkpointer: Checkpointer,
@@ -89,6 +95,8 @@ pub(crate) struct Start {
     pub(crate) committed_at: Option<Timestamp>,
     /// Dead letters whose events come again.
     pub(crate) open_letters: Vec<LetterKey>,
+    /// What transforms remember of it; `None` where none on its way does.
+    pub(crate) memories: Option<Memories>,
     pub(crate) metrics: PartitionMetrics,
 }
 
@@ -120,6 +128,7 @@ impl Partition {
             seen: Seen::default(),
             recall: Recall::new(start.open_letters),
         };
+        let durable = Mutex::new(inner.frontier.safe().clone());
         Self {
             index,
             source,
@@ -136,6 +145,8 @@ impl Partition {
             lost: AtomicBool::new(false),
             restarted: AtomicBool::new(false),
             committed_at: Mutex::new(start.committed_at),
+            memories: start.memories.map(Mutex::new),
+            durable,
             metrics: start.metrics,
             paused: Mutex::new(None),
             checkpointer,
@@ -206,9 +217,38 @@ impl Partition {
         inner.recall.caught_up(newest, self.durable_slot.load(Ordering::Acquire));
     }
 
-    /// Where the safe cursor would stand if these slots were closed too.
+    /// The position that a sink may write beside its data: where the safe cursor would stand if these slots were closed
+    /// too. Where something is remembered, it is the saved position: a start must not find a sink beyond its memory.
     pub(crate) fn preview(&self, closes: impl Fn(u64) -> bool) -> Safe {
-        self.inner.lock().frontier.preview(closes)
+        match &self.memories {
+            None => self.inner.lock().frontier.preview(closes),
+            Some(_) => self.durable.lock().clone(),
+        }
+    }
+
+    /// Runs a stateful transform over a batch of a page in flight. `None` if the page is not in flight any more, because
+    /// the partition started over: then nothing is remembered of it.
+    pub(crate) fn remember(
+        &self,
+        (component, slot): (&SmolStr, u64),
+        transform: &dyn StatefulTransform,
+        batch: Vec<Event>,
+        out: &mut Outputs,
+    ) -> Option<Result<(), Error>> {
+        let mut memories = self.memories.as_ref()?.lock();
+        if !self.inner.lock().flights.contains_key(&slot) {
+            return None;
+        }
+        Some(memories.apply((component, slot), transform, batch, out))
+    }
+
+    /// What is remembered since the saved position, up to a slot.
+    pub(crate) fn memories_up_to(&self, slot: u64) -> Vec<(MemoryName, Entries)> {
+        let Some(memories) = &self.memories else { return Vec::new() };
+        let (source, partition) = (&self.source, &self.account);
+        let name = |component| MemoryName { source: source.clone(), partition: partition.clone(), component };
+        let changes = memories.lock().up_to(slot).into_iter();
+        changes.map(|(component, entries)| (name(component), entries)).collect()
     }
 
     /// The safe position and the newest event time that it covers.
@@ -298,6 +338,10 @@ impl Partition {
             inner.unsaved = inner.unsaved.split_off(&(slot + 1));
             inner.recall.durable(slot);
         }
+        if let Some(memories) = &self.memories {
+            memories.lock().made_durable(slot);
+            self.durable.lock().clone_from(&safe);
+        }
         *self.committed_at.lock() = Some(now);
         self.metrics.commits.inc();
         self.durable_slot.fetch_max(slot, Ordering::AcqRel);
@@ -328,6 +372,10 @@ impl Partition {
         let (slot, cursor) = (inner.frontier.safe().slot, inner.frontier.rewind().cursor.clone());
         inner.recall.rewind(slot);
         inner.last_cursor.clone_from(&cursor);
+        drop(inner);
+        if let Some(memories) = &self.memories {
+            memories.lock().rewind(slot);
+        }
         self.lost.store(false, Ordering::Release);
         cursor
     }

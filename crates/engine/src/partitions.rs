@@ -42,6 +42,8 @@ pub(crate) struct Newcomer<'s> {
     pub(crate) labelled: bool,
     /// Whether the next poll waits until the last page is durable.
     pub(crate) confirms: bool,
+    /// Whether a transform on its way remembers something.
+    pub(crate) remembers: bool,
 }
 
 impl Partitions {
@@ -67,10 +69,11 @@ impl Partitions {
 
     /// Makes a partition that stands where the last run, or a destination, left it.
     pub(crate) fn add(&self, newcomer: Newcomer<'_>) -> Arc<Partition> {
-        let Newcomer { source, account, labelled, confirms } = newcomer;
+        let Newcomer { source, account, labelled, confirms, remembers } = newcomer;
         let name: PartitionName = (source.name.clone(), account);
         let start = self.origins.start_of(&name);
         let open_letters = self.origins.letters_again(&start);
+        let memories = remembers.then(|| self.origins.memories_of(&name));
         let labels =
             Labels { account: if labelled { &start.partition } else { "" }, ..source.labels(&self.pipeline) };
         let metrics = self.metrics.partition(&labels);
@@ -86,6 +89,7 @@ impl Partitions {
                 confirms,
                 committed_at,
                 open_letters,
+                memories,
                 metrics,
             },
             self.options.caps,

@@ -1,4 +1,4 @@
-//! Asks every source and sink of a plan whether a run would work, all at once.
+//! Asks every component of a plan that has another side whether a run would work, all at once.
 //!
 //! Invariant: nothing is built, started or written, and no component can keep the others from being asked: one that
 //! panics or does not answer in time is a finding like any other.
@@ -17,15 +17,16 @@ use tokio::task::{Id, JoinError, JoinSet};
 pub struct Probed {
     /// The component's name.
     pub component: SmolStr,
-    /// A source or a sink.
+    /// A source, a transform that looks something up, or a sink.
     pub kind: ComponentKind,
-    /// The account that was asked for; `None` for a sink.
+    /// The account that was asked for; `None` but for a source.
     pub account: Option<SmolStr>,
     /// The findings; none if there was nothing to ask.
     pub probe: Probe,
 }
 
-/// Probes the sources (each account by itself) and then the sinks of a plan, in the order of the file but all at once.
+/// Probes the sources (each account by itself), the transforms and then the sinks of a plan, in the order of the file but
+/// all at once. Most transforms have nothing to ask; of those there is no word.
 ///
 /// What has not answered after `limit` is reported as wrong, with whatever it was waiting for abandoned. `shared` is
 /// what the components find as [`Context::shared`].
@@ -48,12 +49,19 @@ pub async fn probe(plan: Plan, environment: &Environment, shared: &Shared, limit
             panel.ask(asked, async move { account.config.probe(&cx).await });
         }
     }
+    for transform in plan.transforms {
+        let cx = Context { retry: transform.retry.clone(), ..context(&transform.name, "") };
+        let asked = (transform.name, ComponentKind::Transform, None);
+        panel.ask(asked, async move { transform.config.probe(&cx).await });
+    }
     for sink in plan.sinks {
         let cx = Context { delivery: sink.delivery, retry: sink.retry.clone(), ..context(&sink.name, "") };
         panel.ask((sink.name, ComponentKind::Sink, None), async move { sink.config.probe(&cx).await });
     }
     let clock = Arc::clone(&environment.clock);
-    panel.answers(clock.sleep(limit), limit).await
+    let mut probed = panel.answers(clock.sleep(limit), limit).await;
+    probed.retain(|one| one.kind != ComponentKind::Transform || !one.probe.findings().is_empty());
+    probed
 }
 
 /// Who is asked: name, kind, account.

@@ -111,6 +111,9 @@ impl Starter {
         let names = sinks.iter().map(|sink| sink.member.name.clone()).collect();
         let origins = Origins { held: held.collect(), sinks: names, state };
         let mut names: Vec<_> = sources.iter().flat_map(|source| source.partition_names(&origins)).collect();
+        if transforms.iter().any(|built| built.transform.stateful().is_some()) {
+            open::refuse_lost_memory(&self.pipeline, origins.without_memory(&names))?;
+        }
         names.push(replay::partition_name());
         for (index, sink) in sinks.iter_mut().enumerate() {
             let written = open::write_missing_positions(sink, index, &origins, &names).await?;
@@ -220,7 +223,8 @@ impl Starter {
             warnings: parking_lot::Mutex::default(),
         });
         let account = SmolStr::new_static(replay::ACCOUNT);
-        let newcomer = Newcomer { source: &member, account, labelled: false, confirms: false };
+        let remembers = flows.iter().any(Flow::remembers);
+        let newcomer = Newcomer { source: &member, account, labelled: false, confirms: false, remembers };
         let partition = partitions.add(newcomer);
         let (pages, arrivals) = mpsc::channel(1);
         let span = span(&self.pipeline, replay::SOURCE, "");

@@ -6,14 +6,16 @@
     reason = "each test file uses its part; a failed set-up should panic"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
 use sluicebox_checkpoints::{SqliteStore, StateReader};
 use sluicebox_core::{
-    Commit, DeadLetter, DeadLetterError, Meta, PartitionRecord, Position, Reason, SinkRecord, State,
-    Timestamp,
+    Commit, DeadLetter, DeadLetterError, MemoryName, Meta, PartitionRecord, Position, Reason, Remembered,
+    SinkRecord, State, Timestamp,
 };
+use smol_str::SmolStr;
 
 pub(crate) const PIPELINE: &str = "orders";
 
@@ -73,6 +75,21 @@ pub(crate) fn letter(component: &str, id: &str, event: &'static [u8]) -> DeadLet
     }
 }
 
+/// What a transform remembers of an account: a key of its own for each position, and forgets that of the one before.
+pub(crate) fn memory(account: usize, safe_seq: u64) -> (MemoryName, BTreeMap<SmolStr, Option<Remembered>>) {
+    let partition = partition(account, safe_seq);
+    let name =
+        MemoryName { source: partition.source, partition: partition.partition, component: "once".into() };
+    let entry =
+        |value: u64, until| Remembered { value: Bytes::from(value.to_string()), until, written: safe_seq };
+    let entries = BTreeMap::from([
+        ("count".into(), Some(entry(safe_seq, None))),
+        (format!("key-{safe_seq}").into(), Some(entry(1, Some(Timestamp::from_millis(-5))))),
+        (format!("key-{}", safe_seq.wrapping_sub(1)).into(), None),
+    ]);
+    (name, entries)
+}
+
 /// A commit that touches every table.
 pub(crate) fn full_commit(accounts: usize, safe_seq: u64) -> Commit {
     let positions = (0..accounts).map(|account| position(account, safe_seq)).collect();
@@ -88,6 +105,7 @@ pub(crate) fn full_commit(accounts: usize, safe_seq: u64) -> Commit {
             letter("rule", &format!("opentrain:a:{safe_seq}"), br#"{"n": 1.10}"#),
             letter("warehouse", &format!("opentrain:a:{safe_seq}"), b"not json"),
         ],
+        memories: (0..accounts).map(|account| memory(account, safe_seq)).collect(),
     }
 }
 

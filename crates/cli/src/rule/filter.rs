@@ -64,7 +64,7 @@ pub(super) async fn run<R: Read>(
                 TransformOutcome::Emit(output, event) => {
                     goes_on &= is_read(write(&mut out, output.as_deref(), &event, intent))?;
                 }
-                TransformOutcome::Discard(_) => {}
+                TransformOutcome::Discard(_) | TransformOutcome::Absorb => {}
                 TransformOutcome::DeadLetter(_, reason, error) => {
                     tally.failed += 1;
                     complaints.letter(tally.lines, reason, &error);

@@ -227,6 +227,7 @@ impl<'r> Session<'r> {
                 if to.is_empty() { changes } else { format!("{to}the event\n{changes}") }
             }
             TransformOutcome::Discard(_) => "dropped\n".to_owned(),
+            TransformOutcome::Absorb => "remembered\n".to_owned(),
             TransformOutcome::DeadLetter(_, reason, error) => self.error(source, *reason, error),
         }
     }

@@ -343,6 +343,7 @@ impl Piped {
             sinks: Vec::new(),
             routes: Vec::new(),
             warnings: Vec::new(),
+            tests: Vec::new(),
         })
     }
 

@@ -25,6 +25,7 @@ async fn routed(options: Value, values: &[&str]) -> Vec<(usize, String)> {
                 format!("{} {}", output.as_deref().unwrap_or("-"), event.meta().id)
             }
             TransformOutcome::Discard(reason) => reason.as_str().to_owned(),
+            TransformOutcome::Absorb => "absorbed".to_owned(),
             TransformOutcome::DeadLetter(event, reason, error) => {
                 assert_eq!(event.json(), json(&values[index]));
                 format!("{}: {}", reason.as_str(), error.message)

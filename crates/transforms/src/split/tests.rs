@@ -22,6 +22,7 @@ async fn split_event(options: Value, json: &str) -> Vec<String> {
                 format!("{} {}", event.meta().id, String::from_utf8(event.json().to_vec()).unwrap())
             }
             TransformOutcome::Discard(reason) => reason.as_str().to_owned(),
+            TransformOutcome::Absorb => "absorbed".to_owned(),
             TransformOutcome::DeadLetter(event, reason, error) => {
                 assert_eq!(event.json(), json.as_bytes(), "a dead letter shows the event as it came");
                 format!("{}: {}", reason.as_str(), error.message)

@@ -17,6 +17,7 @@ async fn outcome(transform: &dyn Transform, json: &str) -> (String, String) {
             String::from_utf8(event.json().to_vec()).unwrap(),
         ),
         TransformOutcome::Discard(reason) => (reason.as_str().to_owned(), String::new()),
+        TransformOutcome::Absorb => ("absorbed".to_owned(), String::new()),
         TransformOutcome::DeadLetter(event, reason, error) => {
             assert_eq!(event.json(), json);
             (reason.as_str().to_owned(), error.message)

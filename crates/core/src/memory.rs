@@ -1,0 +1,273 @@
+//! What a transform remembers of one partition: keys and values, bounded, forgotten in the time of the events.
+//!
+//! It takes part in delivery like a sink (delivery section 1.9): whatever a page changed here is saved in the very commit
+//! that saves the cursor after that page. Invariant: a memory is a function of the events that went through it, in their
+//! order. It has no clock; what is old is said by the newest event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use crate::{Event, Outputs, Result, Timestamp};
+
+/// A transform that remembers.
+///
+/// It must be a deterministic function of its memory and its events: no clock, no chance, no network. After a crash the
+/// events since the last saved cursor come again, meet the memory as it was then, and must make the same events with
+/// the same ids.
+pub trait StatefulTransform: Send + Sync {
+    /// Most entries that its memory of one partition may hold. Beyond it those are forgotten that were written least
+    /// recently.
+    fn max_entries(&self) -> usize;
+
+    /// Takes a batch of one partition and says what became of each event, as
+    /// [`Transform::apply`](crate::Transform::apply) does.
+    ///
+    /// # Errors
+    /// What the batch changed in the memory is undone; then as with [`Transform::apply`](crate::Transform::apply).
+    fn apply(&self, batch: Vec<Event>, memory: &mut Memory, out: &mut Outputs) -> Result<()>;
+}
+
+/// Under this key lies the time, in milliseconds as eight bytes. Transforms cannot use it.
+const TIME: &str = "";
+
+/// One thing remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// What.
+    pub value: Bytes,
+    /// When it is forgotten, in the time of the events; `None`: never for its age.
+    pub until: Option<Timestamp>,
+    /// Grows with every write: the lowest was written least recently.
+    pub written: u64,
+}
+
+/// An entry that changed: as it was, and as it is now. `None`: not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryChange {
+    /// Its key.
+    pub key: SmolStr,
+    /// As it was.
+    pub before: Option<Remembered>,
+    /// As it is now.
+    pub after: Option<Remembered>,
+}
+
+/// What one transform remembers of one partition.
+#[derive(Debug)]
+pub struct Memory {
+    entries: BTreeMap<SmolStr, Remembered>,
+    by_age: BTreeMap<u64, SmolStr>,
+    by_end: BTreeSet<(Timestamp, SmolStr)>,
+    /// As things were before the changes that nobody has taken yet.
+    changed: BTreeMap<SmolStr, Option<Remembered>>,
+    written: u64,
+    max_entries: usize,
+}
+
+impl Memory {
+    /// An empty memory.
+    pub fn new(max_entries: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            by_age: BTreeMap::new(),
+            by_end: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            written: 0,
+            max_entries: max_entries.max(1),
+        }
+    }
+
+    /// A memory as it was saved.
+    pub fn restored(max_entries: usize, entries: impl IntoIterator<Item = (SmolStr, Remembered)>) -> Self {
+        let mut memory = Self::new(max_entries);
+        for (key, entry) in entries {
+            memory.put_back(key, Some(entry));
+        }
+        memory
+    }
+
+    /// The time of the newest event, as far as anybody has said it; `None` before the first.
+    pub fn time(&self) -> Option<Timestamp> {
+        let bytes = self.entries.get(TIME)?.value.as_ref().try_into().ok()?;
+        Some(Timestamp::from_millis(i64::from_le_bytes(bytes)))
+    }
+
+    /// Lets the time go on to that of an event and forgets what has ended by then. It never goes back.
+    pub fn advance(&mut self, to: Timestamp) {
+        if self.time().is_none_or(|time| time < to) {
+            self.write(TIME, Bytes::copy_from_slice(&to.as_millis().to_le_bytes()), None);
+            while let Some((_, key)) = self.by_end.first().filter(|(until, _)| *until <= to).cloned() {
+                self.forget(&key);
+            }
+        }
+    }
+
+    /// What is remembered under a key.
+    pub fn get(&self, key: &str) -> Option<&Bytes> {
+        self.entries.get(key).filter(|_| key != TIME).map(|entry| &entry.value)
+    }
+
+    /// Remembers a value under a key (not empty), until a moment in the time of the events or for good; it counts as
+    /// written now.
+    pub fn put(&mut self, key: &str, value: impl Into<Bytes>, until: Option<Timestamp>) {
+        debug_assert!(!key.is_empty(), "the empty key is taken");
+        self.write(key, value.into(), until);
+        while self.len() > self.max_entries {
+            let mut oldest = self.by_age.values().filter(|key| *key != TIME);
+            let Some(oldest) = oldest.next().cloned() else { break };
+            self.forget(&oldest);
+        }
+    }
+
+    /// Forgets a key; whether there was one.
+    pub fn remove(&mut self, key: &str) -> bool {
+        key != TIME && self.forget(key)
+    }
+
+    /// Everything whose key begins so, in the order of the keys.
+    pub fn starting_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a SmolStr, &'a Bytes)> {
+        let range =
+            self.entries.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        let entries = range.take_while(move |(key, _)| key.starts_with(prefix));
+        entries.filter(|(key, _)| *key != TIME).map(|(key, entry)| (key, &entry.value))
+    }
+
+    /// How many things are remembered.
+    pub fn len(&self) -> usize {
+        self.entries.len() - usize::from(self.entries.contains_key(TIME))
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What has changed since the last call; the engine saves it with the page that changed it.
+    pub fn take_changes(&mut self) -> Vec<MemoryChange> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let changes = changed.map(|(key, before)| {
+            let after = self.entries.get(&key).cloned();
+            MemoryChange { key, before, after }
+        });
+        changes.filter(|change| change.before != change.after).collect()
+    }
+
+    /// Takes changes back, given in the order in which they were made.
+    pub fn undo(&mut self, changes: Vec<MemoryChange>) {
+        for change in changes.into_iter().rev() {
+            self.put_back(change.key, change.before);
+        }
+    }
+
+    fn write(&mut self, key: &str, value: Bytes, until: Option<Timestamp>) {
+        self.written += 1;
+        let entry = Remembered { value, until, written: self.written };
+        let before = self.replace(SmolStr::from(key), Some(entry));
+        self.changed.entry(SmolStr::from(key)).or_insert(before);
+    }
+
+    fn forget(&mut self, key: &str) -> bool {
+        let Some(before) = self.replace(SmolStr::from(key), None) else { return false };
+        self.changed.entry(SmolStr::from(key)).or_insert(Some(before));
+        true
+    }
+
+    /// As [`Memory::replace`], and later writes count as younger. No change of its own.
+    fn put_back(&mut self, key: SmolStr, entry: Option<Remembered>) {
+        self.written = self.written.max(entry.as_ref().map_or(0, |entry| entry.written));
+        self.replace(key, entry);
+    }
+
+    fn replace(&mut self, key: SmolStr, entry: Option<Remembered>) -> Option<Remembered> {
+        let before = self.entries.remove(&key);
+        if let Some(before) = &before {
+            self.by_age.remove(&before.written);
+            before.until.map(|until| self.by_end.remove(&(until, key.clone())));
+        }
+        if let Some(entry) = entry {
+            self.by_age.insert(entry.written, key.clone());
+            entry.until.map(|until| self.by_end.insert((until, key.clone())));
+            self.entries.insert(key, entry);
+        }
+        before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millis(milliseconds)
+    }
+
+    fn keys(memory: &Memory) -> Vec<&str> {
+        memory.starting_with("").map(|(key, _)| key.as_str()).collect()
+    }
+
+    #[test]
+    fn what_ends_is_forgotten_in_the_time_of_the_events() {
+        let mut memory = Memory::new(10);
+        memory.advance(at(1000));
+        memory.put("a", "1", Some(at(1500)));
+        memory.put("b", "2", Some(at(2500)));
+        memory.put("c", "3", None);
+        memory.advance(at(500));
+        assert_eq!((memory.time(), memory.len()), (Some(at(1000)), 3), "the time never goes back");
+        memory.advance(at(1500));
+        assert_eq!(keys(&memory), ["b", "c"]);
+        memory.put("b", "2", Some(at(9000)));
+        memory.advance(at(3000));
+        assert_eq!(keys(&memory), ["b", "c"], "an entry that was written again lives longer");
+    }
+
+    #[test]
+    fn the_least_recently_written_goes_first() {
+        let mut memory = Memory::new(2);
+        memory.advance(at(1));
+        memory.put("a", "1", None);
+        memory.put("b", "1", None);
+        memory.put("a", "2", None);
+        memory.put("c", "1", None);
+        assert_eq!(keys(&memory), ["a", "c"]);
+        assert_eq!((memory.get("a"), memory.get("b"), memory.get("")), (Some(&Bytes::from("2")), None, None));
+        let entries: Vec<_> = memory.entries.clone().into_iter().collect();
+        let mut restored = Memory::restored(2, entries);
+        restored.put("d", "1", None);
+        assert_eq!((keys(&restored), restored.time()), (vec!["c", "d"], Some(at(1))));
+    }
+
+    #[test]
+    fn changes_are_told_once_and_can_be_taken_back() {
+        let mut memory = Memory::new(2);
+        memory.put("a", "1", None);
+        memory.put("b", "1", Some(at(5)));
+        let first = memory.take_changes();
+        assert_eq!(first.iter().map(|change| change.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(memory.take_changes(), []);
+        let before: Vec<_> = memory.entries.clone().into_iter().collect();
+        memory.advance(at(9));
+        memory.put("a", "2", None);
+        memory.put("c", "1", None);
+        memory.put("d", "1", None);
+        assert!(memory.remove("c") && !memory.remove("c"));
+        let second = memory.take_changes();
+        assert!(second.iter().all(|change| change.key != "c"), "what came and went is no change");
+        memory.undo(second);
+        assert_eq!(memory.entries.clone().into_iter().collect::<Vec<_>>(), before);
+        assert_eq!((memory.by_age.len(), memory.by_end.len(), memory.time()), (2, 1, None));
+    }
+
+    #[test]
+    fn keys_are_found_by_how_they_begin() {
+        let mut memory = Memory::new(10);
+        for key in ["w:b", "w:a", "x:a", "w"] {
+            memory.put(key, key.to_owned(), None);
+        }
+        memory.advance(at(1));
+        let found: Vec<_> = memory.starting_with("w:").map(|(key, _)| key.as_str()).collect();
+        assert_eq!((found, memory.len()), (vec!["w:a", "w:b"], 4));
+    }
+}
