@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_core::{
-    AnyTransform, CheckContext, Context, Error, Event, Memory, Outputs, Problem, Result, ScriptFiles,
-    StatefulTransform, Transform,
+    AnyTransform, CheckContext, CheckpointStore, Commit, Context, Error, Event, Memory, Outputs, Problem,
+    Result, ScriptFiles, State, StatefulTransform, Transform,
 };
 use sluicebox_engine::{Failure, Outcome};
 use support::{Destination, Feed, Piped, Step, Verdict, number, until};
@@ -161,6 +161,46 @@ async fn runs_that_end_anywhere_neither_lose_nor_repeat_a_count() {
     let mut all = expected(2000);
     all.sort();
     assert_eq!(plain, all, "nothing lost, and no count that is wrong");
+}
+
+/// A store on a disk that stops answering after some commits.
+struct Stuck {
+    store: Arc<MemoryStore>,
+    left: AtomicUsize,
+}
+
+#[async_trait]
+impl CheckpointStore for Stuck {
+    async fn load(&self) -> Result<State> {
+        self.store.load().await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<()> {
+        if self.left.load(Ordering::SeqCst) == 0 {
+            std::future::pending::<()>().await;
+        }
+        self.left.fetch_sub(1, Ordering::SeqCst);
+        self.store.commit(commit).await
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_was_further_than_the_saved_memory_is_not_where_the_next_run_begins() {
+    let (store, exact) = (Arc::new(MemoryStore::new()), Arc::<Destination>::default());
+    let piped = |total| {
+        let mut piped = piped(total, thirds()).sink("exact", &["thirds"], &exact, true);
+        piped.0.sinks[0].batch.max_events = 7;
+        piped
+    };
+    for round in 1..6_usize {
+        let known = exact.rows.lock().unwrap().len();
+        let stuck = Arc::new(Stuck { store: Arc::clone(&store), left: AtomicUsize::new(1 + round % 3) });
+        let (running, _drain) = piped(400 * round as u64).start(&stuck, false).await;
+        until("commits that nobody saves", || exact.rows.lock().unwrap().len() > known + 40).await;
+        drop(running);
+    }
+    assert!(matches!(piped(2000).run_once(&store).await, Outcome::Finished));
+    assert_eq!(*exact.rows.lock().unwrap(), expected(2000), "each count once, in order");
 }
 
 #[tokio::test]

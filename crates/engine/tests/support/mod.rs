@@ -438,7 +438,11 @@ impl Piped {
         }
     }
 
-    pub(crate) async fn start(self, store: &Arc<MemoryStore>, once: bool) -> (Running, CancellationToken) {
+    pub(crate) async fn start<S: CheckpointStore + 'static>(
+        self,
+        store: &Arc<S>,
+        once: bool,
+    ) -> (Running, CancellationToken) {
         let surroundings = Self::surroundings(Arc::clone(store) as Arc<dyn CheckpointStore>, once);
         let drain = surroundings.drain.clone();
         (start(self.0, surroundings).await.unwrap(), drain)
