@@ -17,6 +17,7 @@ use crate::metrics::{Labels, Metrics};
 use crate::options::RunOptions;
 use crate::origins::{Origins, PartitionName};
 use crate::status::Failure;
+use crate::trace::Tracer;
 
 /// A source with its accounts.
 pub(crate) struct BuiltSource {
@@ -80,6 +81,7 @@ pub(crate) struct Builder {
     pub(crate) checkpointer: Checkpointer,
     pub(crate) options: RunOptions,
     pub(crate) shared: Shared,
+    pub(crate) tracer: Tracer,
     /// Of every sink that is there.
     pub(crate) postboxes: BTreeMap<SmolStr, Postbox>,
 }
@@ -194,6 +196,7 @@ impl Builder {
             environment: self.options.environment.clone(),
             paused: parking_lot::Mutex::default(),
             warnings: parking_lot::Mutex::default(),
+            tracer: self.tracer.clone(),
         }))
     }
 

@@ -23,6 +23,7 @@ use crate::letters::Postbox;
 use crate::member::{Admission, Cause, SharedMember};
 use crate::partition::Partition;
 use crate::status::Failure;
+use crate::trace::Became;
 
 /// Who reads an output: an index into the flow's stages or outlets.
 #[derive(Clone, Copy, Debug)]
@@ -206,8 +207,12 @@ impl Flow {
         let (events, tokens): (Vec<Event>, Vec<_>) =
             inside.into_iter().map(|item| (item.event, item.token)).unzip();
         let slot = tokens.first().map_or(0, Token::slot);
+        let seen = stage.member.tracer.is_on().then(|| events.clone());
         // A page from before the partition started over is lost already, and its tokens with it.
         let Some(outcomes) = self.apply(stage, events, (partition, slot)).await? else { return Ok(()) };
+        if let Some(seen) = seen {
+            tell(stage, &seen, &outcomes);
+        }
         let mut left = vec![0_usize; tokens.len()];
         for (index, _) in &outcomes {
             if let Some(count) = left.get_mut(*index) {
@@ -289,6 +294,27 @@ fn admitted(outlet: &Outlet, inbox: Vec<Tracked>) -> Vec<Tracked> {
         }
     }
     admitted
+}
+
+/// Tells whoever looks what a transform made of its events. Dead letters are told where they are made.
+fn tell(stage: &Stage, events: &[Event], outcomes: &[(usize, TransformOutcome)]) {
+    for (index, event) in events.iter().enumerate() {
+        let mut own = outcomes.iter().filter(|(of, _)| *of == index).map(|(_, outcome)| outcome).peekable();
+        if own.peek().is_none() {
+            stage.member.trace(event, || Became::Discarded(DiscardReason::Filtered));
+        }
+        for outcome in own {
+            let became = || match outcome {
+                TransformOutcome::Emit(output, after) => Some(Became::Emitted(output.clone(), after.clone())),
+                TransformOutcome::Discard(reason) => Some(Became::Discarded(*reason)),
+                TransformOutcome::Absorb => Some(Became::Absorbed),
+                TransformOutcome::DeadLetter(..) => None,
+            };
+            if let Some(became) = became() {
+                stage.member.trace(event, || became);
+            }
+        }
+    }
 }
 
 /// What a transform made of one event.

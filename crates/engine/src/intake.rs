@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use crate::edge::Tracked;
 use crate::member::{Admission, Cause, Member};
 use crate::partition::Partition;
+use crate::trace::Became;
 
 /// Reads a page that is in flight and returns the events that go on; everything else is settled here.
 ///
@@ -69,6 +70,7 @@ pub(crate) fn one(member: &Member, key: Option<&Expression>, mut tracked: Tracke
             }
         }
     }
+    member.trace(&tracked.event, || Became::Received);
     match member.admit(tracked) {
         Admission::In(tracked) | Admission::Around(tracked) => Some(tracked),
         Admission::Settled => None,

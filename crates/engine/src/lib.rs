@@ -32,6 +32,7 @@ mod sinks;
 mod start;
 mod status;
 mod topology;
+mod trace;
 mod warnings;
 
 pub use environment::system;
@@ -41,3 +42,4 @@ pub use probe::{Probed, probe};
 pub use running::{Running, Watch};
 pub use start::{Surroundings, start};
 pub use status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};
+pub use trace::{Step, Subject, Trace};

@@ -15,6 +15,7 @@ use crate::edge::Tracked;
 use crate::letters::PostboxAddress;
 use crate::metrics::{ComponentMetrics, Labels};
 use crate::partition::Pause;
+use crate::trace::{Became, Tracer};
 use crate::warnings::{Warning, Warnings};
 
 /// What source, transform and sink have in common at run time.
@@ -31,6 +32,7 @@ pub(crate) struct Member {
     pub(crate) environment: Environment,
     pub(crate) paused: Mutex<Option<Pause>>,
     pub(crate) warnings: Mutex<Warnings>,
+    pub(crate) tracer: Tracer,
 }
 
 /// What becomes of a component's dead letters.
@@ -84,16 +86,25 @@ impl Member {
         match when.matches(&tracked.event) {
             Ok(true) => Admission::In(tracked),
             Ok(false) if self.when_discards => {
+                self.trace(&tracked.event, || Became::Discarded(DiscardReason::Filtered));
                 self.discard(tracked.token, DiscardReason::Filtered);
                 Admission::Settled
             }
-            Ok(false) => Admission::Around(tracked),
+            Ok(false) => {
+                self.trace(&tracked.event, || Became::Around);
+                Admission::Around(tracked)
+            }
             Err(error) => {
                 self.metrics.error(ErrorClass::Script);
                 self.give_up(&tracked.event, tracked.token, Cause::rule(error));
                 Admission::Settled
             }
         }
+    }
+
+    /// Tells whoever looks what became of an event here.
+    pub(crate) fn trace(&self, event: &Event, became: impl FnOnce() -> Became) {
+        self.tracer.step((&self.name, self.kind), event, became);
     }
 
     /// Drops an event on purpose.
@@ -116,6 +127,7 @@ impl Member {
     pub(crate) fn letter(&self, event: &Event, cause: Cause) -> DeadLetter {
         let Cause { reason, error, attempts } = cause;
         self.metrics.dead_letter(reason);
+        self.trace(event, || Became::DeadLetter(reason, error.message.clone()));
         let id = &event.meta().id;
         match self.warnings.lock().admit(self.environment.clock.elapsed()) {
             Warning::Whole => tracing::warn!(

@@ -17,6 +17,7 @@ use crate::partition::{Partition, Pause};
 use crate::partitions::Partitions;
 use crate::start::{Surroundings, Tasks};
 use crate::status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};
+use crate::trace::{Subject, Trace, Tracer};
 
 /// A pipeline that runs.
 pub struct Running {
@@ -33,6 +34,7 @@ pub struct Watch {
     pipeline: Arc<str>,
     members: Vec<SharedMember>,
     partitions: Arc<Partitions>,
+    tracer: Tracer,
     drain: CancellationToken,
     environment: Environment,
     metrics: Arc<Metrics>,
@@ -42,7 +44,7 @@ pub struct Watch {
 impl Running {
     pub(crate) fn new(
         pipeline: Arc<str>,
-        (members, partitions): (Vec<SharedMember>, Arc<Partitions>),
+        (members, partitions, tracer): (Vec<SharedMember>, Arc<Partitions>, Tracer),
         checkpointer: Checkpointer,
         (tasks, commits): (Tasks, Tasks),
         around: Surroundings,
@@ -52,6 +54,7 @@ impl Running {
             pipeline,
             members,
             partitions,
+            tracer,
             drain: around.drain.clone(),
             environment,
             metrics: Arc::clone(&around.metrics),
@@ -91,6 +94,7 @@ impl Running {
         self.tasks.shutdown().await;
         self.commits.shutdown().await;
         self.watch.partitions.shut_down().await;
+        self.watch.tracer.close();
         self.outcome(ended)
     }
 
@@ -156,6 +160,11 @@ impl Watch {
             (false, false) => "running",
         };
         PipelineStatus { name: self.pipeline.to_string(), state, components, partitions }
+    }
+
+    /// Follows events from now on, until the trace is dropped or the pipeline ends; an event is never held up.
+    pub fn trace(&self, subject: Subject) -> Trace {
+        self.tracer.read(subject)
     }
 
     /// Every source and partition that is paused, with its reason.

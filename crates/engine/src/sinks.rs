@@ -25,6 +25,7 @@ use crate::letters::Postbox;
 use crate::member::SharedMember;
 use crate::partition::{Partition, Pause};
 use crate::status::Failure;
+use crate::trace::Became;
 use crate::warnings::Warning;
 
 /// The other half of a tracked event while the events themselves lie side by side for the sink.
@@ -68,6 +69,9 @@ impl Desk {
         metrics.sent.inc_by(events.len() as u64);
         metrics.sent_bytes.inc_by(events.iter().map(Event::size).sum::<usize>() as u64);
         let latency = metrics.latency.local();
+        if self.member.tracer.is_on() {
+            events.iter().for_each(|event| self.member.trace(event, || Became::Delivered));
+        }
         for duty in duties {
             latency.observe(now.saturating_sub(duty.received).as_secs_f64());
             duty.token.resolve(Verdict::Delivered);

@@ -30,6 +30,7 @@ use crate::running::Running;
 use crate::sinks::{Desk, Inbox, PlainTask, TransactionalTask};
 use crate::status::Failure;
 use crate::topology::{self, GraphSink, Route};
+use crate::trace::Tracer;
 
 /// What a pipeline runs with, beside its plan.
 #[derive(Clone)]
@@ -59,6 +60,7 @@ pub async fn start(plan: Plan, surroundings: Surroundings) -> Result<Running, Fa
     let starter = Starter {
         pipeline: plan.name.as_str().into(),
         checkpointer: Checkpointer::default(),
+        tracer: Tracer::new(Arc::clone(&surroundings.options.environment.clock)),
         around: surroundings,
     };
     let ready = starter.take_ownership(plan).await?;
@@ -68,6 +70,7 @@ pub async fn start(plan: Plan, surroundings: Surroundings) -> Result<Running, Fa
 struct Starter {
     pipeline: Arc<str>,
     checkpointer: Checkpointer,
+    tracer: Tracer,
     around: Surroundings,
 }
 
@@ -97,6 +100,7 @@ impl Starter {
             checkpointer: self.checkpointer.clone(),
             options: around.options.clone(),
             shared: around.shared.clone(),
+            tracer: self.tracer.clone(),
         };
         let Built { sources, transforms, sinks } = builder.build(plan).await?;
         let watching = (&around.options, &around.drain);
@@ -190,7 +194,8 @@ impl Starter {
             launch_source(source, &launcher, &mut tasks);
         }
         tracing::info!(pipeline = %self.pipeline, event = "started", "pipeline started");
-        Running::new(self.pipeline, (members, partitions), self.checkpointer, (tasks, commits), self.around)
+        let seen = (members, partitions, self.tracer);
+        Running::new(self.pipeline, seen, self.checkpointer, (tasks, commits), self.around)
     }
 
     /// Starts the partition that replays dead letters.
@@ -221,6 +226,7 @@ impl Starter {
             environment: options.environment.clone(),
             paused: parking_lot::Mutex::default(),
             warnings: parking_lot::Mutex::default(),
+            tracer: self.tracer.clone(),
         });
         let account = SmolStr::new_static(replay::ACCOUNT);
         let remembers = flows.iter().any(Flow::remembers);

@@ -15,6 +15,7 @@ use super::{Desk, Duty, Inbox};
 use crate::member::{Cause, Letters};
 use crate::partition::Partition;
 use crate::status::Failure;
+use crate::trace::Became;
 
 /// Ids that a sink has committed beyond the safe cursor of one partition, with the slot that brought each last.
 #[derive(Debug, Default)]
@@ -122,6 +123,7 @@ impl TransactionalTask {
             let ahead = self.ahead(&duty.partition);
             if let Some(slot) = ahead.slots.get_mut(id) {
                 *slot = duty.token.slot();
+                self.desk.member.trace(&event, || Became::Delivered);
                 duty.token.resolve(Verdict::Delivered);
             } else if !duty.partition.has_restarted() || in_window.insert((duty.partition.index, id.clone()))
             {
