@@ -52,7 +52,7 @@ pub use known::{
     DeclaredEvents, Effect, FieldPath, KnownEvents, RuleForm, RuleReview, SchemaReader, ScriptText,
 };
 pub use located::Located;
-pub use memory::{Memory, MemoryChange, Remembered, StatefulTransform};
+pub use memory::{GroupSize, Memory, MemoryChange, Remembered, StatefulTransform};
 pub use meta::{LookupStatus, Meta, PastFailure, Replay};
 pub use object::object_fields;
 pub use options::{BatchOptions, BufferOptions, RetryOptions};

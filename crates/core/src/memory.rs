@@ -4,11 +4,15 @@
 //! that saves the cursor after that page. Invariant: a memory is a function of the events that went through it, in their
 //! order. It has no clock; what is old is said by the newest event.
 
+mod groups;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
 
+pub use self::groups::GroupSize;
+use self::groups::Groups;
 use crate::{Event, Outputs, Result, Timestamp};
 
 /// A transform that remembers.
@@ -62,11 +66,18 @@ pub struct Memory {
     by_end: BTreeSet<(Timestamp, SmolStr)>,
     /// As things were before the changes that nobody has taken yet.
     changed: BTreeMap<SmolStr, Option<Remembered>>,
+    /// What an attempt has replaced so far, in order.
+    attempted: Option<Vec<(SmolStr, Option<Remembered>)>>,
+    groups: Groups,
     written: u64,
     max_entries: usize,
 }
 
 impl Memory {
+    /// Ends the name of a group inside a key: `seen␟alice` is in the group `seen␟`, `tags␟alice␟new` in `tags␟` and in
+    /// `tags␟alice␟`. There are two levels at most.
+    pub const GROUP_END: char = groups::END;
+
     /// An empty memory.
     pub fn new(max_entries: usize) -> Self {
         Self {
@@ -74,6 +85,8 @@ impl Memory {
             by_age: BTreeMap::new(),
             by_end: BTreeSet::new(),
             changed: BTreeMap::new(),
+            attempted: None,
+            groups: Groups::default(),
             written: 0,
             max_entries: max_entries.max(1),
         }
@@ -144,6 +157,35 @@ impl Memory {
         self.len() == 0
     }
 
+    /// How much is remembered in a group, named with its [`Memory::GROUP_END`].
+    pub fn group(&self, group: &str) -> GroupSize {
+        self.groups.size(group)
+    }
+
+    /// Forgets what was written least recently in a group; whether there was anything.
+    pub fn forget_oldest(&mut self, group: &str) -> bool {
+        let oldest = self.groups.oldest(group).and_then(|written| self.by_age.get(&written)).cloned();
+        oldest.is_some_and(|key| self.forget(&key))
+    }
+
+    /// Makes changes that are kept together or, on an error, not at all.
+    ///
+    /// # Errors
+    /// That of `change`; the memory is as it was before.
+    pub fn attempt<T, E>(&mut self, change: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let outer = self.attempted.replace(Vec::new());
+        let result = change(self);
+        let replaced = std::mem::replace(&mut self.attempted, outer).unwrap_or_default();
+        if result.is_err() {
+            for (key, before) in replaced.into_iter().rev() {
+                self.put_back(key, before);
+            }
+        } else if let Some(outer) = &mut self.attempted {
+            outer.extend(replaced);
+        }
+        result
+    }
+
     /// What has changed since the last call; the engine saves it with the page that changed it.
     pub fn take_changes(&mut self) -> Vec<MemoryChange> {
         let changed = std::mem::take(&mut self.changed).into_iter();
@@ -165,13 +207,20 @@ impl Memory {
         self.written += 1;
         let entry = Remembered { value, until, written: self.written };
         let before = self.replace(SmolStr::from(key), Some(entry));
-        self.changed.entry(SmolStr::from(key)).or_insert(before);
+        self.has_changed(SmolStr::from(key), before);
     }
 
     fn forget(&mut self, key: &str) -> bool {
         let Some(before) = self.replace(SmolStr::from(key), None) else { return false };
-        self.changed.entry(SmolStr::from(key)).or_insert(Some(before));
+        self.has_changed(SmolStr::from(key), Some(before));
         true
+    }
+
+    fn has_changed(&mut self, key: SmolStr, before: Option<Remembered>) {
+        if let Some(attempted) = &mut self.attempted {
+            attempted.push((key.clone(), before.clone()));
+        }
+        self.changed.entry(key).or_insert(before);
     }
 
     /// As [`Memory::replace`], and later writes count as younger. No change of its own.
@@ -184,10 +233,12 @@ impl Memory {
         let before = self.entries.remove(&key);
         if let Some(before) = &before {
             self.by_age.remove(&before.written);
+            self.groups.remove(&key, before);
             before.until.map(|until| self.by_end.remove(&(until, key.clone())));
         }
         if let Some(entry) = entry {
             self.by_age.insert(entry.written, key.clone());
+            self.groups.add(&key, &entry);
             entry.until.map(|until| self.by_end.insert((until, key.clone())));
             self.entries.insert(key, entry);
         }
@@ -269,5 +320,61 @@ mod tests {
         memory.advance(at(1));
         let found: Vec<_> = memory.starting_with("w:").map(|(key, _)| key.as_str()).collect();
         assert_eq!((found, memory.len()), (vec!["w:a", "w:b"], 4));
+    }
+
+    #[test]
+    fn an_attempt_that_fails_changes_nothing() {
+        let mut memory = Memory::new(3);
+        memory.advance(at(1));
+        memory.put("a", "1", Some(at(5)));
+        memory.put("b", "1", None);
+        memory.take_changes();
+        let before: Vec<_> = memory.entries.clone().into_iter().collect();
+        let failed: Result<(), &str> = memory.attempt(|memory| {
+            memory.advance(at(9));
+            memory.put("b", "2", None);
+            ["c", "d", "e", "c"].into_iter().for_each(|key| memory.put(key, "1", None));
+            memory.remove("d");
+            Err("no")
+        });
+        assert_eq!(failed, Err("no"));
+        assert_eq!(memory.entries.clone().into_iter().collect::<Vec<_>>(), before);
+        assert_eq!(memory.take_changes(), []);
+        let made: Result<(), ()> = memory.attempt(|memory| {
+            memory.put("b", "3", None);
+            let inner: Result<(), ()> = memory.attempt(|memory| {
+                memory.put("c", "1", None);
+                Err(())
+            });
+            assert_eq!((inner, memory.get("c")), (Err(()), None));
+            Ok(())
+        });
+        assert_eq!((made, memory.get("b")), (Ok(()), Some(&Bytes::from("3"))));
+        assert_eq!(memory.take_changes().len(), 1);
+    }
+
+    #[test]
+    fn groups_are_measured_and_bounded_one_by_one() {
+        let mut memory = Memory::new(100);
+        for key in ["s\u{1f}x\u{1f}1", "s\u{1f}y\u{1f}1", "s\u{1f}x\u{1f}2", "t\u{1f}x", "alone"] {
+            memory.put(key, "ab", Some(at(5)));
+        }
+        let sizes = |memory: &Memory| {
+            ["s\u{1f}", "s\u{1f}x\u{1f}", "t\u{1f}", "alone"].map(|group| memory.group(group).entries)
+        };
+        assert_eq!(sizes(&memory), [3, 2, 1, 0]);
+        assert_eq!(memory.group("s\u{1f}").bytes, 3 * (5 + 2));
+        memory.put("s\u{1f}x\u{1f}1", "abc", None);
+        assert_eq!(memory.group("s\u{1f}").bytes, 3 * (5 + 2) + 1);
+        assert!(memory.forget_oldest("s\u{1f}x\u{1f}"), "the one that was not written again");
+        assert_eq!((memory.get("s\u{1f}x\u{1f}2"), sizes(&memory)), (None, [2, 1, 1, 0]));
+        let changes = memory.take_changes();
+        let mut restored = Memory::restored(100, memory.entries.clone());
+        assert_eq!(sizes(&restored), sizes(&memory));
+        memory.undo(changes);
+        assert_eq!(sizes(&memory), [0, 0, 0, 0]);
+        restored.advance(at(6));
+        assert_eq!(sizes(&restored), [1, 1, 0, 0]);
+        assert!(!restored.forget_oldest("t\u{1f}"));
     }
 }
