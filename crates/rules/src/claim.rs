@@ -125,15 +125,24 @@ struct Reader<'l> {
 }
 
 /// A chain of dots and brackets, taken apart.
-struct Chain<'e> {
-    base: &'e Expr,
-    links: Vec<Link<'e>>,
+pub(crate) struct Chain<'e> {
+    pub(crate) base: &'e Expr,
+    pub(crate) links: Vec<Link<'e>>,
+}
+
+impl<'e> Chain<'e> {
+    /// Takes an expression apart; what is no chain is a base without links.
+    pub(crate) fn of(expression: &'e Expr) -> Self {
+        let mut chain = Self { base: expression, links: Vec::new() };
+        take_apart(expression, &mut chain);
+        chain
+    }
 }
 
 /// What stands behind a dot, or in brackets.
-struct Link<'e> {
-    what: &'e Expr,
-    in_brackets: bool,
+pub(crate) struct Link<'e> {
+    pub(crate) what: &'e Expr,
+    pub(crate) in_brackets: bool,
 }
 
 impl Reader<'_> {
@@ -227,8 +236,7 @@ impl Reader<'_> {
     }
 
     fn chain(&self, expression: &Expr) -> Claim {
-        let mut chain = Chain { base: expression, links: Vec::new() };
-        take_apart(expression, &mut chain);
+        let chain = Chain::of(expression);
         let root = match chain.base {
             Expr::Variable(variable, ..) if variable.2.is_empty() => variable.1.as_str(),
             base => return self.loose(Some(base), &chain.links),

@@ -3,6 +3,7 @@
 use sluicebox_core::{Event, Located, Problem};
 
 use crate::error::{RuleError, kind};
+use crate::lower::{NativeCondition, Tier};
 use crate::program::Program;
 use crate::view;
 
@@ -11,6 +12,7 @@ use crate::view;
 pub struct Condition {
     program: Program,
     constant: Option<bool>,
+    native: Result<NativeCondition, String>,
 }
 
 impl Condition {
@@ -26,7 +28,30 @@ impl Condition {
             })?),
             None => None,
         };
-        Ok(Self { program, constant })
+        let native = match program.only_expression() {
+            Some(expression) => NativeCondition::compile(expression),
+            None => Err("it holds statements".to_owned()),
+        };
+        Ok(Self { program, constant, native })
+    }
+
+    /// How it runs.
+    pub fn tier(&self) -> Tier {
+        match &self.native {
+            Ok(_) => Tier::Native,
+            Err(because) => Tier::Interpreted { because: because.clone() },
+        }
+    }
+
+    /// The same condition, by the interpreter for every event: what the native form is held against.
+    #[must_use]
+    pub fn interpreted(self) -> Self {
+        Self { native: Err("asked for".to_owned()), ..self }
+    }
+
+    /// What the native form says of an event, if there is one and it can tell.
+    pub fn native_answer(&self, event: &Event) -> Option<bool> {
+        self.native.as_ref().ok()?.matches(event)
     }
 
     /// Whether it is true for an event.
@@ -36,6 +61,9 @@ impl Condition {
     pub fn matches(&self, event: &Event) -> Result<bool, RuleError> {
         if let Some(constant) = self.constant {
             return Ok(constant);
+        }
+        if let Some(answer) = self.native_answer(event) {
+            return Ok(answer);
         }
         let mut variables = view::variables(event, self.program.needs())?;
         let value = self.program.evaluate(&mut variables)?;

@@ -91,6 +91,14 @@ impl Program {
         }
     }
 
+    /// The expression that is the whole of it.
+    pub(crate) fn only_expression(&self) -> Option<&Expr> {
+        match self.ast.statements() {
+            [Stmt::Expr(expression)] => Some(expression),
+            _ => None,
+        }
+    }
+
     /// Every function call in the text (methods are none): name, arguments, place.
     pub(crate) fn calls(&self, on_call: &mut dyn FnMut(&str, &[Expr], Position)) {
         self.ast.walk(&mut |path: &[ASTNode<'_>]| {

@@ -1,0 +1,85 @@
+//! Native rules against interpreted ones, over random rules and random events: the same value, the same error, the
+//! same bytes.
+//!
+//! A few thousand cases run with the other tests; `cargo xtask rules-fuzz` runs a million. `SLUICEBOX_RULE_CASES` sets
+//! how many, `SLUICEBOX_RULE_SEED` where chance begins. A case is one rule on one event.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test tells its figures and fails by panicking"
+)]
+
+mod chance;
+mod conditions;
+mod events;
+
+use bytes::Bytes;
+use chance::Chance;
+use sluicebox_core::{Event, Located, LookupStatus, Meta};
+use sluicebox_rules::{Condition, Tier};
+
+/// Events that each rule is tried on.
+const EVENTS: usize = 12;
+
+fn number(variable: &str, usual: u64) -> u64 {
+    #[allow(clippy::disallowed_methods, reason = "how many cases a test runs is asked for by its caller")]
+    std::env::var(variable).ok().map_or(usual, |text| text.parse().unwrap())
+}
+
+fn meta() -> Meta {
+    Meta {
+        event_type: "payment.paid".into(),
+        lookups: [("x".into(), LookupStatus::Ok)].into(),
+        ..Meta::new("feed", "a", "feed:a:1")
+    }
+}
+
+fn event(chance: &mut Chance) -> Event {
+    let text = events::event(chance);
+    Event::parse(&Bytes::from(text), meta()).unwrap()
+}
+
+/// What a run came to.
+#[derive(Default)]
+struct Tally {
+    cases: u64,
+    native: u64,
+    failed: u64,
+}
+
+impl Tally {
+    fn show(&self, what: &str) {
+        println!(
+            "{what}: {} cases, 0 differences; {} decided natively, {} errors",
+            self.cases, self.native, self.failed
+        );
+    }
+}
+
+#[test]
+fn conditions_are_judged_as_the_interpreter_does() {
+    let cases = number("SLUICEBOX_RULE_CASES", 6_000);
+    let mut chance = Chance::new(number("SLUICEBOX_RULE_SEED", 1));
+    let mut tally = Tally::default();
+    while tally.cases < cases {
+        let text = conditions::condition(&mut chance, 0);
+        let place = Located::whole_file(text.clone(), "rule");
+        let Ok(lowered) = Condition::compile(&place) else { continue };
+        if lowered.tier() != Tier::Native {
+            continue;
+        }
+        let interpreted = lowered.clone().interpreted();
+        for _ in 0..EVENTS {
+            let event = event(&mut chance);
+            let (native, expected) = (lowered.native_answer(&event), interpreted.matches(&event));
+            let json = String::from_utf8_lossy(&event.json()).into_owned();
+            assert_eq!(lowered.matches(&event), expected, "{text}\n{json}");
+            tally.cases += 1;
+            tally.native += u64::from(native.is_some());
+            tally.failed += u64::from(expected.is_err());
+        }
+    }
+    tally.show("conditions");
+    assert!(tally.native * 3 > tally.cases, "hardly anything is decided natively");
+}
