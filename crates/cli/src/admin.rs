@@ -6,6 +6,7 @@ mod access;
 mod pages;
 mod policy;
 mod serve;
+mod steps;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

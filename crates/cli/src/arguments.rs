@@ -41,6 +41,8 @@ pub(crate) enum Verb {
     Run(RunArguments),
     /// Check everything that can be known without running, and print what every route guarantees
     Check(CheckArguments),
+    /// Run the tests of pipelines, in their files and in NAME.test.yaml beside them
+    Test(TestArguments),
     /// Show a whole pipeline at work, against emulators of two APIs
     Demo(DemoArguments),
     /// Serve one of the APIs on this machine as its contract says
@@ -53,6 +55,8 @@ pub(crate) enum Verb {
     Schema,
     /// Try rules: JSON lines in and out with -e, --when or a script; a prompt over sample events without
     Rule(RuleArguments),
+    /// Watch events at one component of a running pipeline, or follow one through all of it
+    Tap(TapArguments),
     /// Show or move the positions of sources
     #[command(subcommand)]
     Cursor(CursorVerb),
@@ -111,6 +115,19 @@ pub(crate) struct CheckArguments {
 pub(crate) enum ReportFormat {
     Text,
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Pipeline files, or their files of tests; a folder means every pipeline with tests in it and below
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only tests with this in their name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Option<String>,
+    /// Also write the results as JUnit XML, for build servers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -173,7 +190,7 @@ pub(crate) enum Kinds {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
-    /// A component type (`sluicebox list`), `TYPE.option`, `functions`, or a function as `rhai.trim`
+    /// A component type (`sluicebox list`), `TYPE.option`, a pack of scripts, `functions`, or a function as `rhai.trim`
     #[arg(value_name = "TYPE[.FIELD]")]
     pub(crate) subject: String,
     /// Only the source or the sink, where a type is both
@@ -212,6 +229,35 @@ pub(crate) struct RuleArguments {
     /// Where the prompt keeps what was typed [default: rule-history in the user's state folder]
     #[arg(long, value_name = "FILE|off")]
     pub(crate) history: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TapArguments {
+    /// What comes to this component, and what becomes of it
+    #[arg(value_name = "COMPONENT", required_unless_present = "trace")]
+    pub(crate) component: Option<String>,
+    /// Follow one event from now on, by its `meta.id`, with its children: before and after at every step
+    #[arg(long, value_name = "ID", conflicts_with = "component")]
+    pub(crate) trace: Option<String>,
+    /// The pipeline's name, where several run in one process
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
+    /// End after so many steps
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// At most so many steps a second at a component, the others are left out; 0: all
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub(crate) rate: u32,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) raw: RawArguments,
+    /// Address of the admin server, as `run` printed it
+    #[arg(long, default_value = "127.0.0.1:7575", value_name = "ADDR")]
+    pub(crate) admin: SocketAddr,
+    /// Token that the admin server asks for
+    #[arg(long, env = "SLUICEBOX_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) admin_token: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

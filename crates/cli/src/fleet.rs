@@ -79,6 +79,12 @@ impl Fleet {
         self.members.lock().iter().map(Member::shown).collect()
     }
 
+    /// A pipeline that runs.
+    pub(crate) fn watch(&self, name: &str) -> Option<Watch> {
+        let members = self.members.lock();
+        members.iter().find(|member| member.name == name && member.ended.is_none())?.watch.clone()
+    }
+
     /// All metrics in the text exposition format.
     pub(crate) fn render_metrics(&self) -> String {
         let watches: Vec<Watch> = self.members.lock().iter().filter_map(|it| it.watch.clone()).collect();

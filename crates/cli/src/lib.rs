@@ -18,6 +18,7 @@ mod letter_requests;
 mod limits;
 mod logs;
 mod outside;
+mod picture;
 mod pipeline_files;
 mod program;
 mod progress;
@@ -26,6 +27,8 @@ mod reference;
 mod rule;
 mod run;
 mod signals;
+mod tap;
 mod terminal;
+mod test;
 
 pub use program::main;

@@ -9,7 +9,8 @@ use crate::arguments::{Arguments, CursorVerb, DlqVerb, Verb};
 use crate::exit::{Ended, Exit, Stop};
 use crate::logs::Logs;
 use crate::{
-    check, cursor, dead_letters, demo, emulate, letter_requests, limits, reference, rule, run, terminal,
+    check, cursor, dead_letters, demo, emulate, letter_requests, limits, reference, rule, run, tap, terminal,
+    test,
 };
 
 /// Runs the command that the arguments of this process ask for, with the components of `registry`.
@@ -44,10 +45,12 @@ fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
         Verb::Demo(arguments) => block_on(demo::verb(registry, arguments, logs)),
         Verb::Emulate(arguments) => block_on(emulate::verb(arguments)),
         Verb::Check(arguments) => block_on(check::verb(&registry, &arguments)),
+        Verb::Test(tests) => test::verb(&registry, &tests, arguments.logs.verbose > 0),
         Verb::List(arguments) => Ok(reference::list(&registry, &arguments)),
         Verb::Explain(arguments) => reference::explain(&registry, &arguments),
         Verb::Schema => Ok(reference::schema(&registry)),
         Verb::Rule(arguments) => block_on(rule::verb(&registry, arguments, &logs)),
+        Verb::Tap(arguments) => block_on(tap::verb(arguments)),
         Verb::Cursor(CursorVerb::Show { pipeline, format, state }) => {
             cursor::show(&state.state_dir, pipeline.as_deref(), format)
         }

@@ -11,7 +11,6 @@ mod history;
 mod input;
 mod intent;
 mod open_brackets;
-mod picture;
 mod program;
 mod sample;
 mod session;

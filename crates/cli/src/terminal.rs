@@ -28,6 +28,18 @@ pub(crate) fn colour() -> bool {
     !refused && std::io::stderr().is_terminal()
 }
 
+/// Whether data on stdout may be coloured: as [`colour`].
+pub(crate) fn colour_of_output() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && std::io::stdout().is_terminal()
+}
+
+/// The same for reports on stdout.
+pub(crate) fn colour_of_report() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && std::io::stdout().is_terminal()
+}
+
 /// Asks a question that is answered with yes or no; without a terminal the answer is no.
 pub(crate) fn confirm(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {

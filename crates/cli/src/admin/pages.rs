@@ -10,13 +10,14 @@ use axum::{Json, Router, middleware};
 use serde_json::json;
 
 use super::access::{self, Access};
+use super::steps;
 use crate::fleet::Fleet;
 
 const INDEX: &str = include_str!("index.html");
 
 #[derive(Clone)]
-struct Desk {
-    fleet: Arc<Fleet>,
+pub(super) struct Desk {
+    pub(super) fleet: Arc<Fleet>,
     access: Access,
 }
 
@@ -30,6 +31,7 @@ pub(crate) fn router(fleet: Arc<Fleet>, access: Access) -> Router {
         .route("/health/ready", get(ready))
         .route("/api/v1/pipelines", get(pipelines))
         .route("/api/v1/pipelines/{name}", get(pipeline))
+        .route("/api/v1/pipelines/{name}/steps", get(steps::steps))
         .layer(guard)
         .with_state(Desk { fleet, access })
 }

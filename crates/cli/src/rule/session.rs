@@ -12,9 +12,10 @@ use super::complaints::{located, told};
 use super::completion::{COMMANDS, Vocabulary};
 use super::intent::is_script;
 use super::program::{Program, Texts, script_file};
-use super::{picture, sample};
+use super::sample;
 use crate::diagnostics::{self, Severity};
 use crate::exit::Stop;
+use crate::picture;
 
 /// What messages call an entry.
 const ENTRY: &str = "input";

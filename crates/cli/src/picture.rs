@@ -1,4 +1,4 @@
-//! An event as the prompt shows it: one field a line, with what a script changed marked.
+//! An event as people are shown it: one field a line, with what a rule or a component changed marked.
 //!
 //! Every value keeps its own text (`1.10`, integers beyond 64 bits) and fields keep their order. The mark stands in the
 //! first column: `+` added, `-` removed, `~` changed.
@@ -32,14 +32,14 @@ impl Mark {
 }
 
 /// JSON over several lines.
-pub(super) fn plain(json: &str) -> String {
+pub(crate) fn plain(json: &str) -> String {
     let mut picture = Picture { text: String::new(), colour: false };
     picture.whole(Mark::Same, Place::default(), json);
     picture.text
 }
 
 /// `after` over several lines, with what differs from `before` marked.
-pub(super) fn changes(before: &str, after: &str, colour: bool) -> String {
+pub(crate) fn changes(before: &str, after: &str, colour: bool) -> String {
     let mut picture = Picture { text: String::new(), colour };
     picture.value(Place::default(), before, after);
     picture.text
