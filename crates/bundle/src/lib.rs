@@ -6,3 +6,4 @@ mod bundled;
 mod review;
 
 pub use bundled::registry;
+pub use sluicebox_transforms::{PackParameter, PackScript, ShippedPack, shipped_packs};

@@ -45,6 +45,15 @@ impl ScriptFiles for Folder {
     fn read(&self, path: &str) -> Result<String, String> {
         read(&self.0.join(path))
     }
+
+    fn folders(&self, path: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.join(path)).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| entry.path().is_dir());
+        let mut names: Vec<String> =
+            folders.filter_map(|folder| folder.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
 }
 
 /// The text of a file, or a clause that says why not.

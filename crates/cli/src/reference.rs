@@ -6,6 +6,7 @@ mod example;
 mod functions;
 mod markdown;
 mod options;
+mod packs;
 mod subject;
 mod text;
 
@@ -26,7 +27,7 @@ struct Entry {
     summary: String,
 }
 
-/// Prints the component types, by kind.
+/// Prints the component types, by kind, and the packs of scripts.
 pub(crate) fn list(registry: &Registry, arguments: &ListArguments) -> Exit {
     let subjects: Vec<Subject<'_>> =
         Subject::all(registry).into_iter().filter(|subject| is_of(arguments.kind, subject.kind)).collect();
@@ -41,7 +42,12 @@ pub(crate) fn list(registry: &Registry, arguments: &ListArguments) -> Exit {
             // Texts only: nothing that cannot be JSON.
             terminal::print_line(&serde_json::to_string_pretty(&entries).unwrap_or_default());
         }
-        ReportFormat::Text => terminal::print(&text::list(&subjects)),
+        ReportFormat::Text => {
+            terminal::print(&text::list(&subjects));
+            if is_of(arguments.kind, ComponentKind::Transform) {
+                terminal::print(&packs::list());
+            }
+        }
     }
     Exit::Done
 }
@@ -62,7 +68,7 @@ pub(crate) fn schema(registry: &Registry) -> Exit {
     Exit::Done
 }
 
-/// Prints the page of a component type, or the part about one option; for `rhai`, about one function too.
+/// Prints the page of a component type or of a pack, or the part about one option; for `rhai`, about one function too.
 pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ended {
     let (name, field) = match arguments.subject.split_once('.') {
         Some((name, field)) => (name, Some(field)),
@@ -74,7 +80,13 @@ pub(crate) fn explain(registry: &Registry, arguments: &ExplainArguments) -> Ende
         return functions::explain(field, arguments.format);
     }
     if subjects.is_empty() {
-        let names: Vec<&str> = Subject::all(registry).iter().map(|subject| subject.name).collect();
+        if let Some(page) = packs::page(&arguments.subject) {
+            terminal::print(&page);
+            return Ok(Exit::Done);
+        }
+        let packs = packs::names();
+        let types = Subject::all(registry).into_iter().map(|subject| subject.name);
+        let names: Vec<&str> = types.chain(packs.iter().map(String::as_str)).collect();
         return Err(unknown(&format!("there is no component type {name}"), name, &names)
             .help_if_none("`sluicebox list` shows all"));
     }

@@ -231,3 +231,51 @@ fn what_does_not_exist_is_wrong_usage() {
     sandbox.run("check").expect(2);
     sandbox.run("chekc p.yaml").expect(2);
 }
+
+#[test]
+fn wrong_arguments_of_a_pack_are_shown_where_they_stand() {
+    assert_snapshot!(complaints("sources: { made: { type: generate } }\ntransforms:\n  rule:\n    type: rhai\n    inputs: [made]\n    pack: money/convert\n    with: { feild: a, into: b, rates: 2 }\nsinks:\n  none: { type: blackhole, inputs: [rule] }\n"), @r#"
+    error: `money/convert` has no parameter `feild`
+     --> p.yaml:7:20
+      |
+    7 |     with: { feild: a, into: b, rates: 2 }
+      |                    ^
+      |
+      = help: did you mean `field`?
+
+    error: expected a map, found `2`
+     --> p.yaml:7:39
+      |
+    7 |     with: { feild: a, into: b, rates: 2 }
+      |                                       ^
+
+    2 problems
+    "#);
+}
+
+#[test]
+fn a_fault_in_a_script_of_a_pack_has_its_place_in_its_file() {
+    let sandbox = sandbox(
+        "sources: { made: { type: generate } }\ntransforms:\n  rule: { type: rhai, inputs: [made], pack: own/one }\n\
+         sinks:\n  none: { type: blackhole, inputs: [rule] }\n",
+    );
+    let pack = "name: own\nsummary: x\nscripts:\n  one:\n    file: one.rhai\n    summary: x\n    examples:\n      \
+                - { name: it goes on, event: { a: 1 }, expect: { main: [{ a: 2 }] } }\n";
+    sandbox.write("plugins/rhai/own/pack.yaml", pack);
+    sandbox.write("plugins/rhai/own/one.rhai", "let a = 1;\nevent.a = a +;\n");
+    assert_snapshot!(sandbox.run("check p.yaml").expect(78).stderr, @r#"
+    error: unexpected ';'
+     --> plugins/rhai/own/one.rhai:2:14
+      |
+    2 | event.a = a +;
+      |              ^
+
+    1 problem
+    "#);
+    sandbox.write("plugins/rhai/own/one.rhai", "event.b = 1;");
+    let wrong = sandbox.run("check p.yaml").expect(78).stderr;
+    assert!(wrong.contains("plugins/rhai/own/pack.yaml:8:"), "{wrong}");
+    assert!(wrong.contains(r#"gives {"main":[{"a":1,"b":1}]}, expected {"main":[{"a":2}]}"#), "{wrong}");
+    sandbox.write("plugins/rhai/own/one.rhai", "event.a += 1;");
+    assert_eq!(sandbox.run("check p.yaml").expect(0).stderr, "");
+}

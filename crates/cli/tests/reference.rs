@@ -47,6 +47,24 @@ fn one_option_can_be_asked_for_and_wrong_names_get_the_nearest() {
 }
 
 #[test]
+fn packs_of_scripts_are_listed_and_explained() {
+    let sandbox = sandbox();
+    let list = sandbox.run("list transforms").expect(0).stdout;
+    assert!(list.contains("  money/convert     Converts an amount"), "{list}");
+    assert!(!sandbox.run("list sinks").expect(0).stdout.contains("money/convert"));
+    let text = sandbox.run("explain money").expect(0).stdout;
+    assert!(text.contains("money (pack of scripts)") && text.contains("money/from_minor"), "{text}");
+    let text = sandbox.run("explain chat/first_line").expect(0).stdout;
+    assert!(text.contains("  length: an integer, default 80\n"), "{text}");
+    assert!(
+        text.contains("  type: rhai\n  pack: chat/first_line\n") && !text.contains("chat/links"),
+        "{text}"
+    );
+    let finished = sandbox.run("explain mony").expect(2);
+    assert_eq!(finished.stderr, "error: there is no component type mony\nhelp: did you mean money?\n");
+}
+
+#[test]
 fn functions_are_explained_by_name_and_all_together() {
     let sandbox = sandbox();
     let text = sandbox.run("explain rhai.pad_start").expect(0).stdout;

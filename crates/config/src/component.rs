@@ -153,6 +153,11 @@ impl<'a> Checker<'a> {
             let path = join_path(&header.path(), &problem.path);
             let mut fault = Fault::new(range, path, problem.message);
             fault.help = problem.help;
+            if let Some((other, place)) = problem.file.zip(problem.inside) {
+                let file = self.folder.join(other.path).display().to_string();
+                self.faults.add(fault.elsewhere(file, other.text, place));
+                continue;
+            }
             let value = find_value(&typed.json, &problem.path);
             let fault = match problem.inside.zip(value) {
                 Some((place, Value::String(file))) => self.in_script(fault, file, place),

@@ -16,12 +16,24 @@ pub struct Problem {
     pub help: Option<String>,
     /// Place inside a text value (a script, an expression): line and column, both from 1.
     pub inside: Option<(usize, usize)>,
+    /// The file that `inside` is a place of, where it is not the text at `path`.
+    #[serde(skip)]
+    pub file: Option<Box<ProblemFile>>,
+}
+
+/// A file that the pipeline draws on without naming it: one of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProblemFile {
+    /// Its path, relative to the pipeline file.
+    pub path: String,
+    /// Its whole text.
+    pub text: String,
 }
 
 impl Problem {
     /// A problem at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), help: None, inside: None }
+        Self { path: path.into(), message: message.into(), help: None, inside: None, file: None }
     }
 
     /// What to do about it.
@@ -35,6 +47,13 @@ impl Problem {
     #[must_use]
     pub fn inside(mut self, line: usize, column: usize) -> Self {
         self.inside = Some((line, column));
+        self
+    }
+
+    /// The file that the place lies in.
+    #[must_use]
+    pub fn in_file(mut self, path: impl Into<String>, text: impl Into<String>) -> Self {
+        self.file = Some(Box::new(ProblemFile { path: path.into(), text: text.into() }));
         self
     }
 

@@ -2,18 +2,32 @@
 //!
 //! Invariant: a script that fails on one event touches no other; the event becomes a dead letter with its place.
 
+mod arguments;
+mod declaration;
+mod examples;
+mod nearest;
+mod pack;
+mod packs;
+mod shipped;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use sluicebox_core::{
     CheckContext, Context, DiscardReason, Error, Event, Located, Outputs, Problem, Reason, Result,
     ScriptFiles, Transform, TransformSpec,
 };
 use sluicebox_rules::{Emitted, Script};
 use smol_str::SmolStr;
+
+use self::pack::Pack;
+pub use self::packs::{PackParameter, PackScript, ShippedPack, shipped_packs};
 
 /// The name of the main output in the ids of children.
 const MAIN: &str = "main";
@@ -39,39 +53,79 @@ const MAIN: &str = "main";
 /// is an error: use `event.x ?? 0` or `"x" in event`. A field whose name is a reserved word is written
 /// `event["default"]`. An error is a dead letter with reason `script` and its file, line and column.
 ///
+/// A script that others have written is used by name, with arguments: `pack: money/convert` and `with:`. A pack lies in
+/// `plugins/rhai/<pack>/` beside the pipeline file, or ships with Sluicebox (`sluicebox list`).
+///
 /// What the script leaves alone keeps its bytes; what it changes is written anew. Integers beyond 64 bits are floats
 /// inside a script. Limits hold for operations, time, size and depth; there are no files, network, clock or `eval`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "file": "rules/price.rhai" }))]
 #[schemars(example = serde_json::json!({ "source": "event.text_length = event.text.len();" }))]
+#[schemars(example = serde_json::json!({
+    "pack": "money/convert",
+    "with": { "field": "data.amount", "into": "amount_eur", "rates": { "USD": 0.92 } }
+}))]
 pub struct RhaiScript {
-    /// The script's file, relative to the pipeline file. Either this or `source`.
+    /// The script's file, relative to the pipeline file. Either this, `source` or `pack`.
     #[serde(default)]
     #[schemars(example = "rules/price.rhai")]
     pub file: Option<String>,
-    /// The script itself. Either this or `file`. `${…}` in it is Rhai's own and not a variable of the environment.
+    /// The script itself. Either this, `file` or `pack`. `${…}` in it is Rhai's own and not a variable of the environment.
     #[serde(default)]
     #[schemars(extend("contentMediaType" = "application/rhai"))]
     #[schemars(example = "event.text_length = event.text.len();")]
     pub source: Option<Located>,
+    /// A script of a pack: `<pack>/<script>`. Either this, `file` or `source`.
+    #[serde(default)]
+    #[schemars(example = "money/convert")]
+    pub pack: Option<String>,
+    /// The arguments of a script of a pack, which declares what it takes.
+    #[serde(default)]
+    pub with: Map<String, Value>,
 }
 
 impl RhaiScript {
-    fn compile(&self, files: &dyn ScriptFiles) -> Result<Script, Problem> {
-        match (&self.file, &self.source) {
-            (None, Some(source)) => Script::compile(source).map_err(|problem| problem.under("source")),
-            (Some(file), None) => {
-                let text = files.read(file).map_err(|message| Problem::new("file", message))?;
-                Script::compile(&Located::whole_file(text, file)).map_err(|problem| problem.under("file"))
+    fn compile(&self, files: &dyn ScriptFiles) -> Result<Script, Vec<Problem>> {
+        let own = |compiled: Result<Script, Problem>| compiled.map_err(|problem| vec![problem]);
+        match (&self.file, &self.source, &self.pack) {
+            (None, None, Some(named)) => {
+                let (name, script) = pack::split(named).map_err(|problem| vec![problem])?;
+                Pack::find(name, files).map_err(|problem| vec![problem])?.compile(script, &self.with)
             }
-            (None, None) => {
-                Err(Problem::new("", "a script is missing").with_help("add `file:` or `source:`"))
+            (None, Some(_), None) | (Some(_), None, None) if !self.with.is_empty() => {
+                let problem = Problem::new("with", "only a script of a pack takes arguments");
+                Err(vec![problem.with_help("write the values into the script, or make a pack of it")])
             }
-            (Some(_), Some(_)) => {
-                Err(Problem::new("source", "both `file` and `source` are given")
-                    .with_help("keep one of the two"))
+            (None, Some(source), None) => {
+                own(Script::compile(source).map_err(|problem| problem.under("source")))
             }
+            (Some(file), None, None) => {
+                own(files.read(file).map_err(|message| Problem::new("file", message)).and_then(|text| {
+                    Script::compile(&Located::whole_file(text, file)).map_err(|problem| problem.under("file"))
+                }))
+            }
+            (None, None, None) => {
+                let problem = Problem::new("", "a script is missing");
+                Err(vec![problem.with_help("add `file:`, `source:` or `pack:`")])
+            }
+            _ => {
+                let given = [("file", self.file.is_some()), ("source", self.source.is_some())];
+                let given = given.into_iter().chain([("pack", self.pack.is_some())]);
+                let given: Vec<&str> = given.filter(|(_, is)| *is).map(|(name, _)| name).collect();
+                let message = format!("`{}` exclude each other", given.join("` and `"));
+                let last = given.last().copied().unwrap_or_default();
+                Err(vec![Problem::new(last, message).with_help("keep one of them")])
+            }
+        }
+    }
+
+    /// Runs the examples of a pack beside the pipeline file; those that ship have been run.
+    fn run_examples(&self, files: &dyn ScriptFiles) -> Result<(), Vec<Problem>> {
+        let Some(Ok((name, script))) = self.pack.as_deref().map(pack::split) else { return Ok(()) };
+        match Pack::find(name, files) {
+            Ok(pack) if pack.is_local() => examples::run(&pack, script),
+            _ => Ok(()),
         }
     }
 }
@@ -81,7 +135,8 @@ impl TransformSpec for RhaiScript {
     const TYPE: &'static str = "rhai";
 
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
-        self.compile(cx.files).err().into_iter().collect()
+        let checked = self.compile(cx.files).and_then(|_| self.run_examples(cx.files));
+        checked.err().unwrap_or_default()
     }
 
     fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String> {
@@ -91,9 +146,10 @@ impl TransformSpec for RhaiScript {
     }
 
     async fn build(self, cx: &Context, files: &dyn ScriptFiles) -> Result<Box<dyn Transform>> {
-        let script = self.compile(files).map_err(|problem| {
-            let error = Error::config(format!("the script does not compile: {}", problem.message));
-            problem.help.into_iter().fold(error, Error::with_help)
+        let script = self.compile(files).map_err(|problems| {
+            let told: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
+            let error = Error::config(format!("the script does not compile: {}", told.join("; ")));
+            problems.into_iter().find_map(|problem| problem.help).into_iter().fold(error, Error::with_help)
         })?;
         Ok(Box::new(Runner {
             script,
@@ -156,82 +212,5 @@ impl Transform for Runner {
             self.run(index, event, out);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde_json::json;
-    use sluicebox_core::{CheckContext, TransformOutcome};
-
-    use crate::testing::{Files, apply, build, check, context, event, parse};
-
-    const EVENT: &str = r#"{ "n": 1.10, "list": [{"a":1},{"a":2}] }"#;
-
-    async fn run(script: &str) -> Vec<(usize, String)> {
-        let transform = build("rhai", &json!({ "source": script }), &context()).await;
-        let tell = |outcome| match outcome {
-            TransformOutcome::Emit(output, event) => {
-                let json = String::from_utf8(event.json().to_vec()).unwrap();
-                format!("{} {} {json}", output.as_deref().unwrap_or("-"), event.meta().id)
-            }
-            TransformOutcome::Discard(reason) => reason.as_str().to_owned(),
-            TransformOutcome::DeadLetter(event, reason, error) => {
-                assert_eq!(event.json(), EVENT);
-                format!("{} {}", reason.as_str(), error.message)
-            }
-        };
-        let outcomes = apply(&*transform, vec![event("x", "a", EVENT)]).await;
-        outcomes.into_iter().map(|(index, outcome)| (index, tell(outcome))).collect()
-    }
-
-    fn expected(texts: &[&str]) -> Vec<(usize, String)> {
-        texts.iter().map(|text| (0, (*text).to_owned())).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn every_outcome_reaches_its_output() {
-        assert_eq!(run("event.n > 1").await, expected(&[&format!("- x {EVENT}")]));
-        assert_eq!(run("event.n > 2").await, expected(&["filtered"]));
-        assert_eq!(run("event.remove(\"list\");").await, expected(&[r#"- x {"n":1.10}"#]));
-        assert_eq!(
-            run("emit(#{ first: true }); to(\"big\"); event.list").await,
-            expected(&[r#"- x/main/0 {"first":true}"#, r#"big x/big/0 {"a":1}"#, r#"big x/big/1 {"a":2}"#])
-        );
-        assert_eq!(run("dead_letter(\"no\")").await, expected(&["explicit no"]));
-        assert!(run("event.nope.len()").await[0].1.starts_with("script no function fits"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_failing_event_touches_no_other() {
-        let transform = build("rhai", &json!({ "source": "event.n += 1;" }), &context()).await;
-        let batch = vec![event("1", "a", r#"{"n":1}"#), event("2", "a", "{}"), event("3", "a", r#"{"n":3}"#)];
-        let outcomes = apply(&*transform, batch).await;
-        let kinds: Vec<bool> =
-            outcomes.iter().map(|(_, outcome)| matches!(outcome, TransformOutcome::Emit(..))).collect();
-        assert_eq!(kinds, [true, false, true]);
-    }
-
-    #[test]
-    fn scripts_are_checked_where_they_stand() {
-        let files = Files(BTreeMap::from([
-            ("good.rhai", "to(\"b\"); to(\"a\");"),
-            ("bad.rhai", "true;\n  let = 1;"),
-        ]));
-        assert_eq!(check("rhai", &json!({ "file": "good.rhai" }), &files), []);
-        let problems = check("rhai", &json!({ "file": "bad.rhai" }), &files);
-        assert_eq!((problems[0].path.as_str(), problems[0].inside), ("file", Some((2, 7))));
-        let problems = check("rhai", &json!({ "source": "true;\n  event.default = 1;" }), &files);
-        assert_eq!((problems[0].path.as_str(), problems[0].inside), ("source", Some((2, 9))));
-        for options in
-            [json!({}), json!({ "file": "good.rhai", "source": "true" }), json!({ "file": "gone.rhai" })]
-        {
-            assert_eq!(check("rhai", &options, &files).len(), 1, "{options}");
-        }
-        let cx = CheckContext { files: &files, sources: &[] };
-        assert_eq!(parse("rhai", &json!({ "file": "good.rhai" })).outputs(&cx), ["a", "b"]);
-        assert!(parse("rhai", &json!({ "file": "bad.rhai" })).outputs(&cx).is_empty());
     }
 }
