@@ -19,12 +19,16 @@
 //! ```
 
 mod catalogue;
+mod declared;
 mod files;
+mod learn;
 mod nearest;
 mod schema;
 mod shape;
 
 pub use catalogue::Catalogue;
+pub use declared::{Declared, DeclaredType};
+pub use learn::Learner;
 pub use nearest::nearest;
 pub use schema::SchemaError;
 pub use shape::{Found, Kind, Shape, Step};

@@ -42,6 +42,19 @@ impl Kind {
         })
     }
 
+    /// Its name in JSON Schema.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Text => "string",
+            Self::Array => "array",
+            Self::Object => "object",
+        }
+    }
+
     /// The kind of a value.
     pub fn of(value: &Value) -> Self {
         match value {
