@@ -21,6 +21,8 @@ pub(crate) struct Vertex<'n> {
     pub(crate) inputs: Option<&'n Node>,
     /// Outputs beside the main one; `None` if they cannot be known.
     pub(crate) outputs: Option<Vec<SmolStr>>,
+    /// Whether events can leave by the main output.
+    pub(crate) has_main_output: bool,
 }
 
 /// The resolved graph, by index of the component.
@@ -78,7 +80,7 @@ impl Graph {
                         .help(format!("add `{name}.{output}` to the `inputs` of a transform or a sink")),
                 );
             }
-            if !outputs.is_empty() && !read(name, None) {
+            if vertex.has_main_output && !outputs.is_empty() && !read(name, None) {
                 let message = format!(
                     "nobody reads the main output of `{name}`: what is not sent to a named output \
                                        is discarded"

@@ -158,6 +158,10 @@ impl TransformSpec for Route {
         Effect::None
     }
 
+    fn has_main_output(&self) -> bool {
+        self.unmatched == Unmatched::Main
+    }
+
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         self.compile().err().unwrap_or_default()
     }
