@@ -1,12 +1,10 @@
-//! PostgreSQL's errors as the engine's classes: what passes by itself, what one row can never do, what needs a person.
+//! What an error of PostgreSQL means for a sink: what passes by itself, what one row can never do, what needs a person.
 //!
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
-use std::error::Error as StdError;
-
 use sluicebox_core::{Error, ErrorClass};
+use sluicebox_postgres::said;
 use tokio_postgres::Error as ServerError;
-use tokio_postgres::error::DbError;
 
 /// What an error of the server is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,61 +52,21 @@ impl Failure {
 
 /// What the error is about.
 pub(crate) fn about(error: &ServerError) -> About {
-    let Some(code) = error.code() else { return About::Class(class_without_code(error)) };
+    let class = About::Class(sluicebox_postgres::class(error));
+    let Some(code) = error.code() else { return class };
     match code.code() {
         "25P02" => About::Earlier,
         "42P01" | "42703" | "42701" | "42804" | "42846" | "42P10" | "428C9" | "42809" => About::Table,
-        // `tuple concurrently updated` is an internal error by its code, and passes.
-        "25006" | "25P03" | "42P07" | "42710" | "XX000" | "57014" => transient(),
-        "42501" | "26000" => About::Class(ErrorClass::Config),
-        code => match &code[..2] {
-            "22" | "23" | "44" | "54" | "P0" => About::Row,
-            "08" | "40" | "53" | "55" | "57" | "58" | "25" => transient(),
-            "28" => About::Class(ErrorClass::Auth),
-            "0A" | "0L" | "0P" | "3D" | "3F" | "42" => About::Class(ErrorClass::Config),
-            _ => About::Class(ErrorClass::State),
-        },
-    }
-}
-
-fn transient() -> About {
-    About::Class(ErrorClass::Transient)
-}
-
-/// Errors that the client found, not the server.
-fn class_without_code(error: &ServerError) -> ErrorClass {
-    let text = error.to_string();
-    if tls_error(error).is_some() || text.contains("TLS handshake") {
-        ErrorClass::Config
-    } else if text.contains("authentication") || cause_text(error).contains("password missing") {
-        ErrorClass::Auth
-    } else if text.contains("invalid configuration") {
-        ErrorClass::Config
-    } else if text.contains("deserializing") || text.contains("invalid column") {
-        ErrorClass::State
-    } else {
-        ErrorClass::Transient
+        code if ["22", "23", "44", "54", "P0"].contains(&&code[..2]) => About::Row,
+        _ => class,
     }
 }
 
 /// An error of the server while `attempt` (`write to`) was made on the database that messages name `shown`.
 pub(crate) fn classify(error: ServerError, attempt: &str, shown: &str) -> Error {
-    let class = match about(&error) {
-        About::Row => ErrorClass::State,
-        About::Table => ErrorClass::Config,
-        About::Earlier => ErrorClass::Transient,
-        About::Class(class) => class,
-    };
     let help = help(&error);
-    let refused = match said(&error) {
-        // All that the cause would say, and it would say it again.
-        Some(said) => Error::new(class, format!("cannot {attempt} the database {shown}: {said}")),
-        None => Error::new(class, format!("cannot {attempt} the database {shown}")).with_cause(error),
-    };
-    match help {
-        Some(help) => refused.with_help(help),
-        None => refused,
-    }
+    let refused = sluicebox_postgres::classify(error, attempt, shown);
+    help.into_iter().fold(refused, Error::with_help)
 }
 
 /// The error of a row that no retry can ever write.
@@ -127,16 +85,6 @@ pub(crate) fn guilt_of_row(error: ServerError, table: &str) -> Error {
     }
 }
 
-/// What the server said, on one line: message, detail and code. The detail is left out where it is nothing but the values
-/// of the row: the event has them, and a log is no place for them.
-pub(crate) fn said(error: &ServerError) -> Option<String> {
-    let error: &DbError = error.as_db_error()?;
-    let code = error.code().code();
-    let detail = error.detail().filter(|detail| !detail.starts_with("Failing row contains"));
-    let detail = detail.map(|detail| format!(" ({})", detail.replace('\n', " "))).unwrap_or_default();
-    Some(format!("{}{detail}, SQLSTATE {code}", error.message().replace('\n', " ")))
-}
-
 /// The row of a COPY that the server stumbled over, counted from 1.
 pub(crate) fn copy_line(error: &ServerError) -> Option<usize> {
     line_in(error.as_db_error()?.where_()?)
@@ -151,60 +99,17 @@ fn line_in(place: &str) -> Option<usize> {
     number[..end].parse().ok().filter(|line| *line > 0)
 }
 
+/// What to do about what only a sink meets.
 fn help(error: &ServerError) -> Option<&'static str> {
-    if let Some(tls) = tls_error(error) {
-        return Some(match tls {
-            rustls::Error::InvalidCertificate(_) => {
-                "give the authority that signed the server's certificate in `tls.ca_file`, and check the host in the URL"
-            }
-            _ => "check that the server speaks TLS on this port",
-        });
-    }
-    let Some(code) = error.code() else { return help_without_code(error) };
-    Some(match code.code() {
-        "25006" => "the server is read-only: a standby, or in the middle of a failover; it is tried again",
-        "26000" => {
-            "a pooler that shares connections between transactions cannot be used: connect to the server itself"
-        }
-        "28P01" | "28000" => "check the user and password in `url`, and pg_hba.conf of the server",
-        "3D000" => "create the database, or correct its name in `url`",
+    Some(match error.code()?.code() {
         "3F000" => "create the schema, or correct `schema`",
         "42501" => {
             "grant the user USAGE and CREATE on the schema, TEMPORARY on the database, and SELECT, INSERT, UPDATE on the tables"
         }
         "42P01" => "a table was removed while it was in use: start again to make a new one",
         "42P10" => "`mode: upsert` needs a unique index on exactly the columns of `key`",
-        "53100" => "make room on the disk of the server; it is tried again",
         _ => return None,
     })
-}
-
-fn help_without_code(error: &ServerError) -> Option<&'static str> {
-    let cause = cause_text(error);
-    if cause.contains("server does not support TLS") {
-        Some("switch TLS on at the server, or write `sslmode=disable` if the network is trusted")
-    } else if cause.contains("password missing") {
-        Some("the server asks for a password: `postgres://user:password@…`")
-    } else {
-        None
-    }
-}
-
-fn cause_text(error: &ServerError) -> String {
-    error.source().map(ToString::to_string).unwrap_or_default()
-}
-
-/// The error of the TLS library behind a failed connection.
-fn tls_error(error: &ServerError) -> Option<&rustls::Error> {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(tls) = inner.and_then(|inner| inner.downcast_ref()) {
-            return Some(tls);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 #[cfg(test)]

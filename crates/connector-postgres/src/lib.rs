@@ -4,7 +4,6 @@
 //! the pipeline, the server or the connection between them ends. Invariant: an owner whose epoch is not the table's any
 //! more writes nothing.
 
-mod address;
 mod catalogue;
 mod copy;
 mod ddl;
@@ -16,7 +15,6 @@ mod load;
 mod names;
 mod plain;
 mod probe;
-mod session;
 mod sink;
 mod spec;
 mod staging;

@@ -14,9 +14,16 @@ use crate::ddl;
 use crate::fault::{About, Failure, about};
 use crate::ledger::{self, Ledger};
 use crate::names::TableName;
-use crate::session::{Gate, Session};
 use crate::staging::Staging;
 use crate::types::JsonType;
+use sluicebox_postgres::{Gate, Session};
+
+/// What every session of ours asks for. A frozen process must not keep the lock of its epoch for ever, so the server
+/// ends a transaction that nobody continues; a wait for somebody else's lock ends too, and is tried again. Commits are
+/// durable even where the database says otherwise.
+pub(crate) const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'; \
+     SET lock_timeout = '15s'; SET timezone = 'UTC'; SET client_min_messages = 'warning'; \
+     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 /// Every transaction begins like this, whatever the database has for a default.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";

@@ -9,12 +9,13 @@ use tokio_postgres::Client;
 use crate::catalogue;
 use crate::copy::Rows;
 use crate::ddl;
-use crate::fault::{About, Failure, about, said};
+use crate::fault::{About, Failure, about};
 use crate::guilt;
 use crate::link::{BEGIN, Books, Destination, Link, is_about_the_table};
-use crate::session::Session;
 use crate::staging::{Route, Staging};
 use crate::window::{self, Entries};
+use sluicebox_postgres::Session;
+use sluicebox_postgres::said;
 
 /// How a load ended without an error.
 pub(crate) enum Loaded {

@@ -10,7 +10,7 @@ use crate::ddl;
 use crate::fault::classify;
 use crate::ledger;
 use crate::link::Destination;
-use crate::session::Session;
+use sluicebox_postgres::Session;
 
 /// Longest wait for the answers.
 const PATIENCE: Duration = Duration::from_secs(5);

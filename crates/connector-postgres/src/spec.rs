@@ -9,16 +9,13 @@ use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Probe, Problem, Result, Secret, SinkSpec,
     TlsOptions,
 };
+use sluicebox_postgres::{Address, Gate, Unusable};
 use sluicebox_tables::{Columns, Dialect, SchemaContract, TableOptions, WriteMode};
-use sluicebox_tls::client_config;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::address::{Address, Unusable};
-use crate::link::Destination;
+use crate::link::{Destination, SETTINGS};
 use crate::names::TableName;
 use crate::plain::PlainPostgres;
 use crate::probe;
-use crate::session::{Gate, unusable};
 use crate::sink::TransactionalPostgres;
 use crate::types::JsonType;
 
@@ -160,24 +157,15 @@ impl PostgresSpec {
     }
 
     fn destination(&self, cx: &Context) -> Result<Destination> {
-        let address = self.address().map_err(|fault| unusable(&fault))?;
-        let tls = self.tls.clone().unwrap_or_default();
-        if let Some(warning) = tls.warning(&address.shown) {
-            tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
-        }
-        let connector = if address.encrypted {
-            Some(MakeRustlsConnect::new(client_config(&tls, &cx.folder)?))
-        } else {
-            None
-        };
+        let gate = Gate::new(&self.url, self.tls.as_ref(), SETTINGS, cx)?;
         Ok(Destination {
-            gate: Gate::new(self.url.clone(), self.tls.is_some(), connector, &cx.pipeline),
+            shown: gate.shown().to_owned(),
+            gate,
             name: TableName { schema: self.schema.clone(), table: self.table.clone() },
             writer: self.table_options().writer(Dialect::POSTGRES)?,
             json: self.json,
             pipeline: Arc::clone(&cx.pipeline),
             clock: Arc::clone(&cx.environment.clock),
-            shown: address.shown,
             noted: Mutex::default(),
         })
     }

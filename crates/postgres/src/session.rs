@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sluicebox_core::{Error, Result, Secret};
+use sluicebox_core::{Context, Error, Result, Secret, TlsOptions};
+use sluicebox_tls::client_config;
 use tokio_postgres::{Client, Error as ServerError, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -20,49 +21,80 @@ use crate::fault::classify;
 /// Longest wait until a session is up: network, TLS and credentials.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(15);
 
-/// What every session of ours asks for. A frozen process must not keep the lock of its epoch for ever, so the server
-/// ends a transaction that nobody continues; a wait for somebody else's lock ends too, and is tried again. Commits are
-/// durable even where the database says otherwise.
-const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '10s'; SET statement_timeout = '60s'; \
-     SET lock_timeout = '15s'; SET timezone = 'UTC'; SET client_min_messages = 'warning'; \
-     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
-
 /// How sessions are made.
-pub(crate) struct Gate {
+pub struct Gate {
     url: Secret,
     tls: bool,
     connector: Option<MakeRustlsConnect>,
     application: String,
+    settings: String,
+    shown: String,
 }
 
 /// One session: statements go to the client, and the driver has to be polled along with them.
-pub(crate) struct Session {
-    pub(crate) client: Client,
-    pub(crate) driver: Driver,
+pub struct Session {
+    /// Takes statements.
+    pub client: Client,
+    /// Has to be polled along with them.
+    pub driver: Driver,
     /// The version of the server, as it says it.
-    pub(crate) version: String,
-    pub(crate) encrypted: bool,
+    pub version: String,
+    /// Whether the connection is encrypted.
+    pub encrypted: bool,
 }
 
 type Connection = Pin<Box<dyn Future<Output = std::result::Result<(), ServerError>> + Send>>;
 
 /// The other half of a client: reads and writes the socket.
-pub(crate) struct Driver {
+pub struct Driver {
     connection: Option<Connection>,
     end: Option<ServerError>,
 }
 
 impl Gate {
-    /// Sessions for `url`; `connector` encrypts, if the address asks for that.
-    pub(crate) fn new(url: Secret, tls: bool, connector: Option<MakeRustlsConnect>, pipeline: &str) -> Self {
-        Self { url, tls, connector, application: format!("sluicebox {pipeline}") }
+    /// Sessions for `url`, whose `tls` option is as given; each begins by running `settings`. Files named in `tls` are
+    /// relative to the folder of the pipeline file.
+    ///
+    /// # Errors
+    /// `Config` if the URL, or a file of `tls`, cannot be used.
+    pub fn new(
+        url: &Secret,
+        tls: Option<&TlsOptions>,
+        settings: impl Into<String>,
+        cx: &Context,
+    ) -> Result<Self> {
+        let address = Address::parse(url.expose(), tls.is_some()).map_err(|fault| unusable(&fault))?;
+        let options = tls.cloned().unwrap_or_default();
+        if let Some(warning) = options.warning(&address.shown) {
+            tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
+        }
+        let connector = if address.encrypted {
+            Some(MakeRustlsConnect::new(client_config(&options, &cx.folder)?))
+        } else {
+            None
+        };
+        let application = format!("sluicebox {}", cx.pipeline);
+        let settings = settings.into();
+        Ok(Self {
+            url: url.clone(),
+            tls: tls.is_some(),
+            connector,
+            application,
+            settings,
+            shown: address.shown,
+        })
+    }
+
+    /// How messages name the database: never with credentials.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// A new session.
     ///
     /// # Errors
     /// Retryable if the server is away, `Auth` if it refuses us, `Config` if it is not the one that was meant.
-    pub(crate) async fn connect(&self) -> Result<Session> {
+    pub async fn connect(&self) -> Result<Session> {
         let url = read_again(&self.url);
         let mut address = Address::parse(&url, self.tls).map_err(|fault| unusable(&fault))?;
         if address.config.get_application_name().is_none() {
@@ -70,7 +102,7 @@ impl Gate {
         }
         let connecting = async {
             let mut session = self.handshake(&address).await?;
-            session.driver.drive(session.client.batch_execute(SETTINGS)).await?;
+            session.driver.drive(session.client.batch_execute(&self.settings)).await?;
             Ok(session)
         };
         match tokio::time::timeout(HANDSHAKE_WAIT, connecting).await {
@@ -108,19 +140,19 @@ fn read_again(secret: &Secret) -> Arc<str> {
 }
 
 /// What is wrong with the URL, as an error.
-pub(crate) fn unusable(unusable: &Unusable) -> Error {
+pub fn unusable(unusable: &Unusable) -> Error {
     Error::config(format!("`url` cannot be used: {}", unusable.message)).with_help(unusable.help)
 }
 
 impl Session {
     /// Whether the server has ended the session meanwhile.
-    pub(crate) async fn is_gone(&mut self) -> bool {
+    pub async fn is_gone(&mut self) -> bool {
         self.driver.step().await;
         self.client.is_closed()
     }
 
     /// Says good-bye.
-    pub(crate) async fn close(mut self) {
+    pub async fn close(mut self) {
         drop(self.client);
         if let Some(connection) = self.driver.connection.take() {
             // The session is over, whatever the server answers.
@@ -135,7 +167,7 @@ impl Driver {
     }
 
     /// Waits for `work` on the client of this connection while the connection moves forward.
-    pub(crate) async fn drive<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub async fn drive<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|cx| {
             loop {
@@ -171,7 +203,7 @@ impl Driver {
     }
 
     /// Why the connection ended, where the work only heard that it is closed.
-    pub(crate) fn cause_of(&mut self, error: ServerError) -> ServerError {
+    pub fn cause_of(&mut self, error: ServerError) -> ServerError {
         if error.is_closed() { self.end.take().unwrap_or(error) } else { error }
     }
 }

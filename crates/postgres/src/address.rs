@@ -18,20 +18,22 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 
 /// A server, a database and credentials.
 #[derive(Clone)]
-pub(crate) struct Address {
+pub struct Address {
     /// What to connect with; holds the password.
-    pub(crate) config: Config,
+    pub config: Config,
     /// Whether the connection is encrypted.
-    pub(crate) encrypted: bool,
+    pub encrypted: bool,
     /// How messages name it: never with credentials.
-    pub(crate) shown: String,
+    pub shown: String,
 }
 
 /// Why a `url` cannot be used, and what to do about it; never quotes the URL.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unusable {
-    pub(crate) message: String,
-    pub(crate) help: &'static str,
+pub struct Unusable {
+    /// A clause.
+    pub message: String,
+    /// What to do about it.
+    pub help: &'static str,
 }
 
 /// What `sslmode` asks for.
@@ -49,7 +51,10 @@ enum Wish {
 
 impl Address {
     /// Takes a `postgres://…` apart. `tls` says whether the `tls` option is given, which asks for encryption too.
-    pub(crate) fn parse(url: &str, tls: bool) -> Result<Self, Unusable> {
+    ///
+    /// # Errors
+    /// It is no such URL, or it may end up unencrypted.
+    pub fn parse(url: &str, tls: bool) -> Result<Self, Unusable> {
         let unusable = |message: &str, help| Unusable { message: message.to_owned(), help };
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             let message = "expected a URL that begins with `postgres://`";
