@@ -76,6 +76,11 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// # Errors
     /// `Config` if it cannot be built as configured.
     async fn build(self, cx: &Context, files: &dyn crate::ScriptFiles) -> Result<Box<dyn Transform>>;
+
+    /// See [`SourceSpec::probe`].
+    async fn probe(&self, _cx: &Context) -> Probe {
+        Probe::new()
+    }
 }
 
 /// Declares a sink; see [`SourceSpec`].
@@ -146,6 +151,10 @@ pub trait AnyTransform: Send + Sync {
         cx: &Context,
         files: &dyn crate::ScriptFiles,
     ) -> Result<Box<dyn Transform>>;
+    /// See [`TransformSpec::probe`].
+    async fn probe(&self, _cx: &Context) -> Probe {
+        Probe::new()
+    }
 }
 
 /// A parsed sink configuration of any type.
@@ -202,6 +211,9 @@ impl<T: TransformSpec> AnyTransform for T {
         files: &dyn crate::ScriptFiles,
     ) -> Result<Box<dyn Transform>> {
         TransformSpec::build(*self, cx, files).await
+    }
+    async fn probe(&self, cx: &Context) -> Probe {
+        TransformSpec::probe(self, cx).await
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct CacheTally {
     hits: AtomicU64,
     misses: AtomicU64,
+    failures: AtomicU64,
 }
 
 impl CacheTally {
@@ -23,8 +24,14 @@ impl CacheTally {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Hits and misses so far, by the label `result`.
-    pub fn totals(&self) -> [(&'static str, u64); 2] {
-        [("hit", self.hits.load(Ordering::Relaxed)), ("miss", self.misses.load(Ordering::Relaxed))]
+    /// Fetching gave no answer, or a table that changed could not be read again.
+    pub fn failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hits, misses and failures so far, by the label `result`.
+    pub fn totals(&self) -> [(&'static str, u64); 3] {
+        let total = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [("hit", total(&self.hits)), ("miss", total(&self.misses)), ("failed", total(&self.failures))]
     }
 }

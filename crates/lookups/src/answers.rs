@@ -12,7 +12,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use sluicebox_core::{CacheTally, Clock, LookupStatus};
 
-use crate::flights::{self, Flights};
+use crate::flights::{self, Claimed, Flights};
 use crate::{CacheOptions, Found, Unavailable};
 
 /// Most bytes of all answers together.
@@ -103,6 +103,9 @@ impl Answers {
         } else {
             self.tally.hit();
         }
+        if fetched && entry.is_err() {
+            self.tally.failure();
+        }
         entry.map(|entry| entry.found)
     }
 
@@ -119,7 +122,7 @@ impl Answers {
         let mut landed = HashMap::with_capacity(keys.len());
         let mut open = self.take_known(keys, &mut landed).await;
         while !open.is_empty() {
-            let (claim, mine, theirs) = self.flights.claim(std::mem::take(&mut open));
+            let Claimed { claim, mine, theirs } = self.flights.claim(std::mem::take(&mut open));
             // Somebody may have brought one in between looking and claiming.
             let mine_before = mine.clone();
             let mine = self.take_known(mine, &mut landed).await;
@@ -128,7 +131,9 @@ impl Answers {
                     claim.land(&key, end.clone());
                 }
             }
-            mine.iter().for_each(|_| self.tally.miss());
+            for _ in &mine {
+                self.tally.miss();
+            }
             let chunks: Vec<Vec<String>> = mine.chunks(portions.keys.max(1)).map(<[_]>::to_vec).collect();
             let fetches = chunks.into_iter().map(|chunk| {
                 let fetching = fetch(chunk.clone());
@@ -182,8 +187,9 @@ impl Answers {
         for key in chunk {
             let absent = || Ok(Found::nothing(LookupStatus::NotFound, "the answer has nothing for this key"));
             let end = ends.remove(&key).unwrap_or_else(absent).map_err(Arc::new);
-            if let Ok(found) = &end {
-                self.entries.insert(key.clone(), self.entry(found.clone())).await;
+            match &end {
+                Ok(found) => self.entries.insert(key.clone(), self.entry(found.clone())).await,
+                Err(_) => self.tally.failure(),
             }
             landings.push((key, end));
         }

@@ -11,14 +11,23 @@ use tokio::sync::watch;
 /// How the fetch of one key ended, while somebody may wait for it.
 type News<T> = watch::Sender<Option<T>>;
 /// Waits for the end of somebody else's fetch.
-type Waiting<T> = watch::Receiver<Option<T>>;
+pub(crate) type Waiting<T> = watch::Receiver<Option<T>>;
 
 /// The fetches under way.
 pub(crate) struct Flights<T> {
     under_way: Mutex<HashMap<String, Waiting<T>>>,
 }
 
-/// Keys that are ours to fetch.
+/// Who fetches which of some keys.
+pub(crate) struct Claimed<'a, T> {
+    pub(crate) claim: Claim<'a, T>,
+    /// Keys that are ours to fetch.
+    pub(crate) mine: Vec<String>,
+    /// Keys that somebody else fetches.
+    pub(crate) theirs: Vec<(String, Waiting<T>)>,
+}
+
+/// The right to fetch keys.
 pub(crate) struct Claim<'a, T> {
     flights: &'a Flights<T>,
     news: Mutex<HashMap<String, News<T>>>,
@@ -32,7 +41,7 @@ impl<T> Default for Flights<T> {
 
 impl<T> Flights<T> {
     /// Takes those of `keys` that nobody fetches; the others come with what there is to wait for.
-    pub(crate) fn claim(&self, keys: Vec<String>) -> (Claim<'_, T>, Vec<String>, Vec<(String, Waiting<T>)>) {
+    pub(crate) fn claim(&self, keys: Vec<String>) -> Claimed<'_, T> {
         let (mut news, mut mine, mut theirs) = (HashMap::new(), Vec::new(), Vec::new());
         let mut under_way = self.under_way.lock();
         for key in keys {
@@ -46,7 +55,7 @@ impl<T> Flights<T> {
             mine.push(key);
         }
         drop(under_way);
-        (Claim { flights: self, news: Mutex::new(news) }, mine, theirs)
+        Claimed { claim: Claim { flights: self, news: Mutex::new(news) }, mine, theirs }
     }
 }
 

@@ -32,14 +32,14 @@ async fn the_cache_is_bounded_and_errors_are_not_remembered() {
         cache.get(number.to_string(), || Box::pin(async { Ok(found) })).await.unwrap();
     }
     assert!(cache.len().await <= 10);
-    assert_eq!(cache.tally().totals(), [("hit", 0), ("miss", 100)]);
+    assert_eq!(cache.tally().totals(), [("hit", 0), ("miss", 100), ("failed", 0)]);
     let failed = cache.get("x".into(), || Box::pin(async { Err(Unavailable("down".into())) })).await;
     assert_eq!(*failed.unwrap_err(), Unavailable("down".into()));
     let nothing = Found::nothing(LookupStatus::NotFound, "");
     let next = nothing.clone();
     assert_eq!(cache.get("x".into(), || Box::pin(async { Ok(next) })).await, Ok(nothing.clone()));
     assert_eq!(cache.get("x".into(), || unreachable!("it is known")).await, Ok(nothing));
-    assert_eq!(cache.tally().totals(), [("hit", 1), ("miss", 102)]);
+    assert_eq!(cache.tally().totals(), [("hit", 1), ("miss", 102), ("failed", 1)]);
 }
 
 /// Answers every key but those that are multiples of 7, and counts the calls; takes 10 ms.
@@ -77,7 +77,7 @@ async fn many_keys_are_fetched_in_portions_and_remembered_each() {
     assert_eq!(service.totals(), (4, 10));
     get(5..12).await;
     assert_eq!(service.totals(), (5, 12), "only what was not known");
-    assert_eq!(answers.tally().totals(), [("hit", 5), ("miss", 12)]);
+    assert_eq!(answers.tally().totals(), [("hit", 5), ("miss", 12), ("failed", 0)]);
     tokio::time::advance(Duration::from_secs(61)).await;
     get(0..8).await;
     assert_eq!(service.totals(), (6, 14), "0 and 7 were not found, which is remembered for a shorter time");

@@ -1,4 +1,5 @@
-//! The built-in transforms: `filter`, `map`, `route`, `split`, `redact`, `validate`, `rhai`, `http_lookup`, `throttle`.
+//! The built-in transforms: `filter`, `map`, `route`, `split`, `redact`, `validate`, `rhai`, `http_lookup`,
+//! `table_lookup`, `throttle`.
 //!
 //! Floor 2 of the house: each transform is a configuration struct, which is its reference page, and one line below.
 //! Invariant: events leave in the order in which they came, and each ends in an output, a discard or a dead letter.
@@ -10,6 +11,7 @@ mod redact;
 mod rhai;
 mod route;
 mod split;
+mod table_lookup;
 #[cfg(test)]
 mod testing;
 mod throttle;
@@ -25,6 +27,7 @@ pub use redact::{EventPath, How, Pattern, Redact, Rule, Sort};
 pub use rhai::RhaiScript;
 pub use route::{Route, RouteMode, Unmatched};
 pub use split::{OnEmpty, OnMissing, Split};
+pub use table_lookup::{CellType, Duplicates, TableFormat, TableLookup};
 pub use throttle::Throttle;
 pub use validate::{OnInvalid, Validate};
 
@@ -38,6 +41,7 @@ pub fn register(registry: &mut Registry) {
         .transform::<Redact>()
         .transform::<Route>()
         .transform::<Split>()
+        .transform::<TableLookup>()
         .transform::<Throttle>()
         .transform::<Validate>();
 }
