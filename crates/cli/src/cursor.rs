@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sluicebox_checkpoints::{CursorRow, SqliteStore, StateReader, pipelines};
-use sluicebox_core::{Cursor, PartitionRecord};
+use sluicebox_core::{Cursor, PartitionRecord, State};
 
 use crate::arguments::{CursorPlace, ReportFormat};
 use crate::exit::{Ended, Exit, Stop};
@@ -64,7 +64,8 @@ pub(crate) fn change(place: &CursorPlace, cursor: Option<&str>) -> Ended {
     // A state that is not there is not made: a typing error in a name must not look like success.
     let reader = readers(&state_dir, Some(&place.pipeline))?;
     let store = SqliteStore::open(&state_dir, &place.pipeline)?;
-    let partitions = reader.first().map(StateReader::state).transpose()?.unwrap_or_default().partitions;
+    let State { partitions, memories, .. } =
+        reader.first().map(StateReader::state).transpose()?.unwrap_or_default();
     drop(reader);
     let before = partitions.iter().find(|record| record.source == source && record.partition == account);
     let Some(before) = before else {
@@ -72,6 +73,13 @@ pub(crate) fn change(place: &CursorPlace, cursor: Option<&str>) -> Ended {
     };
     terminal::print_line(&format!("old: {}", text(before.cursor.as_deref())));
     terminal::print_line(&format!("new: {}", text(cursor.map(str::as_bytes))));
+    let own = memories.iter().filter(|(name, _)| name.source == source && name.partition == account);
+    let remembered: usize = own.map(|(_, entries)| entries.len()).sum();
+    if remembered > 0 {
+        terminal::print_line(&format!(
+            "what the transforms remember of it ({remembered} entries) is forgotten: it belongs to the old place"
+        ));
+    }
     let question = format!("Move {}/{source}/{account}?", place.pipeline);
     if !place.yes && !terminal::confirm(&question) {
         return Err(Stop::new(Exit::Failed, "nothing was changed").help("confirm, or pass --yes"));

@@ -188,8 +188,8 @@ impl Memory {
 
     /// What has changed since the last call; the engine saves it with the page that changed it.
     pub fn take_changes(&mut self) -> Vec<MemoryChange> {
-        let changed = std::mem::take(&mut self.changed).into_iter();
-        let changes = changed.map(|(key, before)| {
+        let taken = std::mem::take(&mut self.changed).into_iter();
+        let changes = taken.map(|(key, before)| {
             let after = self.entries.get(&key).cloned();
             MemoryChange { key, before, after }
         });
@@ -333,7 +333,9 @@ mod tests {
         let failed: Result<(), &str> = memory.attempt(|memory| {
             memory.advance(at(9));
             memory.put("b", "2", None);
-            ["c", "d", "e", "c"].into_iter().for_each(|key| memory.put(key, "1", None));
+            for key in ["c", "d", "e", "c"] {
+                memory.put(key, "1", None);
+            }
             memory.remove("d");
             Err("no")
         });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicebox_core::{
-    BuiltSink, CheckpointStore, Cursor, Error, ErrorClass, Opened, PartitionRecord, Position, Shard, Sink,
-    State, TransactionalSink, Window,
+    BuiltSink, CheckpointStore, Commit, Cursor, Error, ErrorClass, Opened, PartitionRecord, Position, Shard,
+    Sink, State, Timestamp, TransactionalSink, Window,
 };
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::build::{SinkSettings, UnopenedSink};
 use crate::checkpointer::Checkpointer;
 use crate::member::SharedMember;
 use crate::options::RunOptions;
-use crate::origins::{Origins, PartitionName};
+use crate::origins::{MEMORY_LOST, Origins, PartitionName};
 use crate::sinks::CheckpointedSink;
 use crate::status::Failure;
 
@@ -150,18 +150,35 @@ fn refuse_restored_backup(
 }
 
 /// A destination knows where it stands, but what the transforms remembered lay in the state, which is gone: going on
-/// would count or let through again what they knew, so a person has to choose.
+/// would count or let through again what they knew, so a person has to choose. The partitions are noted as waiting, so
+/// that the choice can be made.
 ///
 /// # Errors
-/// There is such a partition.
-pub(crate) fn refuse_lost_memory(pipeline: &str, lost: Option<PartitionRecord>) -> Result<(), Failure> {
-    let Some(PartitionRecord { source, partition, cursor, .. }) = lost else { return Ok(()) };
+/// There are such partitions.
+pub(crate) async fn refuse_lost_memory(
+    pipeline: &str,
+    lost: Vec<PartitionRecord>,
+    (store, now): (&dyn CheckpointStore, Timestamp),
+) -> Result<(), Failure> {
+    let Some(PartitionRecord { source, partition, cursor, .. }) = lost.first() else { return Ok(()) };
     let cursor = cursor.as_ref().map(text).unwrap_or_default();
-    Err(Failure::State(format!(
-        "a sink holds {source}/{partition} up to {cursor}, but the state of this pipeline, with everything that its \
-         transforms remember, is not there. Either put the state back, or let them remember anew from there: \
-         `sluicebox cursor set {pipeline} {source}/{partition} {cursor}`, then start again"
-    )))
+    let others = match lost.len() - 1 {
+        0 => String::new(),
+        count => format!(" (and so for {count} more)"),
+    };
+    let message = format!(
+        "a sink holds {source}/{partition} up to {cursor}{others}, but the state of this pipeline, with everything that \
+         its transforms remember, is not there. Either put the state back, or let the transforms remember anew from \
+         there: `sluicebox cursor set {pipeline} {source}/{partition} {cursor}`, then start again"
+    );
+    let waiting = |record| PartitionRecord {
+        paused: Some(SmolStr::new_static(MEMORY_LOST)),
+        committed_at: now,
+        ..record
+    };
+    let commit = Commit { partitions: lost.into_iter().map(waiting).collect(), ..Commit::default() };
+    store.commit(commit).await.map_err(|error| Failure::State(error.chain()))?;
+    Err(Failure::State(message))
 }
 
 fn text(cursor: &Bytes) -> String {

@@ -8,6 +8,9 @@ use smol_str::SmolStr;
 
 use crate::memories::Memories;
 
+/// Why a partition waits whose memory was lost.
+pub(crate) const MEMORY_LOST: &str = "memory";
+
 /// Source and account.
 pub(crate) type PartitionName = (SmolStr, SmolStr);
 
@@ -83,15 +86,16 @@ impl Origins {
         Memories::restored(own.map(|(name, entries)| (name.component.clone(), entries.clone())))
     }
 
-    /// Where a sink holds a position of a partition of which the state knows nothing: the state was lost, and with it
-    /// what transforms remembered.
-    pub(crate) fn without_memory(&self, names: &[PartitionName]) -> Option<PartitionRecord> {
-        let known = |name: &PartitionName| {
+    /// Partitions that a sink knows and the state does not: the state was lost, and with it what transforms remembered.
+    /// They stay so until a person has chosen.
+    pub(crate) fn without_memory(&self, names: &[PartitionName]) -> Vec<PartitionRecord> {
+        let is_known = |name: &PartitionName| {
             let mut records = self.state.partitions.iter();
-            records.any(|record| (&record.source, &record.partition) == (&name.0, &name.1))
+            let record = records.find(|record| (&record.source, &record.partition) == (&name.0, &name.1));
+            record.is_some_and(|record| record.paused.as_deref() != Some(MEMORY_LOST))
         };
-        let unknown = names.iter().filter(|name| !known(name)).map(|name| self.start_of(name));
-        unknown.into_iter().find(|start| start.safe_seq > 0)
+        let unknown = names.iter().filter(|name| !is_known(name)).map(|name| self.start_of(name));
+        unknown.filter(|start| start.safe_seq > 0).collect()
     }
 
     /// The partitions of a source that were known before this start.

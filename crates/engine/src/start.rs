@@ -116,7 +116,8 @@ impl Starter {
         let origins = Origins { held: held.collect(), sinks: names, state };
         let mut names: Vec<_> = sources.iter().flat_map(|source| source.partition_names(&origins)).collect();
         if transforms.iter().any(|built| built.transform.stateful().is_some()) {
-            open::refuse_lost_memory(&self.pipeline, origins.without_memory(&names))?;
+            let store = (around.store.as_ref(), around.options.environment.clock.now());
+            open::refuse_lost_memory(&self.pipeline, origins.without_memory(&names), store).await?;
         }
         names.push(replay::partition_name());
         for (index, sink) in sinks.iter_mut().enumerate() {

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_core::{
-    AnyTransform, CheckContext, CheckpointStore, Commit, Context, Error, Event, Memory, Outputs, Problem,
-    Result, ScriptFiles, State, StatefulTransform, Transform,
+    AnyTransform, CheckContext, CheckpointStore, Commit, Context, Error, Event, Memory, Outputs,
+    PartitionRecord, Problem, Result, ScriptFiles, State, StatefulTransform, Transform,
 };
 use sluicebox_engine::{Failure, Outcome};
 use support::{Destination, Feed, Piped, Step, Verdict, number, until};
@@ -221,8 +221,20 @@ async fn a_state_that_was_lost_with_its_memory_is_not_begun_afresh_in_silence() 
     assert!(matches!(again.run_once(&store).await, Outcome::Finished));
 
     let lost = Arc::new(MemoryStore::new());
+    for _ in 0..2 {
+        let third = piped(300, thirds()).sink("exact", &["thirds"], &exact, true);
+        let failure = third.try_start(&lost).await.unwrap_err();
+        let Failure::State(message) = failure else { panic!("{failure:?}") };
+        assert!(message.contains("sluicebox cursor set test feed/feed"), "{message}");
+    }
+    // What `cursor set` does, which needs to know the partition.
+    let waiting = lost.state().partitions.remove(0);
+    assert_eq!(waiting.paused.as_deref(), Some("memory"));
+    let chosen = PartitionRecord { paused: None, floor_epoch: waiting.epoch + 9, ..waiting };
+    let epoch = Some(chosen.floor_epoch);
+    lost.commit(Commit { epoch, partitions: vec![chosen], ..Commit::default() }).await.unwrap();
+    let before = exact.rows.lock().unwrap().len();
     let third = piped(300, thirds()).sink("exact", &["thirds"], &exact, true);
-    let failure = third.try_start(&lost).await.unwrap_err();
-    let Failure::State(message) = failure else { panic!("{failure:?}") };
-    assert!(message.contains("sluicebox cursor set test feed/feed"), "{message}");
+    assert!(matches!(third.run_once(&lost).await, Outcome::Finished));
+    assert!(exact.rows.lock().unwrap().len() > before);
 }
