@@ -8,9 +8,12 @@
 //! each component, filling in references (`interpolate`) and typing every value (`form`); `component`, with `source`,
 //! `transform` and `sink`, splits off the options of its kind (`common`) and lets it check itself; `graph` resolves
 //! inputs; `routes` works out what is promised; `review` has every rule judged by what is known of the events that
-//! reach it; `load` holds it together.
+//! reach it; `cases` reads the tests; `load` holds it together.
 
+mod cases;
 mod component;
+mod declared;
+mod document;
 mod faults;
 mod form;
 mod graph;
@@ -37,6 +40,11 @@ mod transform;
 mod variables;
 mod yaml;
 
+pub use cases::{
+    Expectations, Expected, ExpectedList, FaultWord, Given, GivenFault, GivenPage, MetricSelector, Place,
+    Reply, TestCase, load_tests,
+};
+pub use document::document;
 pub use load::load;
 pub use plan::{AccountPlan, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan, TransformPlan};
 pub use report::{LocatedProblem, Report};

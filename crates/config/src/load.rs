@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sluicebox_core::{ComponentKind, Registry};
 use smol_str::SmolStr;
 
+use crate::cases::{self, Outline};
 use crate::component::{Checker, Header};
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::found;
@@ -55,6 +56,14 @@ pub(crate) struct Drafts {
     pub(crate) sinks: Vec<(SinkPlan, Asked)>,
 }
 
+impl Drafts {
+    /// Whether events can leave a component by its main output; so of everything that is no sound transform.
+    fn has_main_output(&self, name: &SmolStr) -> bool {
+        let transform = self.transforms.iter().find(|plan| plan.name == *name);
+        transform.is_none_or(|plan| plan.config.has_main_output())
+    }
+}
+
 fn plan(
     file: &Path,
     root: &Node,
@@ -77,6 +86,7 @@ fn plan(
         neighbours: &neighbours,
         faults,
         rules: Vec::new(),
+        declared: Vec::new(),
     };
     let strict = checker.catalogue(root).strict;
     let mut drafts = Drafts::default();
@@ -90,15 +100,25 @@ fn plan(
             label: header.node.label.clone(),
             inputs: header.node.get("inputs").filter(|_| header.kind != ComponentKind::Source),
             outputs,
+            has_main_output: drafts.has_main_output(&header.name),
         });
     }
     let graph = Graph::resolve(&vertices, checker.faults);
+    let scope = checker.scope();
+    let tests = cases::section(root, &Outline::of_drafts(&vertices, &drafts), scope, checker.faults);
     let whole = drafts.sources.len() + drafts.transforms.len() + drafts.sinks.len() == headers.len();
     if !whole || checker.faults.any() {
         return None;
     }
     let routes = routes(&graph, &vertices, &drafts.sources, &drafts.sinks, checker.faults);
-    checker.review(&Reviewed { headers: &headers, graph: &graph, drafts: &drafts, strict });
+    let declared = std::mem::take(&mut checker.declared);
+    checker.review(&Reviewed {
+        headers: &headers,
+        graph: &graph,
+        drafts: &drafts,
+        declared: &declared,
+        strict,
+    });
     let mut reads: HashMap<SmolStr, _> =
         vertices.iter().map(|vertex| vertex.name.clone()).zip(graph.inputs).collect();
     let mut inputs_of = |name: &SmolStr| reads.remove(name).unwrap_or_default();
@@ -119,6 +139,7 @@ fn plan(
         sinks: drafts.sinks.into_iter().map(|(sink, _)| sink).collect(),
         routes,
         warnings: Vec::new(),
+        tests,
     })
 }
 

@@ -10,7 +10,7 @@ use sluicebox_core::{
 };
 use smol_str::SmolStr;
 
-use crate::LocatedProblem;
+use crate::{LocatedProblem, TestCase};
 
 /// One pipeline, ready to be built and run.
 pub struct Plan {
@@ -30,6 +30,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// What is legal but probably not meant.
     pub warnings: Vec<LocatedProblem>,
+    /// The tests that stand in the same file; a run does not look at them.
+    pub tests: Vec<TestCase>,
 }
 
 /// A source with its accounts.

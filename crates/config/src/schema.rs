@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use sluicebox_core::{ComponentKind, Registry};
 
+use crate::cases::test_schema;
 use crate::options::{CatalogueOptions, SinkOptions, SourceOptions, TransformOptions, declared, whole};
 
 /// JSON Schema (draft 2020-12) of a pipeline file with every component type of the registry.
@@ -19,6 +20,8 @@ pub fn schema(registry: &Registry) -> Value {
     let sinks = section(ComponentKind::Sink, &declared::<SinkOptions>(), types, &mut definitions);
     let mut catalogue = declared::<CatalogueOptions>();
     editable(&mut catalogue);
+    let mut tests = test_schema();
+    editable(&mut tests);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sluicebox pipeline",
@@ -33,7 +36,7 @@ pub fn schema(registry: &Registry) -> Value {
             "sources": sources,
             "transforms": transforms,
             "sinks": sinks,
-            "tests": { "description": "tests of this pipeline", "type": "array" }
+            "tests": { "description": "tests of this pipeline, for `sluicebox test`", "type": "array", "items": tests }
         },
         "required": ["sources", "sinks"],
         "additionalProperties": false,

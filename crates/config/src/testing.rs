@@ -290,6 +290,9 @@ impl TransformSpec for Lookup {
     fn effect(&self, component: &str) -> Effect {
         Effect::Adds(format!("of_{component}"))
     }
+    fn lookup_url(&self) -> Option<&Located> {
+        Some(&self.url)
+    }
     fn check(&self, _: &CheckContext<'_>) -> Vec<Problem> {
         let bad = bad("url", &self.url.text);
         let scheme =

@@ -6,7 +6,7 @@ use sluicebox_core::{Event, Located, Problem, Timestamp};
 use crate::error::{RuleError, kind};
 use crate::program::Program;
 use crate::view::{self, Needs};
-use crate::{escape, write};
+use crate::{budget, escape, write};
 
 /// What a template makes, and so how its values are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,7 @@ impl Template {
         event: &Event,
         mut put: impl FnMut(&mut String, &str),
     ) -> Result<String, RuleError> {
+        let _budget = budget::begin();
         let mut variables = view::variables(event, self.needs)?;
         let mut text = String::new();
         for part in &self.parts {
@@ -118,6 +119,36 @@ impl Template {
     /// The text before the first part that depends on the event; no result can leave it.
     pub fn literal_prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The values, as they stand in `text`, that this template would have made it of; `None` if it cannot have.
+    ///
+    /// Between two literal parts the shortest stretch is taken. In a URL and in a path no value holds a `/`.
+    pub fn values_in<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
+        let mut values = Vec::new();
+        let (mut rest, mut is_open) = (text, false);
+        for (number, part) in self.parts.iter().enumerate() {
+            match part {
+                Part::Value(_) if is_open => return None,
+                Part::Value(_) => is_open = true,
+                Part::Literal(literal) => {
+                    let is_last = number + 1 == self.parts.len();
+                    let at = if !is_open {
+                        rest.starts_with(literal.as_str()).then_some(0)
+                    } else if is_last {
+                        rest.len().checked_sub(literal.len()).filter(|_| rest.ends_with(literal.as_str()))
+                    } else {
+                        rest.find(literal.as_str())
+                    }?;
+                    values.extend(is_open.then_some(&rest[..at]));
+                    (rest, is_open) = (&rest[at + literal.len()..], false);
+                }
+            }
+        }
+        values.extend(is_open.then_some(std::mem::take(&mut rest)));
+        let is_whole = rest.is_empty()
+            && (self.kind == TemplateKind::Text || !values.iter().any(|value| value.contains('/')));
+        is_whole.then_some(values)
     }
 
     fn escaped(&self, program: &Program, value: &Dynamic) -> Result<String, RuleError> {

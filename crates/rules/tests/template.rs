@@ -151,3 +151,21 @@ fn values_can_be_put_by_an_escaping_that_the_literal_parts_are_not_given() {
         .unwrap();
     assert_eq!(text, "<b>&lt;i></b>");
 }
+
+#[test]
+fn the_values_of_a_url_are_found_again() {
+    let values = |template: &str, text: &str| {
+        let template = Template::compile(&template.into(), TemplateKind::Url).unwrap();
+        template.values_in(text).map(|values| values.join("|"))
+    };
+    let one = "https://a.b/c/{{ event.id }}";
+    assert_eq!(values(one, "https://a.b/c/x%2Fy").as_deref(), Some("x%2Fy"));
+    for other in ["https://a.b/c/x/y", "https://a.b/d/x", "http://a.b/c/x", "https://a.b/c"] {
+        assert_eq!(values(one, other), None, "{other}");
+    }
+    let several = "https://a.b/{{ event.a }}/of/{{ event.b }}.json?q={{ event.c }}&z=1";
+    assert_eq!(values(several, "https://a.b/1/of/2.3.json?q=4&z=1").as_deref(), Some("1|2.3|4"));
+    assert_eq!(values(several, "https://a.b/1/of/2.json?q=4&z=2"), None);
+    assert_eq!(values("https://a.b/c", "https://a.b/c").as_deref(), Some(""));
+    assert_eq!(values("https://a.b/{{ event.a }}{{ event.b }}", "https://a.b/12"), None);
+}

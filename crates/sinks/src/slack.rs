@@ -13,6 +13,7 @@ mod limits;
 mod message;
 mod poster;
 mod probe;
+mod rendering;
 mod sink;
 mod split;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe, Problem,
-    Result, Secret, SinkSpec,
+    Rendering, Result, Secret, SinkSpec,
 };
 use sluicebox_http::{Client, Limits, Rate};
 use sluicebox_rules::{Expression, Template, TemplateKind};
@@ -192,6 +193,12 @@ fn template(text: &Located, path: &str) -> Result<Template, Problem> {
     Template::compile(text, TemplateKind::Text).map_err(|problem| problem.under(path))
 }
 
+/// The first of some problems as an error.
+fn first(problems: Vec<Problem>) -> Error {
+    let problem = problems.into_iter().next().unwrap_or_else(|| Problem::new("", "misconfigured"));
+    Error::config(format!("{}: {}", problem.path, problem.message))
+}
+
 impl SlackSpec {
     fn composer(&self) -> Result<Composer, Vec<Problem>> {
         let mut problems = Vec::new();
@@ -253,11 +260,11 @@ impl SinkSpec for SlackSpec {
         problems
     }
 
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        Ok(Some(Box::new(self.composer().map_err(first)?)))
+    }
+
     async fn build(self, cx: &Context) -> Result<BuiltSink> {
-        let first = |problems: Vec<Problem>| {
-            let problem = problems.into_iter().next().unwrap_or_else(|| Problem::new("", "misconfigured"));
-            Error::config(format!("{}: {}", problem.path, problem.message))
-        };
         let endpoint = Endpoint::of(&self).map_err(first)?;
         let composer = self.composer().map_err(first)?;
         let poster = Poster {

@@ -14,14 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Probe, Problem, Result, Secret, SourceClass,
-    SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Event, Period, Probe, Problem, Reject, Result,
+    Secret, SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 
+use crate::item::Origin;
 use crate::{Start, asking};
 use feed::OpenTrainFeed;
 
@@ -148,6 +150,10 @@ impl SourceSpec for OpenTrainUpdates {
             problems.push(Problem::new("start.cursor", message));
         }
         problems
+    }
+
+    fn item(&self, item: &Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {
+        Some(decode::event(item, &Origin::new("opentrain", cx), cx.environment.clock.now()))
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {

@@ -15,14 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Period, Probe, Problem, Result, SourceClass,
-    SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Event, Period, Probe, Problem, Reject, Result,
+    SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 
+use crate::item::Origin;
 use crate::{Start, asking};
 use feed::ZenzapFeed;
 
@@ -194,6 +196,11 @@ impl SourceSpec for ZenzapUpdates {
             problems.push(Problem::new("interval", format!("expected at least 1s, found {}", self.interval)));
         }
         problems
+    }
+
+    fn item(&self, item: &Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {
+        let update = decode::update(item, &Origin::new("zenzap", cx), cx.environment.clock.now(), None);
+        update.map(|update| update.event).transpose()
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {

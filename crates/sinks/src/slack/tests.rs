@@ -10,6 +10,7 @@ use super::testing::{Server, context};
 mod composing;
 mod options;
 mod probing;
+mod rendering;
 mod wire;
 
 fn spec(options: &Value) -> SlackSpec {

@@ -63,7 +63,7 @@ pub(super) fn unread(page: &UpdatesPage<'_>, answer: &Answer, origin: Origin) ->
 }
 
 /// The event of one item, or why it is none.
-fn event(raw: &Bytes, origin: &Origin, received: Timestamp) -> Result<Event, Box<Reject>> {
+pub(super) fn event(raw: &Bytes, origin: &Origin, received: Timestamp) -> Result<Event, Box<Reject>> {
     let refuse = |why| Box::new(origin.reject(raw.clone(), why, received));
     let Some([id, event_type, created_at]) = item_fields(raw, ["id", "type", "createdAt"]) else {
         return Err(refuse("the item is not a JSON object"));

@@ -3,13 +3,14 @@
 //! Source: the Zenzap contract, sections 4 and 5. Invariant: a bad item becomes a reject and never harms its page;
 //! unknown event types are events like all others.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use sluicebox_core::{Event, Reject, Timestamp};
 use sluicebox_http::Answer;
 
 use super::own::bare;
 use crate::item::{Origin, Said, slice};
-use crate::page::{fields, split, text};
+use crate::page::{fields, item_fields, split, text};
 
 /// A page that has the shape of the contract.
 pub(super) struct UpdatesPage<'a> {
@@ -45,34 +46,47 @@ pub(super) fn page(body: &[u8]) -> Result<UpdatesPage<'_>, String> {
 pub(super) fn events(items: &[&RawValue], answer: &Answer, origin: &Origin, own_id: Option<&str>) -> Decoded {
     let mut decoded = Decoded { events: Vec::with_capacity(items.len()), rejects: Vec::new(), newest: None };
     for item in items {
-        let raw = slice(&answer.body, item);
-        let Some([id, event_type, created_at, data]) =
-            fields(item, ["updateId", "eventType", "createdAt", "data"])
-        else {
-            decoded.rejects.push(origin.reject(raw, "the item is not a JSON object", answer.received));
-            continue;
-        };
-        let (id, event_type) = match (text(id).filter(|id| !id.is_empty()), text(event_type)) {
-            (Some(id), Some(event_type)) => (id, event_type),
-            (None, _) => {
-                decoded.rejects.push(origin.reject(raw, "the update has no `updateId`", answer.received));
-                continue;
+        match update(&slice(&answer.body, item), origin, answer.received, own_id) {
+            Ok(update) => {
+                decoded.newest = update.time.or(decoded.newest);
+                decoded.events.extend(update.event);
             }
-            (_, None) => {
-                decoded.rejects.push(origin.reject(raw, "the update has no `eventType`", answer.received));
-                continue;
-            }
-        };
-        let time = created_at.and_then(|time| time.get().parse().ok()).map(Timestamp::from_millis);
-        decoded.newest = time.or(decoded.newest);
-        let subject = Subject::of(data);
-        if event_type.starts_with("message.") && subject.is_from(own_id) {
-            continue;
+            Err(reject) => decoded.rejects.push(*reject),
         }
-        let said = Said { id: &id, event_type: &event_type, time, key: subject.topic.as_deref() };
-        decoded.events.push(origin.event(raw, &said, answer.received));
     }
     decoded
+}
+
+/// One item, read.
+pub(super) struct Update {
+    /// `None` for a message of our own.
+    pub(super) event: Option<Event>,
+    /// The event time that it states.
+    time: Option<Timestamp>,
+}
+
+/// The update of one item, or why it is none.
+pub(super) fn update(
+    raw: &Bytes,
+    origin: &Origin,
+    received: Timestamp,
+    own_id: Option<&str>,
+) -> Result<Update, Box<Reject>> {
+    let refuse = |why| Box::new(origin.reject(raw.clone(), why, received));
+    let Some([id, event_type, created_at, data]) =
+        item_fields(raw, ["updateId", "eventType", "createdAt", "data"])
+    else {
+        return Err(refuse("the item is not a JSON object"));
+    };
+    let id = text(id).filter(|id| !id.is_empty()).ok_or_else(|| refuse("the update has no `updateId`"))?;
+    let event_type = text(event_type).ok_or_else(|| refuse("the update has no `eventType`"))?;
+    let time = created_at.and_then(|time| time.get().parse().ok()).map(Timestamp::from_millis);
+    let subject = Subject::of(data);
+    if event_type.starts_with("message.") && subject.is_from(own_id) {
+        return Ok(Update { event: None, time });
+    }
+    let said = Said { id: &id, event_type: &event_type, time, key: subject.topic.as_deref() };
+    Ok(Update { event: Some(origin.event(raw.clone(), &said, received)), time })
 }
 
 /// What an update is about.
