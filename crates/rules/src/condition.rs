@@ -5,7 +5,7 @@ use sluicebox_core::{Event, Located, Problem};
 use crate::error::{RuleError, kind};
 use crate::lower::{NativeCondition, Tier};
 use crate::program::Program;
-use crate::view;
+use crate::{budget, view};
 
 /// A compiled `when:`: an expression that is true or false for every event.
 #[derive(Clone, Debug)]
@@ -62,6 +62,7 @@ impl Condition {
         if let Some(constant) = self.constant {
             return Ok(constant);
         }
+        let _budget = budget::begin();
         if let Some(answer) = self.native_answer(event) {
             return Ok(answer);
         }

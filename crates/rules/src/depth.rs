@@ -29,7 +29,7 @@ pub(crate) fn watch(scope: &Scope<'_>) -> Result<(), Box<EvalAltResult>> {
         return Ok(());
     }
     if scope.iter_raw().any(|(_, _, value)| is_deeper(value, limits::VALUE_DEPTH)) {
-        let what = "nesting of a value".to_owned();
+        let what = limits::NESTING.to_owned();
         return Err(EvalAltResult::ErrorDataTooLarge(what, Position::NONE).into());
     }
     Ok(())

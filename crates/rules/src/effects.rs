@@ -47,7 +47,7 @@ pub(crate) fn collect<T>(evaluate: impl FnOnce() -> T) -> (T, Effects) {
 pub(crate) fn emit(map: Map) -> Result<(), Box<EvalAltResult>> {
     EFFECTS.with_borrow_mut(|effects| {
         if effects.emitted.len() >= limits::EMITTED {
-            return Err(too_large("number of emitted events").into());
+            return Err(too_large(limits::EVENTS).into());
         }
         effects.emitted.push(map);
         Ok(())
@@ -68,16 +68,16 @@ pub(crate) fn replace(map: Map) {
 
 /// Gives up the event and ends the script at once; `try` cannot catch it.
 pub(crate) fn dead_letter(reason: &str) -> Result<(), Box<EvalAltResult>> {
-    EFFECTS.with_borrow_mut(|effects| effects.dead_letter = Some(reason.to_owned()));
+    EFFECTS.with_borrow_mut(|effects| effects.dead_letter = Some(limits::line(reason)));
     Err(EvalAltResult::ErrorTerminated(Dynamic::from(DEAD_LETTER), Position::NONE).into())
 }
 
 pub(crate) fn log(line: &str) -> Result<(), Box<EvalAltResult>> {
     EFFECTS.with_borrow_mut(|effects| {
         if effects.log.len() >= limits::LOG_LINES {
-            return Err(too_large("number of log lines").into());
+            return Err(too_large(limits::LINES).into());
         }
-        effects.log.push(line.to_owned());
+        effects.log.push(limits::line(line));
         Ok(())
     })
 }

@@ -6,8 +6,8 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 use sluicebox_core::{DeadLetterError, Error, ErrorClass, Located, Problem, Reason};
 
 use crate::program::at;
-use crate::semicolons::Places;
-use crate::{budget, functions, limits};
+use crate::view::{META, STATE};
+use crate::{budget, functions, limits, tree, write};
 
 /// A rule failed on one event. Becomes a dead letter ([`RuleError::reason`], [`DeadLetterError::from`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,11 @@ impl RuleError {
     /// The event is valid JSON text, but no tree can hold it.
     pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
         Self(DeadLetterError::new(format!("the event cannot be read: {error}")), Reason::Parse)
+        if tree::is_too_large(error) {
+            let memory = limits::mebibytes(limits::MEMORY);
+            return Self::new(format!("the event is too large for a rule: it would hold more than {memory}"))
+                .with_help("cut it up first with `split`, or ask for smaller events");
+        }
     }
 
     pub(crate) fn evaluation(error: &EvalAltResult, place: &Located, places: &Places) -> Self {
@@ -142,21 +147,29 @@ fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
             let help = (found == "()").then_some(MISSING_HELP);
             (format!("expected {}, found {}", kind(expected), kind(found)), help)
         }
-        E::ErrorTooManyOperations(_) => (
-            format!("the rule was stopped after {} operations", limits::OPERATIONS),
-            Some("look for a loop that does not end"),
+        E::ErrorTooManyOperations(_) => out_of_operations(),
+        E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_OPERATIONS) => out_of_operations(),
+        E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_TIME) => (
+            format!("the rule was stopped after {} s of CPU time", limits::CPU.as_secs()),
+            Some(
+                "do less for one event: shorter texts and lists, simpler patterns, fewer loops inside loops",
+            ),
         ),
-        E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_TIME) => {
-            (format!("the rule was stopped after {} s of CPU time", limits::CPU.as_secs()), None)
-        }
+        E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_MEMORY) => out_of_memory(),
+        E::ErrorTooManyVariables(_) => (
+            format!("more than {} variables are alive at once", limits::VARIABLES),
+            Some("put values that belong together into a list or a map"),
+        ),
         E::ErrorVariableNotFound(name, _) => (
             format!("`{name}` is not known here"),
             Some("a function sees its parameters only: pass it what it needs"),
         ),
-        E::ErrorStackOverflow(_) => {
-            (format!("functions call each other deeper than {} levels", limits::CALL_LEVELS), None)
-        }
-        E::ErrorDataTooLarge(what, _) => (format!("{} is over the limit", lower_first(what)), None),
+        E::ErrorStackOverflow(_) => (
+            format!("functions call each other deeper than {} levels", limits::CALL_LEVELS),
+            Some("use a loop and a list of what is still to do"),
+        ),
+        E::ErrorDataTooLarge(what, _) => too_large(&what.to_lowercase()),
+        E::ErrorTerminated(token, _) if token.is_string() => too_large(&token.to_string()),
         E::ErrorAssignmentToConstant(name, _) => (format!("`{name}` is read-only"), None),
         E::ErrorNonPureMethodCallOnConstant(name, _) => {
             (format!("`{name}` would change a value that is read-only here"), None)
@@ -169,6 +182,24 @@ fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
 fn names_unit(error: &EvalAltResult) -> bool {
     error.to_string().contains("()")
 }
+fn too_large(size: &str) -> (String, Option<&'static str>) {
+    match limits::size(size) {
+        Some((what, limit, help)) => (format!("{what} is over the limit of {limit}"), Some(help)),
+        None => (format!("{size} is over the limit"), None),
+    }
+}
+
+fn out_of_operations() -> (String, Option<&'static str>) {
+    let message = format!("the rule was stopped after {} operations", limits::OPERATIONS);
+    (message, Some("look for a loop that does not end"))
+}
+
+fn out_of_memory() -> (String, Option<&'static str>) {
+    let message =
+        format!("the rule was stopped: it would hold more than {}", limits::mebibytes(limits::MEMORY));
+    (message, Some("look for a list or map that grows in a loop, and for copies of large values"))
+}
+
 
 /// Rhai says `Unknown property 'a' - a getter is not registered for type 'i64'`.
 fn no_field(message: &str) -> String {
@@ -184,7 +215,15 @@ fn is_text(value: &rhai::Dynamic, text: &str) -> bool {
 
 /// What `throw` was given, or what one of our functions said.
 fn thrown(value: &rhai::Dynamic) -> String {
-    if value.is_unit() { "the rule threw an error".to_owned() } else { value.to_string() }
+    if value.is_unit() {
+        "the rule threw an error".to_owned()
+    } else if value.is_map() || value.is_array() {
+        // As JSON, which ends where it gets too long.
+        let json = write::json_within(value, limits::LINE_BYTES);
+        json.map_or_else(|error| error.to_string(), |json| limits::line(&String::from_utf8_lossy(&json)))
+    } else {
+        limits::line(&value.to_string())
+    }
 }
 
 /// A Rhai type in words.

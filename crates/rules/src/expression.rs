@@ -4,7 +4,7 @@ use sluicebox_core::{Event, Located, Problem};
 
 use crate::error::RuleError;
 use crate::program::Program;
-use crate::{view, write};
+use crate::{budget, view, write};
 
 /// A compiled expression over `event` and `meta`.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ impl Expression {
     /// # Errors
     /// The expression failed on this event, or its value has no JSON form: a dead letter.
     pub fn evaluate(&self, event: &Event) -> Result<serde_json::Value, RuleError> {
+        let _budget = budget::begin();
         let mut variables = view::variables(event, self.program.needs())?;
         let value = self.program.evaluate(&mut variables)?;
         let json = write::json(&value).map_err(|error| self.program.error(error.to_string()))?;

@@ -18,7 +18,10 @@ mod order;
 mod outcome;
 mod path;
 mod regex;
+mod regex_cache;
 mod script;
+mod shown;
+mod state;
 mod text;
 mod text_form;
 mod time;
@@ -107,3 +110,5 @@ pub(crate) fn register(engine: &mut Engine) {
     value::register(engine);
     script::register(engine);
 }
+    state::register(engine);
+    shown::register(engine);

@@ -12,7 +12,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
-use crate::{budget, depth, functions, limits};
+use crate::{budget, copies, depth, functions, limits, shared_text};
 
 /// Words that no rule may use. `this` and `curry` would let a value grow where `depth` cannot see it.
 const DISABLED: [&str; 7] = ["eval", "import", "export", "print", "debug", "this", "curry"];
@@ -49,7 +49,8 @@ fn build() -> Engine {
 }
 
 fn set_limits(engine: &mut Engine) {
-    engine.set_max_operations(limits::OPERATIONS);
+    // Rhai's own count is the second: it starts anew where a function is given to another.
+    engine.set_max_operations(limits::OPERATIONS + 1);
     engine.set_max_call_levels(limits::CALL_LEVELS);
     engine.set_max_expr_depths(limits::EXPRESSION_DEPTH.0, limits::EXPRESSION_DEPTH.1);
     engine.set_max_string_size(limits::TEXT_BYTES);
@@ -59,8 +60,10 @@ fn set_limits(engine: &mut Engine) {
     engine.set_max_functions(limits::FUNCTIONS);
     engine.set_max_modules(0);
     #[allow(deprecated, reason = "not deprecated but volatile, says Rhai; its version is pinned")]
-    engine.on_var(|_, _, context| depth::watch(context.scope()).map(|()| None));
-    engine.on_progress(|operations| {
-        budget::is_exhausted(operations).then(|| Dynamic::from(budget::OUT_OF_TIME))
+    engine.on_var(|name, _, context| {
+        copies::watch(name, context.scope())?;
+        shared_text::watch(&context)?;
+        depth::watch(context.scope()).map(|()| None)
     });
+    engine.on_progress(|_| budget::overrun().map(Dynamic::from));
 }

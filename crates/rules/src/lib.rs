@@ -11,6 +11,7 @@ mod budget;
 mod claim;
 mod compare;
 mod condition;
+mod copies;
 mod depth;
 mod effects;
 mod error;
@@ -26,6 +27,8 @@ mod script;
 mod semicolons;
 mod template;
 mod tree;
+mod shared_text;
+mod state;
 mod view;
 mod write;
 

@@ -1,7 +1,7 @@
-//! The limits that every rule runs under, in one place.
+//! The limits that every rule runs under, in one place; `docs/rules.md` shows them as a table.
 //!
-//! They are generous for honest rules and end a runaway one: first by counted operations, then by CPU time, and by
-//! the size of what it builds. Sizes count everything inside a value, so they also bound how large an event may be
+//! They are generous for honest rules and end a runaway one: first by counted operations, then by CPU time, by memory,
+//! and by the size of what it builds. Sizes count everything inside a value, so they also bound how large an event may be
 //! before a script that changes it refuses.
 
 use std::time::Duration;
@@ -10,6 +10,9 @@ use std::time::Duration;
 pub(crate) const OPERATIONS: u64 = 100_000;
 /// CPU time of one evaluation, for the few operations that are expensive by themselves.
 pub(crate) const CPU: Duration = Duration::from_secs(1);
+/// Bytes of the heap that one event may hold: its tree, the variables, what is emitted. Looked at after every
+/// operation; needs the allocator of `sluicebox-heap`.
+pub(crate) const MEMORY: usize = 32 << 20;
 /// Depth of script function calls.
 pub(crate) const CALL_LEVELS: usize = 16;
 /// Nesting of an expression at top level and inside a script function.
@@ -28,7 +31,77 @@ pub(crate) const FUNCTIONS: usize = 64;
 pub(crate) const EMITTED: usize = 10_000;
 /// Log lines of one run.
 pub(crate) const LOG_LINES: usize = 100;
+/// Bytes of one log line, and of the reason that a rule gives for a dead letter; the rest is cut off.
+pub(crate) const LINE_BYTES: usize = 16 << 10;
+/// Bytes of a format of times.
+pub(crate) const FORMAT_BYTES: usize = 1024;
 /// Nesting of a value that a rule may build; JSON itself is read to 127 levels.
 pub(crate) const VALUE_DEPTH: usize = 127;
-/// Bytes of JSON that one run may write.
+/// Bytes of a name of the state.
+pub(crate) const STATE_NAME_BYTES: usize = 64;
+/// Most keys of one name of the state, whatever is declared.
+pub(crate) const STATE_KEYS: usize = 1_000_000;
+/// Most items of one set, whatever is declared; a list may hold as many.
+pub(crate) const STATE_ITEMS: usize = ARRAY_ELEMENTS;
+/// Most items of one set where nothing is declared.
+pub(crate) const STATE_ITEMS_DEFAULT: usize = 1000;
+/// Bytes of a key of the state.
+pub(crate) const STATE_KEY_BYTES: usize = 1024;
+/// Bytes of the JSON of an item of a set.
+pub(crate) const STATE_ITEM_BYTES: usize = 1024;
+/// Bytes of the JSON of a value of the state.
+pub(crate) const STATE_VALUE_BYTES: usize = 64 << 10;
+/// Bytes of everything under one name of the state; beyond it the oldest is forgotten.
+pub(crate) const STATE_BYTES: usize = 64 << 20;
+/// Bytes of JSON that one run may write, all its events together.
 pub(crate) const OUTPUT_BYTES: usize = 16 << 20;
+
+/// The names of sizes in Rhai's errors, in lower case; our own functions use the same.
+pub(crate) const TEXT: &str = "length of string";
+/// See [`TEXT`].
+pub(crate) const LIST: &str = "size of array/blob";
+/// See [`TEXT`].
+pub(crate) const MAP: &str = "size of object map";
+/// Nesting of a value.
+pub(crate) const NESTING: &str = "nesting of a value";
+/// Events that were emitted.
+pub(crate) const EVENTS: &str = "number of emitted events";
+/// Lines that were logged.
+pub(crate) const LINES: &str = "number of log lines";
+
+/// What a size is, how much of it is allowed, and what to do about it.
+pub(crate) fn size(name: &str) -> Option<(&'static str, String, &'static str)> {
+    const GROWS: &str = "look for a loop that makes it grow, or work on a part of the event";
+    Some(match name {
+        TEXT => ("the text in one value", mebibytes(TEXT_BYTES), GROWS),
+        LIST => ("the number of items in one value", ARRAY_ELEMENTS.to_string(), GROWS),
+        MAP => ("the number of fields in one value", MAP_ENTRIES.to_string(), GROWS),
+        NESTING => (
+            "the nesting of a value",
+            format!("{VALUE_DEPTH} levels"),
+            "look for a value that is put into itself",
+        ),
+        EVENTS => (
+            "the number of emitted events",
+            EMITTED.to_string(),
+            "look for `emit` in a loop that does not end",
+        ),
+        LINES => {
+            ("the number of log lines", LOG_LINES.to_string(), "write one line per event, not one per item")
+        }
+        _ => return None,
+    })
+}
+
+/// `32 MiB`.
+pub(crate) fn mebibytes(bytes: usize) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+/// At most [`LINE_BYTES`] of a text that people read; `…` where something was cut off.
+pub(crate) fn line(text: &str) -> String {
+    if text.len() <= LINE_BYTES {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LINE_BYTES)])
+}

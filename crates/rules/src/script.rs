@@ -1,5 +1,7 @@
 //! Scripts: rules that change, split, route, drop or give up events.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use rhai::{Dynamic, Expr, Position};
 use sluicebox_core::{DeadLetterError, Event, Located, Problem};
@@ -10,7 +12,9 @@ use crate::effects::{self, Effects};
 use crate::error::{RuleError, kind};
 use crate::outcome::{Emission, Emitted, ScriptOutcome};
 use crate::program::{Program, at};
-use crate::{tree, view, write};
+use crate::state::{Remembering, State, StateHandle};
+use crate::write::Unwritable;
+use crate::{budget, limits, tree, view, write};
 
 const LAST_VALUE_HELP: &str = "end the line with `;` to keep the event, or use `replace(map)`; a script's last value \
     is nothing, `true` or `event` (keep), `false` or `[]` (drop), a map literal (replace) or an array of maps";
@@ -61,7 +65,7 @@ impl Script {
             (value, _) => value?,
         };
         let changed = variables.get(view::EVENT).cloned().unwrap_or_default().flatten();
-        let run = Run { script: self, text, original, touches_event: needs.event };
+        let run = Run { script: self, text, original, touches_event: needs.event, written: Cell::new(0) };
         let emitted = run.emitted(value, changed, effects)?;
         Ok(ScriptOutcome { emitted, dead_letter: None, log })
     }
@@ -86,6 +90,33 @@ impl Run<'_> {
             let error = format!("the output `{name}` is not named by any `to(\"{name}\")` of the script");
             return Err(self.script.program.error(error));
         }
+        match self.state() {
+            Some(state) => self.run_remembering(event, &mut Memory::new(state.max_entries())),
+            None => self.run_over(event, None),
+        }
+    }
+
+    /// Runs it on one event with what it remembers of those before. An event that becomes a dead letter changes nothing
+    /// in the memory.
+    ///
+    /// # Errors
+    /// The script failed on this event: a dead letter.
+    pub fn run_remembering(&self, event: &Event, memory: &mut Memory) -> Result<ScriptOutcome, RuleError> {
+        let ran = memory.attempt(|memory| {
+            memory.advance(event.meta().time);
+            match self.run_over(event, Some(memory)) {
+                Ok(outcome) if outcome.dead_letter.is_none() => Ok(outcome),
+                given_up => Err(given_up),
+            }
+        });
+        ran.or_else(|given_up| given_up)
+    }
+
+    fn run_over(&self, event: &Event, memory: Option<&mut Memory>) -> Result<ScriptOutcome, RuleError> {
+        if let Some(outcome) = self.native_outcome(event) {
+            return Ok(outcome);
+        }
+        let _budget = budget::begin();
         let event = effects.replacement.map_or(event, Dynamic::from_map);
         let own = self.own(value, &event)?;
         if !effects.dropped {
@@ -121,6 +152,8 @@ impl Run<'_> {
         if event.is_unit() && !self.touches_event {
             return Ok(Emitted::Unchanged);
         }
+    /// Bytes of JSON so far.
+    written: Cell<usize>,
         self.changed(event)
     }
 
@@ -138,9 +171,19 @@ impl Run<'_> {
     }
 
     fn child(&self, map: &Dynamic) -> Result<Emitted, RuleError> {
-        write::json(map)
-            .map(|json| Emitted::Child(json.into()))
-            .map_err(|error| self.script.program.error(error.to_string()))
+        let left = limits::OUTPUT_BYTES.saturating_sub(self.written.get());
+        let json = write::json_within(map, left).map_err(|error| match error {
+            Unwritable::Size(_) => self.too_much(),
+            error => self.script.program.error(error.to_string()),
+        })?;
+        self.written.set(self.written.get() + json.len());
+        Ok(Emitted::Child(json.into()))
+    }
+
+    fn too_much(&self) -> RuleError {
+        let most = limits::mebibytes(limits::OUTPUT_BYTES);
+        let message = format!("the events that the rule made are larger than {most} together");
+        self.script.program.error(message).with_help("emit fewer or smaller events")
     }
 }
 

@@ -7,6 +7,8 @@ use rhai::{Array, Dynamic, Identifier, Map};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::budget;
+
 /// Tag of the event itself.
 pub(crate) const EVENT_TAG: i32 = 1;
 /// Tag of a map inside the event.
@@ -88,6 +90,7 @@ impl<'de> Visitor<'de> for Tree {
         let mut array = Array::new();
         while let Some(element) = elements.next_element_seed(self)? {
             array.push(element);
+            room()?;
         }
         Ok(Dynamic::from_array(array))
     }
@@ -97,11 +100,22 @@ impl<'de> Visitor<'de> for Tree {
         while let Some(name) = entries.next_key_seed(Name)? {
             let value = entries.next_value_seed(self)?;
             map.insert(name, value);
+            room()?;
         }
         let mut map = Dynamic::from_map(map);
         map.set_tag(self.tag);
         Ok(map)
     }
+}
+
+/// Three bytes of JSON can take fifty of a tree, so what is read counts while it is read.
+fn room<E: Error>() -> Result<(), E> {
+    if budget::is_out_of_memory() { Err(E::custom("out of memory")) } else { Ok(()) }
+}
+
+/// Whether reading ended because the event would have held too much; anything else is about the text.
+pub(crate) fn is_too_large(error: &serde_json::Error) -> bool {
+    error.is_data()
 }
 
 /// A key, without a `String` in between.

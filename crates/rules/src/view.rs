@@ -4,7 +4,7 @@ use rhai::{Dynamic, Map, Scope};
 use sluicebox_core::{Event, Meta};
 
 use crate::error::RuleError;
-use crate::tree;
+use crate::{budget, tree};
 
 /// The variable that holds the upstream JSON.
 pub(crate) const EVENT: &str = "event";
@@ -67,6 +67,7 @@ fn push_meta(scope: &mut Scope<'static>, meta: &Meta, needs: Needs) {
 }
 
 fn meta_map(meta: &Meta) -> Dynamic {
+    budget::reads(json.len());
     let lookups = meta.lookups.iter().map(|(component, status)| {
         let status = Map::from([("status".into(), status.as_str().into())]);
         (component.as_str().into(), Dynamic::from_map(status))

@@ -25,8 +25,8 @@ pub(crate) enum Unwritable {
     #[error("the value is nested deeper than {} levels", limits::VALUE_DEPTH)]
     Depth,
     /// Too much.
-    #[error("the JSON is larger than {} bytes", limits::OUTPUT_BYTES)]
-    Size,
+    #[error("the JSON is larger than {0} bytes")]
+    Size(usize),
 }
 
 /// JSON text of a value.
@@ -34,7 +34,15 @@ pub(crate) enum Unwritable {
 /// # Errors
 /// [`Unwritable`].
 pub(crate) fn json(value: &Dynamic) -> Result<Vec<u8>, Unwritable> {
-    let mut writer = Writer { out: Vec::new() };
+    json_within(value, limits::OUTPUT_BYTES)
+}
+
+/// JSON text of a value, of so many bytes at most; a text inside it may be longer than what is left.
+///
+/// # Errors
+/// [`Unwritable`].
+pub(crate) fn json_within(value: &Dynamic, most: usize) -> Result<Vec<u8>, Unwritable> {
+    let mut writer = Writer { out: Vec::new(), most };
     writer.value(value, 0)?;
     Ok(writer.out)
 }
@@ -44,7 +52,7 @@ pub(crate) fn json(value: &Dynamic) -> Result<Vec<u8>, Unwritable> {
 /// # Errors
 /// [`Unwritable`].
 pub(crate) fn patched(text: &[u8], old: &Dynamic, new: &Dynamic) -> Result<Vec<u8>, Unwritable> {
-    let mut writer = Writer { out: Vec::with_capacity(text.len() + 64) };
+    let mut writer = Writer { out: Vec::with_capacity(text.len() + 64), most: limits::OUTPUT_BYTES };
     match (std::str::from_utf8(text), old.as_map_ref(), new.as_map_ref()) {
         (Ok(text), Ok(old), Ok(new)) => writer.patch(text, &old, &new, 0)?,
         _ => writer.value(new, 0)?,
@@ -54,6 +62,7 @@ pub(crate) fn patched(text: &[u8], old: &Dynamic, new: &Dynamic) -> Result<Vec<u
 
 struct Writer {
     out: Vec<u8>,
+    most: usize,
 }
 
 impl Writer {
@@ -61,8 +70,8 @@ impl Writer {
         if depth > limits::VALUE_DEPTH {
             return Err(Unwritable::Depth);
         }
-        if self.out.len() > limits::OUTPUT_BYTES {
-            return Err(Unwritable::Size);
+        if self.out.len() > self.most {
+            return Err(Unwritable::Size(self.most));
         }
         if value.is_unit() {
             self.out.extend_from_slice(b"null");

@@ -6,6 +6,10 @@ mod csv;
 
 use std::process::ExitCode;
 
+/// The memory of rules is limited by what this counts; without it they run under every other limit.
+#[global_allocator]
+static HEAP: sluicebox_heap::Counting = sluicebox_heap::Counting::system();
+
 fn main() -> ExitCode {
     let mut registry = sluicebox_bundle::registry();
     registry.sink::<csv::CsvSpec>();

@@ -8,6 +8,9 @@ use super::{Finding, RustFile};
 /// The only crate that may be built in more than one shape.
 const MAY_HAVE_FEATURES: &str = "crates/bundle";
 
+/// The only crate that may hold unsafe code, and so cannot take the lints of the workspace, which forbid it.
+const MAY_BE_UNSAFE: &str = "crates/heap";
+
 /// Findings about the manifests and settings of every crate.
 pub(crate) fn check(metadata: &Metadata, repository: &Repository, rust_files: &[RustFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -21,7 +24,10 @@ pub(crate) fn check(metadata: &Metadata, repository: &Repository, rust_files: &[
         let rules = [
             (has_features && folder != MAY_HAVE_FEATURES, "only crates/bundle has features"),
             (description.is_empty(), "needs a description: one clause that says what the crate is"),
-            (!takes_workspace_lints(repository.text(&path)), "needs `[lints]` with `workspace = true`"),
+            (
+                folder != MAY_BE_UNSAFE && !takes_workspace_lints(repository.text(&path)),
+                "needs `[lints]` with `workspace = true`",
+            ),
             (!holds_code(&code), "the crate is empty; an empty room is not built ahead"),
         ];
         findings

@@ -11,6 +11,7 @@ use sha2::{Sha256, Sha512};
 
 use super::catalogue::{Family, functions};
 use super::outcome::{Outcome, fault};
+use crate::budget;
 
 pub(super) const FAMILY: Family = Family {
     name: "hash",
@@ -40,18 +41,24 @@ pub(super) const FAMILY: Family = Family {
 };
 
 pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("sha256", |text: &str| hex(&Sha256::digest(text)));
-    engine.register_fn("sha512", |text: &str| hex(&Sha512::digest(text)));
-    engine.register_fn("sha1", |text: &str| hex(&Sha1::digest(text)));
-    engine.register_fn("md5", |text: &str| hex(&Md5::digest(text)));
-    engine.register_fn("hmac_sha256", |text: &str, key: &str| {
+    engine.register_fn("sha256", |text: &str| hashed::<Sha256>(text));
+    engine.register_fn("sha512", |text: &str| hashed::<Sha512>(text));
+    engine.register_fn("sha1", |text: &str| hashed::<Sha1>(text));
+    engine.register_fn("md5", |text: &str| hashed::<Md5>(text));
+    engine.register_fn("hmac_sha256", |text: &str, key: &str| -> Outcome<String> {
+        budget::work(text.len() + key.len())?;
         let mut mac =
             Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length (RFC 2104)");
         mac.update(text.as_bytes());
-        hex(&mac.finalize().into_bytes())
+        Ok(hex(&mac.finalize().into_bytes()))
     });
     engine.register_fn("crc32", |text: &str| i64::from(crc32fast::hash(text.as_bytes())));
     engine.register_fn("bucket", bucket);
+}
+
+fn hashed<D: Digest>(text: &str) -> Outcome<String> {
+    budget::work(text.len())?;
+    Ok(hex(&D::digest(text)))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -66,6 +73,7 @@ fn bucket(text: &str, count: i64) -> Outcome<i64> {
     if count < 1 {
         return Err(fault("bucket", "a count of 1 or more", &count.to_string()));
     }
+    budget::work(text.len())?;
     let number =
         Sha256::digest(text)[..7].iter().fold(0_i64, |number, byte| (number << 8) | i64::from(*byte));
     Ok(number % count)

@@ -3,8 +3,9 @@
 use rhai::{Array, Dynamic, Engine, Map};
 
 use super::catalogue::{Family, functions};
-use super::outcome::{Outcome, quoted};
-use crate::{tree, write};
+use super::outcome::{Outcome, quoted, too_large};
+use crate::write::Unwritable;
+use crate::{budget, limits, tree, write};
 
 pub(super) const FAMILY: Family = Family {
     name: "json",
@@ -27,19 +28,38 @@ pub(super) const FAMILY: Family = Family {
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("parse_json", |text: &str| -> Outcome<Dynamic> {
-        tree::read_value(text.as_bytes())
+        read(text)?
             .map_err(|error| format!("`parse_json` expected JSON, found {}: {error}", quoted(text)).into())
     });
-    engine.register_fn("parse_json", |text: &str, default: Dynamic| {
-        tree::read_value(text.as_bytes()).unwrap_or(default)
+    engine.register_fn("parse_json", |text: &str, default: Dynamic| -> Outcome<Dynamic> {
+        Ok(read(text)?.unwrap_or(default))
     });
-    engine.register_fn("is_json", |text: &str| tree::read_value(text.as_bytes()).is_ok());
-    engine.register_fn("to_json", |map: &mut Map| to_json(&Dynamic::from_map(map.clone())));
-    engine.register_fn("to_json", |array: &mut Array| to_json(&Dynamic::from_array(array.clone())));
+    engine.register_fn("is_json", |text: &str| -> Outcome<bool> { Ok(read(text)?.is_ok()) });
+    engine.register_fn("to_json", |map: Map| to_json(&Dynamic::from_map(map)));
+    engine.register_fn("to_json", |array: Array| to_json(&Dynamic::from_array(array)));
     engine.register_fn("to_json", |value: Dynamic| to_json(&value));
 }
 
+/// The value of a text, or why it is not JSON.
+///
+/// # Errors
+/// The event has no room or no time for it.
+fn read(text: &str) -> Outcome<Result<Dynamic, serde_json::Error>> {
+    budget::work(text.len())?;
+    match tree::read_value(text.as_bytes()) {
+        Err(error) if tree::is_too_large(&error) => Err(budget::ended(budget::OUT_OF_MEMORY)),
+        read => Ok(read),
+    }
+}
+
+/// JSON of a value, no longer than a text may be.
+///
+/// # Errors
+/// It would be too long, or JSON cannot hold the value.
 pub(super) fn to_json(value: &Dynamic) -> Outcome<String> {
-    let bytes = write::json(value).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| error.to_string().into())
+    match write::json_within(value, limits::TEXT_BYTES) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| error.to_string().into()),
+        Err(Unwritable::Size(_)) => Err(too_large(limits::TEXT)),
+        Err(error) => Err(error.to_string().into()),
+    }
 }

@@ -3,7 +3,6 @@
 //! Our own functions give a new list and leave the old one as it was; those of Rhai that change a list say so.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use rhai::{Array, Dynamic, Engine};
 
@@ -11,7 +10,6 @@ use super::catalogue::{Family, functions};
 use super::list_keys;
 use super::order::{as_decimal, as_float, extreme};
 use super::outcome::{Outcome, fault, list, shown};
-use crate::write;
 
 pub(super) const FAMILY: Family = Family {
     name: "list",
@@ -116,22 +114,15 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 fn unique(list: Array) -> Outcome<Array> {
-    let mut seen = HashSet::new();
-    let mut kept = Array::new();
-    for item in list {
-        let json = write::json(&item).map_err(|error| format!("`unique`: {error}"))?;
-        if seen.insert(json) {
-            kept.push(item);
-        }
-    }
-    Ok(kept)
+    list_keys::unique("unique", list.into_iter().map(|item| (None, item)))
 }
 
 fn flattened(items: Array) -> Outcome<Array> {
-    list(items.into_iter().flat_map(|item| match item.try_cast_result::<Array>() {
+    let opened = items.into_iter().flat_map(|item| match item.try_cast_result::<Array>() {
         Ok(inner) => inner,
         Err(item) => vec![item],
-    }))
+    });
+    list(opened.map(Ok))
 }
 
 /// Whole numbers stay whole, a decimal among them makes the sum exact, a fraction makes it one.

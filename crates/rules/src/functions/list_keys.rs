@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use rhai::{Array, Dynamic, Engine, FnPtr, Identifier, Map, NativeCallContext};
 
 use super::order::order;
-use super::outcome::{Outcome, fault, plain, shown};
-use crate::write;
+use super::outcome::{Outcome, fault, plain, shown, too_large};
+use crate::write::Unwritable;
+use crate::{limits, write};
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("unique_by", |context: NativeCallContext<'_>, list: Array, key: FnPtr| {
-        unique_by(keyed(&context, list, &key)?)
+        let keyed = keyed(&context, list, &key)?.into_iter();
+        unique("unique_by", keyed.map(|(key, item)| (Some(key), item)))
     });
     engine.register_fn("order_by_key", |context: NativeCallContext<'_>, list: Array, key: FnPtr| {
         ordered(keyed(&context, list, &key)?)
@@ -50,12 +52,25 @@ fn name(function: &str, key: &Dynamic) -> Outcome<Identifier> {
     Ok(plain(function, key)?.into())
 }
 
-fn unique_by(keyed: Vec<(Dynamic, Dynamic)>) -> Outcome<Array> {
+/// Of items whose keys have the same JSON, the first; without a key, the item is its own.
+///
+/// # Errors
+/// JSON cannot hold a key, or the keys are larger together than a text may be.
+pub(super) fn unique(
+    function: &str,
+    keyed: impl Iterator<Item = (Option<Dynamic>, Dynamic)>,
+) -> Outcome<Array> {
+    let mut left = limits::TEXT_BYTES;
     let mut seen = HashSet::new();
     let mut kept = Array::new();
     for (key, item) in keyed {
-        let json = write::json(&key).map_err(|error| format!("`unique_by`: {error}"))?;
+        let json = write::json_within(key.as_ref().unwrap_or(&item), left).map_err(|error| match error {
+            Unwritable::Size(_) => too_large(limits::TEXT),
+            error => format!("`{function}`: {error}").into(),
+        })?;
+        let bytes = json.len();
         if seen.insert(json) {
+            left = left.checked_sub(bytes).ok_or_else(|| too_large(limits::TEXT))?;
             kept.push(item);
         }
     }

@@ -65,7 +65,7 @@ impl Text {
     /// The text would be too large.
     pub(super) fn push(&mut self, part: &str) -> Outcome<()> {
         if self.0.len() + part.len() > limits::TEXT_BYTES {
-            return Err(too_large("length of string"));
+            return Err(too_large(limits::TEXT));
         }
         self.0.push_str(part);
         Ok(())
@@ -77,7 +77,7 @@ impl Text {
     /// The text would be too large.
     pub(super) fn push_many(&mut self, part: &str, times: usize) -> Outcome<()> {
         if part.len().checked_mul(times).is_none_or(|bytes| bytes > limits::TEXT_BYTES) {
-            return Err(too_large("length of string"));
+            return Err(too_large(limits::TEXT));
         }
         // Nothing many times over is nothing, at once.
         let times = if part.is_empty() { 0 } else { times };
@@ -94,15 +94,24 @@ impl Text {
 ///
 /// # Errors
 /// There are too many parts.
-pub(super) fn list(parts: impl Iterator<Item = Dynamic>) -> Outcome<rhai::Array> {
+pub(super) fn list(parts: impl Iterator<Item = Outcome<Dynamic>>) -> Outcome<rhai::Array> {
     let mut list = rhai::Array::new();
     for part in parts {
+        let part = part?;
         if list.len() >= limits::ARRAY_ELEMENTS {
-            return Err(too_large("size of array"));
+            return Err(too_large(limits::LIST));
         }
         list.push(part);
     }
     Ok(list)
+}
+
+/// Parts of a text as a list, ended before it holds more than a rule may.
+///
+/// # Errors
+/// There are too many parts.
+pub(super) fn texts<'t>(parts: impl Iterator<Item = &'t str>) -> Outcome<rhai::Array> {
+    list(parts.map(|part| Ok(part.into())))
 }
 
 /// Something grew over its limit.

@@ -1,26 +1,23 @@
 //! Regular expressions, matched in time linear in the text (the `regex` crate: no backtracking, no look-around).
 //!
-//! Patterns are nearly always literals of a rule, so each thread keeps the ones it used last compiled. Invariant: what
-//! is kept, how large a pattern may be and what it compiles to are bounded, so no event can fill the memory with them.
+//! Patterns are nearly always literals of a rule; `regex_cache` keeps the ones used last. A search cannot be interrupted,
+//! and linear time with a large factor is long: so a long text is first searched piece by piece, with a look at the
+//! clock between two pieces. What the whole takes is then known to be about as much as was left.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
-use ::regex::{Captures, Regex, RegexBuilder};
+use ::regex::{Captures, Regex};
 use rhai::{Array, Dynamic, Engine, Map};
 
 use super::catalogue::{Family, functions};
-use super::outcome::{Outcome, Text, fault, list, quoted, too_large};
-use crate::limits;
+use super::outcome::{Outcome, Text, list, too_large};
+use super::regex_cache::compiled;
+use crate::{budget, limits};
 
-/// Longest pattern, in bytes.
-const PATTERN_BYTES: usize = 4096;
-/// Largest compiled pattern, and largest cache of its automaton, in bytes each.
-const COMPILED_BYTES: usize = 512 << 10;
 /// What one replacement may grow to before it is measured: no group is longer than its match.
 const EXPANDED_BYTES: usize = 8 * limits::TEXT_BYTES;
-/// Patterns of one generation that a thread keeps; it keeps two.
-const KEPT: usize = 32;
+/// Bytes that are searched without a look at the clock; the worst pattern takes 0.1 s for them.
+const PIECE_BYTES: usize = 4 << 10;
+/// How much more a search is than reading the text once, for the clock.
+const COST: usize = 16;
 
 pub(super) const FAMILY: Family = Family {
     name: "regex",
@@ -53,30 +50,68 @@ pub(super) const FAMILY: Family = Family {
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("regex_match", |text: &str, pattern: &str| -> Outcome<bool> {
-        Ok(compiled("regex_match", pattern)?.is_match(text))
+        Ok(found("regex_match", text, pattern)?.is_match(text))
     });
     engine.register_fn("regex_find", |text: &str, pattern: &str| -> Outcome<Dynamic> {
-        let found = compiled("regex_find", pattern)?.find(text).map(|found| found.as_str().into());
+        let found = found("regex_find", text, pattern)?.find(text).map(|found| found.as_str().into());
         Ok(found.unwrap_or_default())
     });
     engine.register_fn("regex_find_all", |text: &str, pattern: &str| -> Outcome<Array> {
-        list(compiled("regex_find_all", pattern)?.find_iter(text).map(|found| found.as_str().into()))
+        let regex = found("regex_find_all", text, pattern)?;
+        list(regex.find_iter(text).map(|found| counted(text, found.end()).map(|()| found.as_str().into())))
     });
     engine.register_fn("regex_captures", |text: &str, pattern: &str| -> Outcome<Dynamic> {
-        Ok(compiled("regex_captures", pattern)?
-            .captures(text)
-            .map(|found| groups(&found))
-            .unwrap_or_default())
+        let regex = caught("regex_captures", text, pattern)?;
+        Ok(regex.captures(text).map(|found| groups(&found)).unwrap_or_default())
     });
     engine.register_fn("regex_groups", |text: &str, pattern: &str| -> Outcome<Dynamic> {
-        let regex = compiled("regex_groups", pattern)?;
+        let regex = caught("regex_groups", text, pattern)?;
         Ok(regex.captures(text).map(|found| named_groups(&regex, &found)).unwrap_or_default())
     });
     engine.register_fn("regex_replace", replaced);
     engine.register_fn("regex_split", |text: &str, pattern: &str| -> Outcome<Array> {
-        list(compiled("regex_split", pattern)?.split(text).map(Into::into))
+        let regex = found("regex_split", text, pattern)?;
+        let mut at = 0;
+        list(regex.split(text).map(|part| {
+            at += part.len();
+            counted(text, at).map(|()| part.into())
+        }))
     });
     engine.register_fn("regex_escape", |text: &str| ::regex::escape(text));
+}
+
+/// The pattern, where there is time to search the text for it.
+fn found(function: &str, text: &str, pattern: &str) -> Outcome<Regex> {
+    let regex = compiled(function, pattern)?;
+    in_pieces(text, |piece| regex.find_iter(piece).try_for_each(|found| counted(piece, found.end())))?;
+    Ok(regex)
+}
+
+/// The same where what its groups catch is asked for, which takes longer.
+fn caught(function: &str, text: &str, pattern: &str) -> Outcome<Regex> {
+    let regex = compiled(function, pattern)?;
+    in_pieces(text, |piece| {
+        let ends = regex.captures_iter(piece).map(|found| found.get_match().end());
+        ends.map(|end| counted(piece, end)).collect()
+    })?;
+    Ok(regex)
+}
+
+/// Searches a long text piece by piece, for nothing but the time it takes.
+fn in_pieces(text: &str, mut search: impl FnMut(&str) -> Outcome<()>) -> Outcome<()> {
+    let mut rest = text;
+    while text.len() > PIECE_BYTES && !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
+        search(piece)?;
+        rest = after;
+        budget::work(COST * PIECE_BYTES)?;
+    }
+    budget::work(COST * rest.len())
+}
+
+/// Looks at the clock between two matches: the next may have to go through all the rest.
+fn counted(text: &str, at: usize) -> Outcome<()> {
+    budget::work(COST * (text.len() - at.min(text.len())))
 }
 
 fn groups(found: &Captures<'_>) -> Dynamic {
@@ -91,12 +126,13 @@ fn named_groups(regex: &Regex, found: &Captures<'_>) -> Dynamic {
 }
 
 fn replaced(text: &str, pattern: &str, with: &str) -> Outcome<String> {
-    let regex = compiled("regex_replace", pattern)?;
+    let regex = caught("regex_replace", text, pattern)?;
     let dollars = with.matches('$').count();
     let mut replaced = Text::default();
     let mut at = 0;
     for found in regex.captures_iter(text) {
         let whole = found.get_match();
+        counted(text, whole.end())?;
         replaced.push(&text[at..whole.start()])?;
         if dollars.saturating_mul(whole.len()) > EXPANDED_BYTES {
             return Err(too_large("length of string"));
@@ -108,77 +144,4 @@ fn replaced(text: &str, pattern: &str, with: &str) -> Outcome<String> {
     }
     replaced.push(&text[at..])?;
     Ok(replaced.done())
-}
-
-/// What a thread has compiled: the patterns used lately, and those used before them.
-#[derive(Default)]
-struct Compiled {
-    young: HashMap<String, Regex>,
-    old: HashMap<String, Regex>,
-}
-
-thread_local! {
-    static COMPILED: RefCell<Compiled> = RefCell::default();
-}
-
-impl Compiled {
-    fn get(&mut self, pattern: &str) -> Option<Regex> {
-        if let Some(regex) = self.young.get(pattern) {
-            return Some(regex.clone());
-        }
-        let (pattern, regex) = self.old.remove_entry(pattern)?;
-        self.put(pattern, regex.clone());
-        Some(regex)
-    }
-
-    fn put(&mut self, pattern: String, regex: Regex) {
-        if self.young.len() >= KEPT {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(pattern, regex);
-    }
-}
-
-fn compiled(function: &str, pattern: &str) -> Outcome<Regex> {
-    if let Some(regex) = COMPILED.with_borrow_mut(|compiled| compiled.get(pattern)) {
-        return Ok(regex);
-    }
-    if pattern.len() > PATTERN_BYTES {
-        let expected = format!("a pattern of at most {PATTERN_BYTES} bytes");
-        return Err(fault(function, &expected, &format!("one of {}", pattern.len())));
-    }
-    let regex = RegexBuilder::new(pattern)
-        .size_limit(COMPILED_BYTES)
-        .dfa_size_limit(COMPILED_BYTES)
-        .build()
-        .map_err(|error| {
-            format!("`{function}` cannot use the pattern {}: {}", quoted(pattern), reason(&error))
-        })?;
-    COMPILED.with_borrow_mut(|compiled| compiled.put(pattern.to_owned(), regex.clone()));
-    Ok(regex)
-}
-
-/// The reason without the picture of the pattern, which needs several lines.
-fn reason(error: &::regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thread_keeps_the_patterns_it_uses_and_never_more_than_two_generations() {
-        let mut kept = Compiled::default();
-        let regex = Regex::new("x").unwrap();
-        kept.put("hot".to_owned(), regex.clone());
-        for number in 0..1000 {
-            kept.put(format!("cold{number}"), regex.clone());
-            assert!(kept.get("hot").is_some(), "{number}");
-            assert!(kept.young.len() + kept.old.len() <= 2 * KEPT, "{number}");
-        }
-        assert!(kept.get("cold0").is_none());
-    }
 }

@@ -5,7 +5,8 @@ use rhai::{Dynamic, Scope};
 use sluicebox_core::{Event, Located, Meta};
 
 use super::{LEFT_OUT, families, functions};
-use crate::{Emitted, Expression, Script, language, view, write};
+use crate::{Emitted, Expression, Script, State, StateDeclaration, StateKind, Surroundings};
+use crate::{budget, language, view, write};
 
 fn event(json: &'static str) -> Event {
     Event::parse(&Bytes::from_static(json.as_bytes()), Meta::new("source", "account", "id")).unwrap()
@@ -15,15 +16,23 @@ fn event(json: &'static str) -> Event {
 fn value(text: &str) -> Result<String, String> {
     let engine = language::engine();
     let ast = engine.compile_with_scope(&view::names(), text).map_err(|error| error.to_string())?;
-    let value = engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &ast);
+    let value = budget::within(|| engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &ast));
     let json = write::json(&value.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
     String::from_utf8(json).map_err(|error| error.to_string())
+}
+
+/// The state that the examples speak of.
+fn declared() -> State {
+    let declaration = |kind| StateDeclaration { kind, key: None, ttl: None, max_keys: 10, max_items: None };
+    let names = [("seen", StateKind::Counter), ("latest", StateKind::Value), ("topics", StateKind::Set)];
+    State::declare(names.map(|(name, kind)| (name.to_owned(), declaration(kind))).into()).unwrap()
 }
 
 /// What a script decides for an event, as JSON.
 fn decided(text: &str) -> String {
     let original = r#"{"n":5}"#;
-    let outcome = Script::compile(&text.into()).unwrap().run(&event(original)).unwrap();
+    let surroundings = Surroundings { state: Some(&declared()), ..Surroundings::default() };
+    let outcome = Script::compile_within(&text.into(), &surroundings).unwrap().run(&event(original)).unwrap();
     let mut said = serde_json::json!({ "events": [] });
     for emission in outcome.emitted {
         let json = match emission.event {
@@ -52,7 +61,8 @@ fn every_example_gives_what_the_reference_says() {
     for family in families() {
         for function in family.functions {
             let (example, gives) = (function.example, function.gives);
-            let found = if family.name == "script" { Ok(decided(example)) } else { value(example) };
+            let is_script = matches!(family.name, "script" | "state");
+            let found = if is_script { Ok(decided(example)) } else { value(example) };
             if found.as_deref() != Ok(gives) {
                 wrong.push(format!(
                     "{}.{}: {example}\n  says  {gives}\n  gives {found:?}",
@@ -66,7 +76,7 @@ fn every_example_gives_what_the_reference_says() {
 
 #[test]
 fn every_example_is_one_that_a_user_may_write() {
-    for family in families().iter().filter(|family| family.name != "script") {
+    for family in families().iter().filter(|family| !matches!(family.name, "script" | "state")) {
         for function in family.functions {
             let example = Located::unplaced(function.example);
             if function.example.starts_with("let ") {
@@ -95,7 +105,10 @@ fn every_function_that_exists_is_documented_or_left_out_on_purpose() {
         exist.iter().filter(|name| !is_documented(name) && !is_left_out(name)).collect();
     assert!(unknown.is_empty(), "neither documented nor left out: {unknown:?}");
     // `type_of` is a word of the language itself.
-    let gone = |name: &&str| *name != "type_of" && !exist.iter().any(|exists| exists == name);
+    let gone = |name: &&str| {
+        let name = name.strip_prefix("state.").unwrap_or(name);
+        name != "type_of" && !exist.iter().any(|exists| exists == name)
+    };
     let names = functions().map(|function| function.name).chain(LEFT_OUT.iter().map(|(name, _)| *name));
     let gone: Vec<&str> = names.filter(gone).collect();
     assert!(gone.is_empty(), "documented or left out, but they do not exist: {gone:?}");
@@ -183,6 +196,30 @@ fn nothing_grows_over_the_limits_and_no_number_stops_the_process() {
         "add_duration(\"2026-06-12T10:00:00Z\", \"99999999w\")",
         "\"a\".regex_match(\"x\".repeat(5000))",
         "#{}.set_path(\"a.\".repeat(100) + \"a\", 1)",
+        &format!("{large}; t.to_chars()"),
+        &format!("{large}; t.split('a')"),
+        &format!("{large}; t.split(\"a\", 900000)"),
+        &format!("{large}; t.split('a', 900000)"),
+        &format!("{large}; t.split_rev(\"a\")"),
+        &format!("{large}; t.split_rev('a')"),
+        &format!("{large}; t.split_rev(\"a\", 900000)"),
+        &format!("{large}; t.split_rev('a', 900000)"),
+        &format!("{large}; t.replace(\"a\", \"a \").split()"),
+        &format!("{large}; t.replace(\"aa\", \"a\\n\").lines()"),
+        &format!("{large}; t.regex_split(\"a\")"),
+        &format!("{large}; format_time(\"2026-06-12T10:00:00Z\", t.replace(\"a\", \"%Y\"))"),
+        &format!("{large}; parse_time(\"2026\", t.replace(\"a\", \"%Y\"))"),
+        &format!("{large}; parse_json(\"[\" + t.replace(\"a\", \"1,\") + \"1]\")"),
+        &format!("{large}; to_query(#{{ a: t.replace(\"a\", \"/\"), b: t, c: t }})"),
+        "let q = \"\"; for i in 0..10001 { q += `${i}&`; } parse_query(q)",
+        &format!("{large}; let a = []; a.pad(5, 0); for i in 0..5 {{ a[i] = t + i; }} a.unique()"),
+        &format!("{large}; let a = []; a.pad(5, 0); for i in 0..5 {{ a[i] = t + i; }} a.unique_by(|it| it)"),
+        &format!("{large}; let m = #{{}}; for i in 0..100 {{ m[`k${{i}}`] = t; }} m.to_json()"),
+        &format!("{large}; let m = #{{}}; for i in 0..100 {{ m[`k${{i}}`] = t; }} m.to_string()"),
+        &format!("{large}; let m = #{{}}; for i in 0..100 {{ m[`k${{i}}`] = t; }} `${{m}}`"),
+        &format!("{large}; let m = #{{}}; for i in 0..100 {{ m[`k${{i}}`] = t; }} \"\" + m"),
+        &format!("{large}; let m = #{{}}; for i in 0..100 {{ m[`k${{i}}`] = t; }} [m].join(\"\")"),
+        "\"a\".regex_match(\"(a)\".repeat(65))",
     ] {
         let text = text.to_owned();
         assert!(value(&text).is_err(), "{text} gave {:?}", value(&text).map(|json| json.len()));

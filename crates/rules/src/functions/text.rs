@@ -7,7 +7,7 @@
 use rhai::{Array, Dynamic, Engine};
 
 use super::catalogue::{Family, functions};
-use super::outcome::{Outcome, Text, list, plain};
+use super::outcome::{Outcome, Text, list, plain, texts};
 use super::text_form::{capitalized, padding, slug, snake_case, truncated};
 
 pub(super) const FAMILY: Family = Family {
@@ -119,8 +119,33 @@ fn replacing(engine: &mut Engine) {
 }
 
 fn splitting(engine: &mut Engine) {
-    engine.register_fn("lines", |text: &str| list(text.lines().map(Into::into)));
-    engine.register_fn("split", |text: &str, delimiter: &str| list(text.split(delimiter).map(Into::into)));
+    engine.register_fn("lines", |text: &str| texts(text.lines()));
+    engine.register_fn("to_chars", |text: &str| list(text.chars().map(|character| Ok(character.into()))));
+    engine.register_fn("split", |text: &str| match text {
+        "" => texts([""].into_iter()),
+        text => texts(text.split_whitespace()),
+    });
+    engine.register_fn("split", |text: &str, delimiter: &str| texts(text.split(delimiter)));
+    engine.register_fn("split", |text: &str, delimiter: char| texts(text.split(delimiter)));
+    engine.register_fn("split", |text: &str, delimiter: &str, most: i64| {
+        texts(text.splitn(segments(most), delimiter))
+    });
+    engine.register_fn("split", |text: &str, delimiter: char, most: i64| {
+        texts(text.splitn(segments(most), delimiter))
+    });
+    engine.register_fn("split_rev", |text: &str, delimiter: &str| texts(text.rsplit(delimiter)));
+    engine.register_fn("split_rev", |text: &str, delimiter: char| texts(text.rsplit(delimiter)));
+    engine.register_fn("split_rev", |text: &str, delimiter: &str, most: i64| {
+        texts(text.rsplitn(segments(most), delimiter))
+    });
+    engine.register_fn("split_rev", |text: &str, delimiter: char, most: i64| {
+        texts(text.rsplitn(segments(most), delimiter))
+    });
+}
+
+/// How many parts a rule asks for; less than one part is none less.
+fn segments(most: i64) -> usize {
+    usize::try_from(most).unwrap_or(0).max(1)
 }
 
 fn replaced(text: &str, part: &str, with: &str) -> Outcome<String> {

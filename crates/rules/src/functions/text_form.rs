@@ -35,8 +35,14 @@ pub(super) fn padding(function: &str, text: &str, length: i64, with: &str) -> Ou
 
 /// Letters and digits in lower case, `-` for every run of anything else between them.
 pub(super) fn slug(text: &str) -> String {
-    let words = text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join("-")
+    let mut slug = String::with_capacity(text.len());
+    for word in text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        if !slug.is_empty() {
+            slug.push('-');
+        }
+        slug.push_str(&word.to_lowercase());
+    }
+    slug
 }
 
 /// Words in lower case with `_` between them; a word begins at a capital after a small letter, and at the last

@@ -12,6 +12,7 @@ use super::catalogue::{Family, functions};
 use super::outcome::{Outcome, fault, quoted};
 use super::time_span::{Unit, seconds, start_of};
 use super::time_zone::{Moment, zone};
+use crate::limits;
 
 pub(super) const FAMILY: Family = Family {
     name: "time",
@@ -128,7 +129,17 @@ fn from_millis(function: &str, millis: Option<i64>) -> Outcome<String> {
         .ok_or_else(|| fault(function, "a time between the years -9999 and 9999", "a number beyond them"))
 }
 
+/// A format, of which each letter can stand for a long text.
+fn bounded<'f>(function: &str, format: &'f str) -> Outcome<&'f str> {
+    if format.len() <= limits::FORMAT_BYTES {
+        return Ok(format);
+    }
+    let expected = format!("a format of at most {} bytes", limits::FORMAT_BYTES);
+    Err(fault(function, &expected, &format!("one of {}", format.len())))
+}
+
 fn parsed(text: &str, format: &str, zone: TimeZone) -> Outcome<String> {
+    let format = bounded("parse_time", format)?;
     let parsed = strtime::parse(format, text).and_then(|parts| {
         if parts.timestamp().is_some() || parts.offset().is_some() {
             return parts.to_timestamp();
@@ -146,6 +157,7 @@ fn parsed(text: &str, format: &str, zone: TimeZone) -> Outcome<String> {
 }
 
 fn formatted(time: &Moment, format: &str) -> Outcome<String> {
+    let format = bounded("format_time", format)?;
     strtime::format(format, time.zoned())
         .map_err(|error| format!("`format_time` cannot use the format {}: {error}", quoted(format)).into())
 }

@@ -5,7 +5,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use rhai::{Dynamic, Engine, Map};
 
 use super::catalogue::{Family, functions};
-use super::outcome::{Outcome, Text, fault, plain, quoted};
+use super::outcome::{Outcome, Text, fault, plain, quoted, too_large};
+use crate::limits;
 
 /// Everything but the unreserved characters of RFC 3986 section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -59,21 +60,33 @@ fn parse(text: &str) -> Outcome<Map> {
         ("host", url.host_str().map(Into::into)),
         ("port", url.port_or_known_default().map(|port| i64::from(port).into())),
         ("path", Some(url.path().into())),
-        ("query", Some(Dynamic::from_map(query(url.query().unwrap_or_default())))),
+        ("query", Some(Dynamic::from_map(query(url.query().unwrap_or_default())?))),
         ("fragment", url.fragment().map(Into::into)),
     ];
     Ok(present.into_iter().filter_map(|(name, part)| Some((name.into(), part?))).collect())
 }
 
-fn query(text: &str) -> Map {
-    let pairs = form_urlencoded::parse(text.as_bytes());
-    pairs.map(|(name, value)| (name.as_ref().into(), value.into_owned().into())).collect()
+fn query(text: &str) -> Outcome<Map> {
+    let mut map = Map::new();
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        map.insert(name.as_ref().into(), value.into_owned().into());
+        if map.len() > limits::MAP_ENTRIES {
+            return Err(too_large(limits::MAP));
+        }
+    }
+    Ok(map)
 }
 
 fn to_query(map: &Map) -> Outcome<String> {
+    let mut bytes = 0;
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in map.iter().filter(|(_, value)| !value.is_unit()) {
-        query.append_pair(name, &plain("to_query", value)?);
+        let value = plain("to_query", value)?;
+        bytes += name.len() + value.len();
+        if bytes > limits::TEXT_BYTES {
+            return Err(too_large(limits::TEXT));
+        }
+        query.append_pair(name, &value);
     }
     Ok(query.finish())
 }
