@@ -11,6 +11,7 @@ pub fn registry() -> Registry {
     let mut registry = Registry::new();
     sluicebox_sources::register(&mut registry);
     sluicebox_transforms::register(&mut registry);
+    sluicebox_lookup_sql::register(&mut registry);
     sluicebox_sinks::register(&mut registry);
     sluicebox_connector_amqp::register(&mut registry);
     sluicebox_connector_kafka::register(&mut registry);

@@ -42,6 +42,12 @@ pub fn json(cell: ValueRef<'_>) -> Value {
     }
 }
 
+/// Cells as a JSON object, in their order.
+pub fn object<'c>(cells: impl Iterator<Item = &'c (String, Value)>) -> String {
+    let members = cells.map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
 /// A row as columns with their values.
 ///
 /// # Errors

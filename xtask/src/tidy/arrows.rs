@@ -53,6 +53,7 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/sources", Place::Component),
     ("crates/transforms", Place::Component),
     ("crates/sinks", Place::Component),
+    ("crates/lookup-sql", Place::Component),
     ("crates/connector-amqp", Place::Component),
     ("crates/connector-kafka", Place::Component),
     ("crates/connector-postgres", Place::Component),

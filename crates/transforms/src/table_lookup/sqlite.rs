@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
 use sluicebox_lookups::{key_text, sqlite};
 
 use super::TableLookup;
@@ -34,11 +33,11 @@ pub(super) fn read(options: &TableLookup, path: &Path) -> Result<Table, Fault> {
     while let Some(row) = rows.next().map_err(fault)? {
         let cells = sqlite::row(&names, row).map_err(fault)?;
         let key: Vec<_> = keys.iter().map(|at| key_text(&cells[*at].1)).collect();
-        let object: Map<String, Value> = match &kept {
-            Some(kept) => kept.iter().map(|at| cells[*at].clone()).collect(),
-            None => cells.clone().into_iter().collect(),
+        let object = match &kept {
+            Some(kept) => sqlite::object(kept.iter().map(|at| &cells[*at])),
+            None => sqlite::object(cells.iter()),
         };
-        builder.add(&key, Value::Object(object).to_string().as_bytes())?;
+        builder.add(&key, object.as_bytes())?;
     }
     Ok(builder.finish())
 }
