@@ -24,6 +24,7 @@ mod misfit;
 mod node;
 mod options;
 mod plan;
+mod repeats;
 mod report;
 mod review;
 mod routes;

@@ -14,6 +14,7 @@ use crate::graph::{Graph, Vertex};
 use crate::misfit::{hide_by_name, secret_options};
 use crate::node::{Kind, Node, join};
 use crate::options::{CatalogueOptions, declared};
+use crate::repeats::Unsteady;
 use crate::review::Reviewed;
 use crate::routes::{Asked, routes};
 use crate::shape::Walk;
@@ -110,7 +111,8 @@ fn plan(
     if !whole || checker.faults.any() {
         return None;
     }
-    let routes = routes(&graph, &vertices, &drafts.sources, &drafts.sinks, checker.faults);
+    let unsteady = Unsteady::of(&drafts, &checker.rules, &checker.context());
+    let routes = routes(&graph, &vertices, &drafts, &unsteady, checker.faults);
     let declared = std::mem::take(&mut checker.declared);
     checker.review(&Reviewed {
         headers: &headers,

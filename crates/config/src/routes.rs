@@ -1,4 +1,6 @@
 //! What every source→sink path promises, and what it was asked for and cannot.
+//!
+//! A promise depends on the source, on what remembers events on the way, and on the sink; the weakest of them decides.
 
 use std::ops::Range;
 
@@ -6,7 +8,9 @@ use sluicebox_core::{Delivery, DeliverySupport, SourceClass};
 
 use crate::faults::{Fault, Faults};
 use crate::graph::{Graph, Vertex};
+use crate::load::Drafts;
 use crate::node::join;
+use crate::repeats::Unsteady;
 use crate::{Route, SinkPlan, SourcePlan};
 
 /// What a sink was asked for, with the place of the question.
@@ -27,20 +31,27 @@ pub(crate) fn check_sink(asked: &Asked, support: DeliverySupport, path: &str, fa
 pub(crate) fn routes(
     graph: &Graph,
     vertices: &[Vertex<'_>],
-    sources: &[SourcePlan],
-    sinks: &[(SinkPlan, Asked)],
+    drafts: &Drafts,
+    unsteady: &Unsteady,
     faults: &mut Faults,
 ) -> Vec<Route> {
     let at = |name: &str| vertices.iter().position(|vertex| vertex.name == name);
     let mut routes = Vec::new();
-    for source in sources {
-        for (sink, asked) in sinks {
+    for source in &drafts.sources {
+        for (sink, asked) in &drafts.sinks {
             let (Some(from), Some(to)) = (at(&source.name), at(&sink.name)) else { continue };
             if !graph.reaching(to)[from] {
                 continue;
             }
-            let route = route(source, sink);
-            refuse(&route, source, sink, asked, faults);
+            let mut route = route(source, sink);
+            let mut broken = class_problem(source);
+            if broken.is_none() {
+                broken = unsteady.between((from, to), graph, (vertices, drafts));
+            }
+            if let Some(why) = broken.filter(|_| sink.delivery == Delivery::ExactlyOnce) {
+                (route.guarantee, route.why) = (Delivery::AtLeastOnce, why);
+                refuse(&route, sink, asked, faults);
+            }
             if let Some((first, second)) = graph.double(from, to, vertices) {
                 let node = vertices[to].inputs;
                 let range = node.map_or(vertices[to].label.clone(), |node| faults.focus(node));
@@ -64,8 +75,6 @@ fn route(source: &SourcePlan, sink: &SinkPlan) -> Route {
             (Delivery::AtLeastOnce, support.why.to_owned())
         }
         (Delivery::AtLeastOnce, _) => (Delivery::AtLeastOnce, "the file asks for `at_least_once`".to_owned()),
-        (Delivery::ExactlyOnce, SourceClass::RecordField) => (Delivery::AtLeastOnce, record_field(source)),
-        (Delivery::ExactlyOnce, SourceClass::Push) => (Delivery::AtLeastOnce, push(source)),
         (Delivery::ExactlyOnce, SourceClass::ConfirmOnRead) if source.prefetch => {
             let why = format!(
                 "{}; but `{}` prefetches, and a page in flight may be lost",
@@ -77,28 +86,27 @@ fn route(source: &SourcePlan, sink: &SinkPlan) -> Route {
             Delivery::ExactlyOnce,
             format!("{}; while the position of `{}` is valid upstream", support.why, source.name),
         ),
-        (Delivery::ExactlyOnce, SourceClass::RetainedFeed) => (Delivery::ExactlyOnce, support.why.to_owned()),
+        (Delivery::ExactlyOnce, _) => (Delivery::ExactlyOnce, support.why.to_owned()),
     };
     Route { source: source.name.clone(), sink: sink.name.clone(), guarantee, why }
 }
 
-fn record_field(source: &SourcePlan) -> String {
-    format!("`{}` reads by a field of its records, with an overlap", source.name)
-}
-
-fn push(source: &SourcePlan) -> String {
-    format!("`{}` is pushed by its sender, who may send again", source.name)
+/// Why no route of a source is exactly once.
+fn class_problem(source: &SourcePlan) -> Option<String> {
+    match source.class {
+        SourceClass::RecordField => {
+            Some(format!("`{}` reads by a field of its records, with an overlap", source.name))
+        }
+        SourceClass::Push => Some(format!("`{}` is pushed by its sender, who may send again", source.name)),
+        SourceClass::RetainedFeed | SourceClass::ConfirmOnRead => None,
+    }
 }
 
 /// Reports a route that was explicitly asked for more than it can keep.
-fn refuse(route: &Route, source: &SourcePlan, sink: &SinkPlan, asked: &Asked, faults: &mut Faults) {
+fn refuse(route: &Route, sink: &SinkPlan, asked: &Asked, faults: &mut Faults) {
     let Some((Delivery::ExactlyOnce, range)) = asked else { return };
-    let why = match source.class {
-        SourceClass::RecordField => record_field(source),
-        SourceClass::Push => push(source),
-        SourceClass::RetainedFeed | SourceClass::ConfirmOnRead => return,
-    };
-    let message = format!("the route {} → {} cannot be exactly once: {why}", route.source, route.sink);
+    let (from, to, why) = (&route.source, &route.sink, &route.why);
+    let message = format!("the route {from} → {to} cannot be exactly once: {why}");
     let path = format!("sinks.{}.delivery", sink.name);
     faults
         .add(Fault::new(range.clone(), path, message).help("leave `delivery` out, or write `at_least_once`"));

@@ -92,7 +92,7 @@ fn bad(path: &str, text: &str) -> Option<Problem> {
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.source::<Feed>().source::<Queue>().source::<Hook>().source::<Records>();
-    registry.transform::<Filter>().transform::<Script>().transform::<Lookup>();
+    registry.transform::<Filter>().transform::<Script>().transform::<Lookup>().transform::<Tally>();
     registry.sink::<Plain>().sink::<Exact>();
     registry.conditions(|text| bad("", text).map_or(Ok(()), Err));
     registry.reviews(odd);
@@ -290,6 +290,9 @@ impl TransformSpec for Lookup {
     fn effect(&self, component: &str) -> Effect {
         Effect::Adds(format!("of_{component}"))
     }
+    fn is_repeatable(&self) -> bool {
+        false
+    }
     fn lookup_url(&self) -> Option<&Located> {
         Some(&self.url)
     }
@@ -298,6 +301,28 @@ impl TransformSpec for Lookup {
         let scheme =
             (!self.url.text.starts_with("https://")).then(|| Problem::new("url", "expected https://"));
         bad.into_iter().chain(scheme).collect()
+    }
+    async fn build(self, _: &Context, _: &dyn ScriptFiles) -> Result<Box<dyn Transform>> {
+        Err(Error::config("never built"))
+    }
+}
+
+/// Remembers events.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Tally {
+    #[schemars(extend("x-rule" = "expression"))]
+    key: Option<Located>,
+}
+
+#[async_trait]
+impl TransformSpec for Tally {
+    const TYPE: &'static str = "tally";
+    fn remembers(&self) -> bool {
+        true
+    }
+    fn check(&self, _: &CheckContext<'_>) -> Vec<Problem> {
+        self.key.as_ref().and_then(|key| bad("key", &key.text)).into_iter().collect()
     }
     async fn build(self, _: &Context, _: &dyn ScriptFiles) -> Result<Box<dyn Transform>> {
         Err(Error::config("never built"))

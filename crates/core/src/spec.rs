@@ -71,6 +71,17 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         false
     }
 
+    /// Whether it makes the same of an event that comes again after a crash. Not so where others are asked, who may
+    /// answer otherwise by then.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    /// Whether it remembers events, as [`Transform::stateful`] says of what is built.
+    fn remembers(&self) -> bool {
+        false
+    }
+
     /// Builds the one instance that serves every partition. `files` reads scripts.
     ///
     /// # Errors
@@ -142,6 +153,14 @@ pub trait AnyTransform: Send + Sync {
     fn effect(&self, _component: &str) -> Effect {
         Effect::Unknown
     }
+    /// See [`TransformSpec::is_repeatable`].
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+    /// See [`TransformSpec::remembers`].
+    fn remembers(&self) -> bool {
+        false
+    }
     /// See [`TransformSpec::build`].
     ///
     /// # Errors
@@ -204,6 +223,12 @@ impl<T: TransformSpec> AnyTransform for T {
     }
     fn effect(&self, component: &str) -> Effect {
         TransformSpec::effect(self, component)
+    }
+    fn is_repeatable(&self) -> bool {
+        TransformSpec::is_repeatable(self)
+    }
+    fn remembers(&self) -> bool {
+        TransformSpec::remembers(self)
     }
     async fn build(
         self: Box<Self>,

@@ -131,6 +131,10 @@ impl HttpLookup {
 impl TransformSpec for HttpLookup {
     const TYPE: &'static str = "http_lookup";
 
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
     fn effect(&self, component: &str) -> Effect {
         Effect::Adds(self.into.clone().unwrap_or_else(|| component.to_owned()))
     }

@@ -1,10 +1,12 @@
-//! The built-in transforms: `filter`, `map`, `route`, `split`, `redact`, `validate`, `rhai`, `http_lookup`,
-//! `table_lookup`, `throttle`.
+//! The built-in transforms: `filter`, `map`, `route`, `split`, `dedupe`, `window`, `redact`, `validate`, `rhai`,
+//! `http_lookup`, `table_lookup`, `throttle`.
 //!
 //! Floor 2 of the house: each transform is a configuration struct, which is its reference page, and one line below.
 //! Invariant: events leave in the order in which they came, and each ends in an output, a discard or a dead letter.
 
+mod dedupe;
 mod filter;
+mod grouping;
 mod http_lookup;
 mod map;
 mod redact;
@@ -16,9 +18,11 @@ mod table_lookup;
 mod testing;
 mod throttle;
 mod validate;
+mod window;
 
 use sluicebox_core::Registry;
 
+pub use dedupe::{Dedupe, OnMissingKey};
 pub use filter::Filter;
 pub use http_lookup::HttpLookup;
 pub use sluicebox_lookups::{CacheOptions, OnError};
@@ -30,10 +34,12 @@ pub use split::{OnEmpty, OnMissing, Split};
 pub use table_lookup::{CellType, Duplicates, TableFormat, TableLookup};
 pub use throttle::Throttle;
 pub use validate::{OnInvalid, Validate};
+pub use window::{Aggregate, Function, Late, Window, WindowKind};
 
 /// Adds every transform of this crate.
 pub fn register(registry: &mut Registry) {
     registry
+        .transform::<Dedupe>()
         .transform::<Filter>()
         .transform::<RhaiScript>()
         .transform::<HttpLookup>()
@@ -43,5 +49,6 @@ pub fn register(registry: &mut Registry) {
         .transform::<Split>()
         .transform::<TableLookup>()
         .transform::<Throttle>()
-        .transform::<Validate>();
+        .transform::<Validate>()
+        .transform::<Window>();
 }

@@ -246,6 +246,10 @@ impl TableLookup {
 impl TransformSpec for TableLookup {
     const TYPE: &'static str = "table_lookup";
 
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+
     fn effect(&self, component: &str) -> Effect {
         Effect::Adds(self.into.clone().unwrap_or_else(|| component.to_owned()))
     }

@@ -1,5 +1,7 @@
 //! What the tests of this crate share: events, a context on tokio's paused clock, an API that is a function.
 
+mod pages;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use sluicebox_core::{
     TransformOutcome,
 };
 use sluicebox_http::{Request, Response, Transport, TransportError, TransportHandle};
+
+pub(crate) use pages::{Pages, at, remember};
 
 /// Script files by path.
 pub(crate) struct Files(pub(crate) BTreeMap<&'static str, &'static str>);

@@ -261,6 +261,58 @@ sinks:
     assert_eq!(guarantees.iter().filter(|guarantee| **guarantee == Delivery::ExactlyOnce).count(), 1);
 }
 
+/// What is remembered must come out the same when its events come again; what is only passed on need not.
+#[test]
+fn what_others_answer_may_not_be_counted_exactly_once() {
+    let text = "sources:
+  a: {type: feed, token: x}
+  b: {type: feed, token: x}
+transforms:
+  found: {type: lookup, inputs: [a], url: 'https://x'}
+  judged: {type: filter, inputs: [found, b], when: event.ok}
+  counts: {type: tally, inputs: [judged], key: event.k}
+  after: {type: lookup, inputs: [b], url: 'https://x'}
+sinks:
+  counted: {type: exact, inputs: [counts]}
+  passed: {type: exact, inputs: [judged, after]}
+  plain: {type: plain, inputs: [counts]}
+";
+    let routes = |text: &str| -> Vec<String> {
+        let plan = plan(&Outside::default(), text);
+        let told = |route: &crate::Route| format!("{} → {}: {:?}", route.source, route.sink, route.guarantee);
+        plan.routes.iter().map(told).collect()
+    };
+    assert_eq!(
+        routes(text),
+        [
+            "a → counted: AtLeastOnce",
+            "a → passed: ExactlyOnce",
+            "a → plain: AtLeastOnce",
+            "b → counted: ExactlyOnce",
+            "b → passed: ExactlyOnce",
+            "b → plain: AtLeastOnce",
+        ]
+    );
+    let why = "after a crash, events come again to `counts`, and `found` (`lookup`) may find something else by then";
+    assert_eq!(plan(&Outside::default(), text).routes[0].why, why);
+    let asked =
+        text.replace("inputs: [counts]}\n  passed", "inputs: [counts], delivery: exactly_once}\n  passed");
+    let help = "(leave `delivery` out, or write `at_least_once`)";
+    assert_problems(
+        &asked,
+        &[&format!(
+            "10:54 sinks.counted.delivery: the route a → counted cannot be exactly once: {why} {help}"
+        )],
+    );
+    for (from, to) in
+        [("key: event.k", "key: meta.received"), ("when: event.ok", "when: meta.received > \"x\"")]
+    {
+        let routes = routes(&text.replace(from, to));
+        assert!(routes.contains(&"b → counted: AtLeastOnce".to_owned()), "{to}: {routes:?}");
+        assert!(routes.contains(&"b → passed: ExactlyOnce".to_owned()), "{to}: {routes:?}");
+    }
+}
+
 #[test]
 fn a_prefetching_queue_is_warned_of() {
     let text = "sources:\n  q: {type: queue, prefetch: true}\nsinks:\n  z: {type: plain, inputs: q}\n";
@@ -283,6 +335,6 @@ fn the_schema_selects_options_by_type() {
     assert!(schema["$defs"]["sink.exact"]["properties"]["batch"]["properties"]["max_wait"].is_object());
     assert_eq!(schema["$defs"]["sink.exact"]["required"], serde_json::json!(["type"]));
     let branches = schema["properties"]["transforms"]["additionalProperties"]["allOf"].as_array().unwrap();
-    assert_eq!(branches.len(), 3);
+    assert_eq!(branches.len(), 4);
     assert!(!schema.to_string().contains("\"x-"), "annotations of our own are not for editors");
 }
