@@ -11,24 +11,34 @@
 //! over random rules and events.
 
 mod compile;
+mod draft;
 mod fields;
 mod node;
+mod objects;
 mod refusal;
+mod run;
 mod scan;
+mod script;
+mod splice;
 mod value;
 
 use std::fmt;
 use std::sync::Arc;
 
-use rhai::Expr;
+use rhai::{AST, Expr};
 use sluicebox_core::{Event, Meta};
 
 use compile::Compiler;
-use fields::{Fields, Found};
+use draft::Draft;
+use fields::{Fields, Found, MOST};
 use node::{Node, Reading};
 use refusal::Refusal;
+use run::Decided;
 use scan::{Kind, Native};
+use script::Step;
 use value::Value;
+
+use crate::outcome::{Emission, Emitted, ScriptOutcome};
 
 /// Larger events are interpreted, so that what the interpreter says of their size holds.
 const LARGEST_BYTES: usize = 256 << 10;
@@ -43,6 +53,19 @@ pub enum Tier {
         /// Why it has no native form.
         because: String,
     },
+}
+
+/// Why a rule is interpreted whose caller wanted that.
+pub(crate) const NOT_WANTED: &str = "its native form is not wanted";
+
+impl Tier {
+    /// The tier of what was or was not lowered.
+    pub(crate) fn of<T>(native: &Result<T, String>) -> Self {
+        match native {
+            Ok(_) => Self::Native,
+            Err(because) => Self::Interpreted { because: because.clone() },
+        }
+    }
 }
 
 impl fmt::Display for Tier {
@@ -74,6 +97,9 @@ impl NativeCondition {
         let mut compiler = Compiler::default();
         let node = compiler.node(condition)?;
         let fields = compiler.fields;
+        if fields.count() > MOST {
+            return Err(format!("it reads more than {MOST} fields"));
+        }
         let refusal = Refusal::of(&node, &fields);
         Ok(Self(Arc::new(Lowered { node, fields, refusal })))
     }
@@ -82,7 +108,7 @@ impl NativeCondition {
     pub(crate) fn matches(&self, event: &Event) -> Option<bool> {
         let Lowered { node, fields, refusal } = &*self.0;
         let meta = event.meta();
-        if fields.is_empty() {
+        if fields.names().is_empty() {
             return node.truth(&Read { bytes: &[], found: &Found::default(), meta }).ok();
         }
         let bytes = event.json();
@@ -115,5 +141,43 @@ impl Reading for Read<'_> {
 
     fn meta(&self) -> &Meta {
         self.meta
+    }
+}
+
+/// A script that was lowered.
+#[derive(Clone, Debug)]
+pub(crate) struct NativeScript(Arc<Steps>);
+
+#[derive(Debug)]
+struct Steps {
+    steps: Vec<Step>,
+    fields: Fields,
+}
+
+impl NativeScript {
+    /// Lowers a script.
+    ///
+    /// # Errors
+    /// Why it must be interpreted.
+    pub(crate) fn compile(script: &AST) -> Result<Self, String> {
+        let mut compiler = Compiler::default();
+        let steps = compiler.script(script)?;
+        Ok(Self(Arc::new(Steps { steps, fields: compiler.fields })))
+    }
+
+    /// What it makes of an event; `None`: the interpreter must say.
+    pub(crate) fn run(&self, event: &Event) -> Option<ScriptOutcome> {
+        let Steps { steps, fields } = &*self.0;
+        let bytes = event.json();
+        let mut draft = Draft::new(fields, &bytes, event.meta()).ok()?;
+        let mut decided = Decided::default();
+        draft.run(steps, &mut decided).ok()?;
+        let event = match draft.changed().ok()? {
+            Some(json) => Emitted::Changed(json.into()),
+            None => Emitted::Unchanged,
+        };
+        let emission = Emission { output: decided.output, event };
+        let emitted = if decided.is_dropped { Vec::new() } else { vec![emission] };
+        Some(ScriptOutcome { emitted, ..ScriptOutcome::default() })
     }
 }

@@ -44,11 +44,6 @@ impl Compiler {
         expressions.iter().map(|expression| self.node(expression)).collect()
     }
 
-    /// The number of a field.
-    pub(super) fn field(&mut self, path: Vec<String>) -> Lowering<usize> {
-        self.fields.number(path).ok_or_else(|| "it reads too many fields".to_owned())
-    }
-
     fn pair(&mut self, left: &Expr, right: &Expr) -> Lowering<Box<(Node, Node)>> {
         Ok(Box::new((self.node(left)?, self.node(right)?)))
     }
@@ -88,9 +83,9 @@ impl Compiler {
         let Node::Field(around) = self.node(whole)? else {
             return Err("`in` looks into something that is no field".to_owned());
         };
-        let mut path = self.fields.path(around).to_vec();
+        let mut path = self.fields.path(around);
         path.push(name.to_string());
-        Ok(Node::Holds(around, self.field(path)?, name.to_string()))
+        Ok(Node::Holds(around, self.fields.number(&path), name.to_string()))
     }
 
     fn chain(&mut self, expression: &Expr) -> Lowering<Node> {
@@ -102,7 +97,7 @@ impl Compiler {
         let names: Vec<String> = chain.links.iter().map_while(name).collect();
         let rest = &chain.links[names.len()..];
         let mut node = match root {
-            EVENT => Node::Field(self.field(names)?),
+            EVENT => Node::Field(self.fields.number(&names)),
             META => Node::Meta(envelope(&names).ok_or("that field of `meta` is read")?),
             _ => return Err("it has variables of its own".to_owned()),
         };

@@ -4,60 +4,104 @@
 
 use super::scan::{Kind, Native, Scanner, Span, Token};
 
-/// Most fields of one rule that are looked for natively.
+/// Most fields that a condition may read.
 pub(super) const MOST: usize = 16;
 
 /// The values of the fields, by number.
 pub(super) type Found = [Token; MOST];
 
-/// The fields that a rule reads.
+/// The fields that a rule reads or changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields {
-    paths: Vec<Vec<String>>,
+    /// By number: where the path ends in the tree.
+    ends: Vec<usize>,
     names: Vec<Name>,
 }
 
 /// One name of the tree; the first is the event itself.
 #[derive(Clone, Debug, Default)]
-struct Name {
-    text: String,
+pub(super) struct Name {
+    pub(super) text: String,
+    /// The name around it; the event is its own.
+    pub(super) around: usize,
     /// The number of the field that ends here.
     field: Option<usize>,
-    inside: Vec<usize>,
+    pub(super) inside: Vec<usize>,
+    /// A script makes a new map here.
+    is_made: bool,
+}
+
+impl Name {
+    /// Whether a map here is taken apart.
+    pub(super) fn is_taken_apart(&self) -> bool {
+        self.is_made || !self.inside.is_empty()
+    }
 }
 
 impl Fields {
-    /// The number of a field; `None` if there are too many.
-    pub(super) fn number(&mut self, path: Vec<String>) -> Option<usize> {
-        if let Some(number) = self.paths.iter().position(|known| *known == path) {
-            return Some(number);
+    /// The number of a field.
+    pub(super) fn number(&mut self, path: &[String]) -> usize {
+        let name = self.name(path);
+        self.number_of(name)
+    }
+
+    /// The number of a name of the tree, for reading it.
+    pub(super) fn number_of(&mut self, name: usize) -> usize {
+        let number = self.names[name].field.unwrap_or(self.ends.len());
+        if number == self.ends.len() {
+            self.names[name].field = Some(number);
+            self.ends.push(name);
         }
-        let number = Some(self.paths.len()).filter(|number| *number < MOST)?;
+        number
+    }
+
+    /// The place of a path in the tree.
+    pub(super) fn name(&mut self, path: &[String]) -> usize {
         if self.names.is_empty() {
             self.names.push(Name::default());
         }
-        let end = path.iter().fold(0, |parent, text| self.inside(parent, text));
-        self.names[end].field = Some(number);
-        self.paths.push(path);
-        Some(number)
+        path.iter().fold(0, |around, text| self.inside(around, text))
     }
 
-    /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+    /// Says that a script makes a new map at a place of the tree.
+    pub(super) fn mark_made(&mut self, name: usize) {
+        self.names[name].is_made = true;
+    }
+
+    /// How many fields are read.
+    pub(super) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The tree; empty if the rule does not mention the event.
+    pub(super) fn names(&self) -> &[Name] {
+        &self.names
+    }
+
+    /// Where the path of a field ends in the tree.
+    pub(super) fn end(&self, number: usize) -> usize {
+        self.ends[number]
     }
 
     /// The path of a field.
-    pub(super) fn path(&self, number: usize) -> &[String] {
-        self.paths.get(number).map_or(&[], Vec::as_slice)
+    pub(super) fn path(&self, number: usize) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut name = self.end(number);
+        while name > 0 {
+            path.push(self.names[name].text.clone());
+            name = self.names[name].around;
+        }
+        path.reverse();
+        path
     }
 
-    fn inside(&mut self, parent: usize, text: &str) -> usize {
-        let known = self.names[parent].inside.iter().find(|child| self.names[**child].text == text);
+    /// The name inside another.
+    pub(super) fn inside(&mut self, around: usize, text: &str) -> usize {
+        let known = self.names[around].inside.iter().find(|child| self.names[**child].text == text);
         known.copied().unwrap_or_else(|| {
-            self.names.push(Name { text: text.to_owned(), ..Name::default() });
+            self.names.push(Name { text: text.to_owned(), around, ..Name::default() });
             let child = self.names.len() - 1;
-            self.names[parent].inside.push(child);
+            self.names[around].inside.push(child);
             child
         })
     }
@@ -154,7 +198,7 @@ mod tests {
 
     fn find(path: &str, text: &str) -> (Kind, String) {
         let mut fields = Fields::default();
-        let number = fields.number(path.split('.').map(str::to_owned).collect()).unwrap();
+        let number = fields.number(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
         let token = fields.find(text.as_bytes()).unwrap()[number];
         (token.kind, String::from_utf8_lossy(token.span.of(text.as_bytes())).into_owned())
     }

@@ -63,6 +63,17 @@ pub(super) struct Token {
     pub(super) span: Span,
 }
 
+impl Token {
+    /// Its JSON text, quotes included.
+    pub(super) fn text(self, bytes: &[u8]) -> &[u8] {
+        let Span { start, end } = self.span;
+        match self.kind {
+            Kind::Text | Kind::EscapedText => bytes.get(start.wrapping_sub(1)..=end).unwrap_or_default(),
+            _ => self.span.of(bytes),
+        }
+    }
+}
+
 /// A place in the bytes.
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],

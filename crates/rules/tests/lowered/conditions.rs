@@ -64,6 +64,19 @@ pub(crate) fn condition(chance: &mut Chance, depth: usize) -> String {
     }
 }
 
+/// A condition that hardly ever fails.
+pub(crate) fn calm(chance: &mut Chance) -> String {
+    let name = chance.pick(&["a", "n", "type", "text"]);
+    match chance.below(6) {
+        0 => format!("event.{name} == {}", text(chance)),
+        1 => format!("event.{name} {} {}", comparison(chance), chance.pick(&NUMBERS)),
+        2 => format!("is_missing(event.{name})"),
+        3 => format!("\"{name}\" in event"),
+        4 => chance.pick(&["meta.type == \"payment.paid\"", "meta.key != \"a\"", "true", "false"]).to_owned(),
+        _ => condition(chance, 1),
+    }
+}
+
 fn comparison(chance: &mut Chance) -> &'static str {
     chance.pick(&["==", "==", "==", "!=", "<", "<=", ">", ">="])
 }
@@ -106,9 +119,10 @@ fn function(chance: &mut Chance) -> &'static str {
 /// A path of the event.
 pub(crate) fn path(chance: &mut Chance) -> String {
     let mut path = "event".to_owned();
-    let steps = [1, 1, 1, 2, 2, 3][chance.below(6)];
-    for _ in 0..steps {
-        let name = chance.pick(&NAMES);
+    let steps = [1, 1, 1, 1, 2, 2, 2, 3][chance.below(8)];
+    for step in 1..=steps {
+        let is_inside = step < steps && !chance.once_in(8);
+        let name = if is_inside { chance.pick(&["b", "c"]) } else { chance.pick(&NAMES) };
         match chance.below(6) {
             _ if !name.is_ascii() => path.push_str(&format!("[\"{name}\"]")),
             0 => path.push_str(&format!("[\"{name}\"]")),

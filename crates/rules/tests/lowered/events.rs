@@ -78,14 +78,18 @@ pub(crate) fn event(chance: &mut Chance) -> String {
 
 fn map(chance: &mut Chance, text: &mut String, depth: usize) {
     text.push('{');
-    let fields = chance.below(6);
-    for index in 0..fields {
+    let mut used: Vec<&str> = Vec::new();
+    for index in 0..chance.below(7) {
         if index > 0 {
             text.push(',');
         }
         blank(chance, text);
-        let name = chance.pick(&NAMES);
-        if chance.once_in(12) {
+        let mut name = chance.pick(&NAMES);
+        while used.contains(&name) && !chance.once_in(12) {
+            name = chance.pick(&NAMES);
+        }
+        used.push(name);
+        if chance.once_in(30) {
             text.push('"');
             name.encode_utf16().for_each(|unit| write!(text, "\\u{unit:04x}").unwrap());
             text.push('"');
@@ -95,7 +99,12 @@ fn map(chance: &mut Chance, text: &mut String, depth: usize) {
         blank(chance, text);
         text.push(':');
         blank(chance, text);
-        value(chance, text, depth + 1);
+        // Maps stand where rules look inside.
+        if matches!(name, "b" | "c") && depth < 3 && !chance.once_in(4) {
+            map(chance, text, depth + 1);
+        } else {
+            value(chance, text, depth + 1);
+        }
         blank(chance, text);
     }
     text.push('}');
@@ -110,7 +119,8 @@ fn value(chance: &mut Chance, text: &mut String, depth: usize) {
         7..=11 => write!(text, "\"{}\"", chance.pick(&TEXTS)).unwrap(),
         12 if chance.once_in(12) => text.push_str(chance.pick(&UNREADABLE)),
         12 if chance.once_in(40) => {
-            let levels = 110 + chance.below(30);
+            // Not near the limit: the interpreter looks now and then only how deep a script has nested a value.
+            let levels = [20, 60, 100, 130][chance.below(4)];
             write!(text, "{}{}", "[".repeat(levels), "]".repeat(levels)).unwrap();
         }
         12 => text.push_str("[]"),

@@ -13,11 +13,12 @@
 mod chance;
 mod conditions;
 mod events;
+mod scripts;
 
 use bytes::Bytes;
 use chance::Chance;
 use sluicebox_core::{Event, Located, LookupStatus, Meta};
-use sluicebox_rules::{Condition, Tier};
+use sluicebox_rules::{Condition, Script, Tier};
 
 /// Events that each rule is tried on.
 const EVENTS: usize = 12;
@@ -82,4 +83,41 @@ fn conditions_are_judged_as_the_interpreter_does() {
     }
     tally.show("conditions");
     assert!(tally.native * 3 > tally.cases, "hardly anything is decided natively");
+}
+
+#[test]
+fn nesting_near_the_limit_is_judged_as_the_interpreter_does() {
+    let lowered = Condition::compile(&"event.b == 1".into()).unwrap();
+    let interpreted = lowered.clone().interpreted();
+    for levels in 100..140 {
+        let text = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(levels), "]".repeat(levels));
+        let event = Event::from_validated(Bytes::from(text), meta());
+        assert_eq!(lowered.matches(&event), interpreted.matches(&event), "{levels}");
+    }
+}
+
+#[test]
+fn scripts_change_events_as_the_interpreter_does() {
+    let cases = number("SLUICEBOX_RULE_CASES", 6_000);
+    let mut chance = Chance::new(number("SLUICEBOX_RULE_SEED", 1));
+    let mut tally = Tally::default();
+    while tally.cases < cases {
+        let text = scripts::script(&mut chance);
+        let Ok(lowered) = Script::compile(&Located::whole_file(text.clone(), "rule")) else { continue };
+        if lowered.tier() != Tier::Native {
+            continue;
+        }
+        let interpreted = lowered.clone().interpreted();
+        for _ in 0..EVENTS {
+            let event = event(&mut chance);
+            let (native, expected) = (lowered.native_outcome(&event), interpreted.run(&event));
+            let json = String::from_utf8_lossy(&event.json()).into_owned();
+            assert_eq!(lowered.run(&event), expected, "{text}\n{json}");
+            tally.cases += 1;
+            tally.native += u64::from(native.is_some());
+            tally.failed += u64::from(expected.is_err());
+        }
+    }
+    tally.show("scripts");
+    assert!(tally.native * 5 > tally.cases, "hardly anything is decided natively");
 }

@@ -1,0 +1,116 @@
+//! Random scripts: fields set, moved, taken out, maps made, branches, endings.
+
+use std::fmt::Write;
+
+use crate::chance::Chance;
+use crate::conditions::{calm, path, text, value};
+use crate::events::NAMES;
+
+/// The text of a script.
+pub(crate) fn script(chance: &mut Chance) -> String {
+    let mut script = String::new();
+    statements(chance, &mut script, 0);
+    match chance.below(12) {
+        0 => script.push_str("event"),
+        1 => script.push_str(&calm(chance)),
+        2 => script.push_str(chance.pick(&["true", "false", "()"])),
+        3 | 4 => script.push_str(&map(chance, 0)),
+        5 => write!(script, "if {} {{ {} }}", calm(chance), chance.pick(&["false", "true", "", "event"]))
+            .unwrap(),
+        _ => {}
+    }
+    script
+}
+
+fn statements(chance: &mut Chance, script: &mut String, depth: usize) {
+    for _ in 0..=chance.below(3) {
+        statement(chance, script, depth);
+    }
+}
+
+fn statement(chance: &mut Chance, script: &mut String, depth: usize) {
+    match chance.below(if depth < 2 { 16 } else { 13 }) {
+        0..=5 => write!(script, "{} = {}; ", place(chance), assigned(chance)).unwrap(),
+        6 | 7 => write!(script, "{} = {}; ", place(chance), map(chance, 1)).unwrap(),
+        8 | 9 => write!(script, "{} = {}; ", place(chance), removal(chance)).unwrap(),
+        10 | 11 => write!(script, "{}; ", removal(chance)).unwrap(),
+        12 => match chance.below(12) {
+            0 => script.push_str("drop(); "),
+            1 => script.push_str("to(\"b\"); "),
+            2 => script.push_str("event = #{ a: event.b }; "),
+            3 => script.push_str("dead_letter(\"no\"); "),
+            _ => write!(script, "{} = {}; ", place(chance), path(chance)).unwrap(),
+        },
+        _ => {
+            write!(script, "if {} {{ ", calm(chance)).unwrap();
+            statements(chance, script, depth + 1);
+            if chance.once_in(6) {
+                script.push_str(chance.pick(&["return; ", "return false; ", "throw \"x\"; ", "to(\"a\"); "]));
+            }
+            script.push_str("} ");
+            if chance.once_in(2) {
+                script.push_str("else { ");
+                statements(chance, script, depth + 1);
+                script.push_str("} ");
+            }
+        }
+    }
+}
+
+fn assigned(chance: &mut Chance) -> String {
+    match chance.below(6) {
+        0..=2 => path(chance),
+        3 => text(chance),
+        4 => chance.pick(&["1", "true", "()", "2.50", "meta.type", "event.n ?? 0"]).to_owned(),
+        _ => value(chance, 1),
+    }
+}
+
+/// A field to change: mostly one of the event itself.
+fn place(chance: &mut Chance) -> String {
+    let mut place = "event".to_owned();
+    let steps = [1, 1, 1, 1, 1, 1, 2, 2, 3][chance.below(9)];
+    for step in 1..=steps {
+        let is_inside = step < steps && !chance.once_in(8);
+        let name = match chance.below(4) {
+            _ if is_inside => chance.pick(&["b", "c"]),
+            0 => chance.pick(&["new", "z", "0"]),
+            _ => chance.pick(&NAMES),
+        };
+        if name.chars().all(char::is_alphabetic) && name.is_ascii() && name != "new" {
+            write!(place, ".{name}").unwrap();
+        } else {
+            write!(place, "[\"{name}\"]").unwrap();
+        }
+    }
+    place
+}
+
+fn removal(chance: &mut Chance) -> String {
+    let around = if !chance.once_in(4) { "event".to_owned() } else { path(chance) };
+    format!("{around}.remove(\"{}\")", chance.pick(&NAMES))
+}
+
+fn map(chance: &mut Chance, depth: usize) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let mut map = "#{".to_owned();
+    for _ in 0..chance.below(5) {
+        let name = chance.pick(&NAMES);
+        if names.contains(&name) {
+            continue;
+        }
+        names.push(name);
+        let value = match chance.below(6) {
+            0 if depth < 2 => map_inside(chance, depth),
+            1 => text(chance),
+            _ => assigned(chance),
+        };
+        write!(map, "{}\"{name}\": {value}", if names.len() > 1 { ", " } else { "" }).unwrap();
+    }
+    map.push('}');
+    map
+}
+
+fn map_inside(chance: &mut Chance, depth: usize) -> String {
+    map(chance, depth + 1)
+}
