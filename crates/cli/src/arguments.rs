@@ -125,7 +125,7 @@ pub(crate) struct TestArguments {
     /// Only tests with this in their name
     #[arg(long, value_name = "TEXT")]
     pub(crate) name: Option<String>,
-    /// Also write the results as JUnit XML, for build servers
+    /// Also write the results as the XML that build servers read (`JUnit`)
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }
@@ -217,6 +217,9 @@ pub(crate) struct RuleArguments {
     /// Take only the events for which this holds; the others are dropped, before the script sees them
     #[arg(long, visible_alias = "condition", value_name = "CONDITION", allow_hyphen_values = true)]
     pub(crate) when: Option<String>,
+    /// What the script remembers from event to event, as it stands under `state:` in a pipeline: `seen: {kind: counter}`
+    #[arg(long, value_name = "YAML", allow_hyphen_values = true)]
+    pub(crate) state: Option<String>,
     /// Events as JSON lines, bare or in envelopes [default: stdin; in the prompt, made-up ones]
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,

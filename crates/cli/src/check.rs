@@ -31,7 +31,11 @@ pub(crate) async fn verb(registry: &Registry, arguments: &CheckArguments) -> End
     let (mut plans, mut problems): (Vec<Plan>, Vec<LocatedProblem>) = (Vec::new(), Vec::new());
     for file in &files {
         match pipeline_files::load(file, registry, &variables, arguments.allow_missing_secrets) {
-            Ok(plan) => plans.push(plan),
+            Ok(plan) => {
+                let allow = arguments.allow_missing_secrets;
+                problems.extend(pipeline_files::problems_of_tests(&plan, &variables, allow));
+                plans.push(plan);
+            }
             Err(report) => problems.extend(report.problems),
         }
     }

@@ -53,8 +53,27 @@ pub(crate) fn load(
     sluicebox_config::load(file, &text, registry, &inputs)
 }
 
+/// What is wrong with the file of tests beside a pipeline file, if there is one.
+pub(crate) fn problems_of_tests(
+    plan: &Plan,
+    variables: &ProcessVariables,
+    allow_missing_secrets: bool,
+) -> Vec<LocatedProblem> {
+    let file = crate::test::beside(&plan.file);
+    if !file.exists() {
+        return Vec::new();
+    }
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) => return unreadable(&file, &error).problems,
+    };
+    let inputs = Inputs { variables, files: &Folder::of(&plan.file), allow_missing_secrets };
+    let tests = sluicebox_config::load_tests(&file, &text, plan, &inputs);
+    tests.err().map(|report| report.problems).unwrap_or_default()
+}
+
 /// A file that exists but is no text is a problem of that file, so that the others are still checked.
-fn unreadable(file: &Path, error: &std::io::Error) -> Report {
+pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> Report {
     let what = match error.kind() {
         std::io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
         _ => error.to_string(),

@@ -16,6 +16,7 @@ use serde_json::Value;
 use sluicebox_core::Timestamp;
 use smol_str::SmolStr;
 
+use crate::component::Checker;
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::found;
 use crate::interpolate::Scope;
@@ -173,13 +174,15 @@ fn beside(root: &Node, outline: &Outline, scope: Scope<'_>, faults: &mut Faults)
     section(root, outline, scope, faults)
 }
 
+impl Checker<'_> {
+    /// The tests in the pipeline file itself.
+    pub(crate) fn tests(&mut self, root: &Node, outline: &Outline) -> Vec<TestCase> {
+        section(root, outline, self.scope(), self.faults)
+    }
+}
+
 /// The tests under `tests:`, as far as they are right.
-pub(crate) fn section(
-    root: &Node,
-    outline: &Outline,
-    scope: Scope<'_>,
-    faults: &mut Faults,
-) -> Vec<TestCase> {
+fn section(root: &Node, outline: &Outline, scope: Scope<'_>, faults: &mut Faults) -> Vec<TestCase> {
     let Some(node) = root.get("tests") else { return Vec::new() };
     let items = match &node.kind {
         Kind::List(items) => items,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sluicebox_core::{ComponentKind, Registry};
 use smol_str::SmolStr;
 
-use crate::cases::{self, Outline};
+use crate::cases::Outline;
 use crate::component::{Checker, Header};
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::found;
@@ -105,8 +105,7 @@ fn plan(
         });
     }
     let graph = Graph::resolve(&vertices, checker.faults);
-    let scope = checker.scope();
-    let tests = cases::section(root, &Outline::of_drafts(&vertices, &drafts), scope, checker.faults);
+    let tests = checker.tests(root, &Outline::of_drafts(&vertices, &drafts));
     let whole = drafts.sources.len() + drafts.transforms.len() + drafts.sinks.len() == headers.len();
     if !whole || checker.faults.any() {
         return None;

@@ -4,6 +4,7 @@ mod flight;
 mod message;
 mod probe;
 mod publisher;
+mod rendering;
 mod spec;
 
 pub use spec::AmqpSinkSpec;

@@ -18,6 +18,7 @@ mod probe;
 mod producer;
 mod reader;
 mod record;
+mod rendering;
 mod settings;
 mod setup;
 mod source;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, ByteSize, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe,
-    Problem, Result, SinkSpec,
+    Problem, Rendering, Result, SinkSpec,
 };
 
 use crate::client::Cluster;
@@ -17,6 +17,7 @@ use crate::own_topics::OwnTopics;
 use crate::plain::PlainSink;
 use crate::probe;
 use crate::record::{Recipe, Value};
+use crate::rendering;
 use crate::setup::Setup;
 use crate::topic;
 use crate::transactor::Transactor;
@@ -231,6 +232,10 @@ impl SinkSpec for KafkaSpec {
         problems
     }
 
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        Ok(Some(rendering::of(self.usable_recipe()?)))
+    }
+
     async fn build(self, cx: &Context) -> Result<BuiltSink> {
         self.cluster().warn(cx);
         let setup = self.setup(cx)?;
@@ -267,13 +272,18 @@ impl KafkaSpec {
         Recipe::compile(&self.topic, self.key.as_ref(), &self.headers, value)
     }
 
-    pub(crate) fn setup(&self, cx: &Context) -> Result<Setup> {
-        let recipe = self.recipe().map_err(|problems| {
+    /// The recipe, or the first thing that is wrong with it.
+    fn usable_recipe(&self) -> Result<Recipe> {
+        self.recipe().map_err(|problems| {
             let first = problems.into_iter().next();
             Error::config(
                 first.map_or_else(String::new, |problem| format!("`{}`: {}", problem.path, problem.message)),
             )
-        })?;
+        })
+    }
+
+    pub(crate) fn setup(&self, cx: &Context) -> Result<Setup> {
+        let recipe = self.usable_recipe()?;
         Ok(Setup {
             base: self.cluster().config(cx),
             address: self.cluster().address(),

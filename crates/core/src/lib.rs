@@ -61,7 +61,7 @@ pub use problem::{Problem, ProblemFile};
 pub use registry::{
     ComponentKind, ComponentType, ConditionCheck, ParseProblem, Registry, SinkType, SourceType, TransformType,
 };
-pub use rendering::{Rendered, Rendering, Shown};
+pub use rendering::{Rendered, Rendering, Shown, each_event};
 pub use secret::Secret;
 pub use sink::{
     BuiltSink, Committed, Opened, Rejected, ResumableSink, Shard, Sink, Stopped, TransactionalSink, Window,

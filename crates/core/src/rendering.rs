@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{Error, Event};
+use crate::{Error, Event, Result};
 
 /// Puts events into the messages of a sink, without its destination.
 pub trait Rendering: Send {
@@ -29,4 +29,18 @@ pub enum Shown {
     Message(Value),
     /// The event goes as it is: where it goes, a map.
     Address(Value),
+}
+
+/// A rendering of each event by itself.
+pub fn each_event(show: impl FnMut(&Event) -> Result<Shown> + Send + 'static) -> Box<dyn Rendering> {
+    Box::new(EachEvent(show))
+}
+
+struct EachEvent<F>(F);
+
+impl<F: FnMut(&Event) -> Result<Shown> + Send> Rendering for EachEvent<F> {
+    fn render(&mut self, events: &[Event]) -> Vec<Rendered> {
+        let one = |(index, event)| Rendered { events: vec![index], shown: (self.0)(event) };
+        events.iter().enumerate().map(one).collect()
+    }
 }

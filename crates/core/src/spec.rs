@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Probe, Problem, Result,
-    SourceClass, Transform,
+    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Event, Located, Probe, Problem,
+    Reject, Rendering, Result, ScriptText, SourceClass, Transform,
 };
 
 /// Declares a source: its doc comment is the reference page, its fields the option table.
@@ -29,6 +29,15 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Everything wrong with the values that the types cannot say. Pure.
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
+    }
+
+    /// The event that this source makes of one item of a page, for tests of a pipeline; `None`: items of this source
+    /// say nothing about themselves.
+    ///
+    /// # Errors
+    /// The item is no event: the reject that the source would make of it.
+    fn item(&self, _item: &bytes::Bytes, _cx: &Context) -> Option<Result<Event, Box<Reject>>> {
+        None
     }
 
     /// Builds the source of one account.
@@ -60,9 +69,30 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether any event can leave by the main output; if not, nobody needs to read it.
+    fn has_main_output(&self) -> bool {
+        true
+    }
+
     /// What it does to the shape of events, `component` being its name in the pipeline.
     fn effect(&self, _component: &str) -> Effect {
         Effect::Unknown
+    }
+
+    /// The same where its scripts decide it, which `cx` reads.
+    fn effect_of_scripts(&self, component: &str, _cx: &CheckContext<'_>) -> Effect {
+        self.effect(component)
+    }
+
+    /// Its scripts that are judged by what is known of the events; those that do not compile may be left out.
+    fn scripts(&self, _cx: &CheckContext<'_>) -> Vec<ScriptText> {
+        Vec::new()
+    }
+
+    /// The template of the URL that it asks over HTTP, if it is a look-up: a test of a pipeline finds the answers that
+    /// it gives by the values in it.
+    fn lookup_url(&self) -> Option<&Located> {
+        None
     }
 
     /// Whether `when:` is this transform's own condition (`filter`): what does not match is discarded instead of
@@ -108,6 +138,14 @@ pub trait SinkSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How it puts events into messages, for tests of a pipeline; `None`: the events go as they are.
+    ///
+    /// # Errors
+    /// `Config` as in [`SinkSpec::build`]. What only the destination needs (addresses, credentials) is not looked at.
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        Ok(None)
+    }
+
     /// Connects and builds.
     ///
     /// # Errors
@@ -131,6 +169,13 @@ pub trait AnySource: Send + Sync {
     }
     /// See [`SourceSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
+    /// See [`SourceSpec::item`].
+    ///
+    /// # Errors
+    /// As there.
+    fn item(&self, _item: &bytes::Bytes, _cx: &Context) -> Option<Result<Event, Box<Reject>>> {
+        None
+    }
     /// See [`SourceSpec::build`].
     ///
     /// # Errors
@@ -149,9 +194,21 @@ pub trait AnyTransform: Send + Sync {
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`TransformSpec::outputs`].
     fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String>;
-    /// See [`TransformSpec::effect`].
-    fn effect(&self, _component: &str) -> Effect {
+    /// See [`TransformSpec::has_main_output`].
+    fn has_main_output(&self) -> bool {
+        true
+    }
+    /// See [`TransformSpec::effect_of_scripts`].
+    fn effect(&self, _component: &str, _cx: &CheckContext<'_>) -> Effect {
         Effect::Unknown
+    }
+    /// See [`TransformSpec::scripts`].
+    fn scripts(&self, _cx: &CheckContext<'_>) -> Vec<ScriptText> {
+        Vec::new()
+    }
+    /// See [`TransformSpec::lookup_url`].
+    fn lookup_url(&self) -> Option<&Located> {
+        None
     }
     /// See [`TransformSpec::is_repeatable`].
     fn is_repeatable(&self) -> bool {
@@ -183,6 +240,13 @@ pub trait AnySink: Send + Sync {
     fn delivery(&self) -> DeliverySupport;
     /// See [`SinkSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
+    /// See [`SinkSpec::rendering`].
+    ///
+    /// # Errors
+    /// As there.
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        Ok(None)
+    }
     /// See [`SinkSpec::build`].
     ///
     /// # Errors
@@ -205,6 +269,9 @@ impl<S: SourceSpec> AnySource for S {
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SourceSpec::check(self, cx)
     }
+    fn item(&self, item: &bytes::Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {
+        SourceSpec::item(self, item, cx)
+    }
     async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSource> {
         SourceSpec::build(*self, cx).await
     }
@@ -221,8 +288,17 @@ impl<T: TransformSpec> AnyTransform for T {
     fn outputs(&self, cx: &CheckContext<'_>) -> Vec<String> {
         TransformSpec::outputs(self, cx)
     }
-    fn effect(&self, component: &str) -> Effect {
-        TransformSpec::effect(self, component)
+    fn has_main_output(&self) -> bool {
+        TransformSpec::has_main_output(self)
+    }
+    fn effect(&self, component: &str, cx: &CheckContext<'_>) -> Effect {
+        TransformSpec::effect_of_scripts(self, component, cx)
+    }
+    fn scripts(&self, cx: &CheckContext<'_>) -> Vec<ScriptText> {
+        TransformSpec::scripts(self, cx)
+    }
+    fn lookup_url(&self) -> Option<&Located> {
+        TransformSpec::lookup_url(self)
     }
     fn is_repeatable(&self) -> bool {
         TransformSpec::is_repeatable(self)
@@ -249,6 +325,9 @@ impl<K: SinkSpec> AnySink for K {
     }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SinkSpec::check(self, cx)
+    }
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        SinkSpec::rendering(self)
     }
     async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSink> {
         SinkSpec::build(*self, cx).await

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, ByteSize, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe,
-    Problem, Result, SinkSpec,
+    Problem, Rendering, Result, Shown, SinkSpec, each_event,
 };
 use sluicebox_rules::{Template, TemplateKind};
 use sluicebox_tables::Columns;
@@ -169,6 +169,15 @@ impl SinkSpec for FileSpec {
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         check::problems(self)
+    }
+
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        let template = self.template().map_err(|problem| Error::config(problem.message))?;
+        let paths = Paths::new(template, false);
+        Ok(Some(each_event(move |event| {
+            let path = paths.of(event)?;
+            Ok(Shown::Address(serde_json::json!({ "path": path.to_string_lossy() })))
+        })))
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSink> {

@@ -7,6 +7,7 @@ mod body;
 mod judge;
 mod plan;
 mod probe;
+mod rendering;
 mod rules;
 mod run;
 mod sender;
@@ -21,7 +22,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe, Problem,
-    Result, SinkSpec, TlsOptions,
+    Rendering, Result, SinkSpec, TlsOptions,
 };
 use sluicebox_http::{Auth, Client, ClientOptions, Limits, Rate};
 
@@ -187,6 +188,11 @@ impl SinkSpec for HttpSpec {
         }
         problems.extend(self.tls.iter().flat_map(TlsOptions::problems));
         problems
+    }
+
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        // An address that is not known yet is no reason to see nothing.
+        Ok(Shape::new(self).ok().map(rendering::of))
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSink> {

@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Engine,
     /// Floor 3: the list of what ships.
     Bundle,
+    /// Floor 3 too, without knowing what ships: runs the tests of pipelines on the engine.
+    Trials,
     /// Beside the house: the other side of the wire, sharing no code with us.
     Emulator,
     /// Beside the house: real servers for tests and tasks, sharing no code with us either.
@@ -60,6 +62,7 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/connector-sqlite", Place::Component),
     ("crates/engine", Place::Engine),
     ("crates/bundle", Place::Bundle),
+    ("crates/pipeline-tests", Place::Trials),
     ("crates/emulator", Place::Emulator),
     ("crates/services", Place::Services),
     ("crates/testkit", Place::Testkit),
@@ -138,6 +141,7 @@ fn may_import(from: Place, to: Place) -> bool {
         Place::Shared | Place::Engine => matches!(to, Place::Core | Place::Foundation),
         Place::Component => matches!(to, Place::Core | Place::Foundation | Place::Shared),
         Place::Bundle => matches!(to, Place::Core | Place::Foundation | Place::Component | Place::Engine),
+        Place::Trials => matches!(to, Place::Core | Place::Foundation | Place::Engine),
         Place::Testkit => {
             matches!(to, Place::Core | Place::Foundation | Place::Engine | Place::Emulator | Place::Services)
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use super::options::{ExpectOptions, TookOptions};
-use super::read::{Named, Reader};
+use super::read::{Allowed, Reader};
 use super::{Expectations, Expected, ExpectedList, Given, MetricSelector};
 use crate::faults::Fault;
 use crate::form::found;
@@ -55,7 +55,7 @@ impl Reader<'_> {
             return BTreeMap::new();
         }
         let names = self.outline.sinks.clone();
-        self.lists(node, &path, &Named { names: &names, what: "a sink of this pipeline" })
+        self.lists(node, &path, &Allowed { names: &names, what: "a sink of this pipeline" })
     }
 
     fn outputs(
@@ -72,13 +72,13 @@ impl Reader<'_> {
             return BTreeMap::new();
         };
         let Some(names) = self.outline.outputs_of(transform) else { return BTreeMap::new() };
-        self.lists(node, &path, &Named { names: &names, what: &format!("an output of `{transform}`") })
+        self.lists(node, &path, &Allowed { names: &names, what: &format!("an output of `{transform}`") })
     }
 
-    fn lists(&mut self, node: &Node, path: &str, named: &Named<'_>) -> BTreeMap<SmolStr, ExpectedList> {
+    fn lists(&mut self, node: &Node, path: &str, allowed: &Allowed<'_>) -> BTreeMap<SmolStr, ExpectedList> {
         let mut lists = BTreeMap::new();
         for entry in node.entries() {
-            self.known(entry, path, named);
+            self.known(entry, path, allowed);
             lists.insert(SmolStr::new(&entry.key), self.list(&entry.value, &join(path, &entry.key)));
         }
         lists
@@ -112,8 +112,8 @@ impl Reader<'_> {
             if let Some((component, name)) = item.get("component").and_then(|node| Some((node, node.text()?)))
             {
                 let path = format!("{path}[{index}].component");
-                let named = Named { names: &names, what: "a component of this pipeline" };
-                self.known_name(name, self.faults.focus(component), &path, &named);
+                let allowed = Allowed { names: &names, what: "a component of this pipeline" };
+                self.known_name(name, self.faults.focus(component), &path, &allowed);
             }
         }
         self.list(node, &path)
@@ -130,8 +130,8 @@ impl Reader<'_> {
         let mut cursors = BTreeMap::new();
         for entry in node.map(Node::entries).unwrap_or_default() {
             let source = entry.key.split('/').next().unwrap_or_default();
-            let named = Named { names: &names, what: "a source of this pipeline" };
-            self.known_name(source, entry.key_range.clone(), &join(&path, &entry.key), &named);
+            let allowed = Allowed { names: &names, what: "a source of this pipeline" };
+            self.known_name(source, entry.key_range.clone(), &join(&path, &entry.key), &allowed);
             let cursor = given.remove(&entry.key).flatten();
             cursors.insert(entry.key.clone(), self.expected(&entry.value, cursor));
         }
@@ -147,21 +147,14 @@ impl Reader<'_> {
         let path = join(path, "metrics");
         let mut metrics = Vec::new();
         for entry in node.map(Node::entries).unwrap_or_default() {
-            match (MetricSelector::parse(&entry.key), given.get(&entry.key)) {
-                (Some(selector), Some(value)) => {
-                    metrics.push(self.expected(&entry.value, (selector, *value)))
-                }
-                _ => {
-                    let fault = Fault::new(
-                        entry.key_range.clone(),
-                        join(&path, &entry.key),
-                        "this selects no metric",
-                    );
-                    self.faults.add(
-                        fault.help("like `sluicebox_component_sent_events_total{component=\"alerts\"}`"),
-                    );
-                }
+            let selector = MetricSelector::parse(&entry.key).zip(given.get(&entry.key));
+            if let Some((selector, value)) = selector {
+                metrics.push(self.expected(&entry.value, (selector, *value)));
+                continue;
             }
+            let path = join(&path, &entry.key);
+            let fault = Fault::new(entry.key_range.clone(), path, "this selects no metric");
+            self.faults.add(fault.help("like `sluicebox_component_sent_events_total{component=\"alerts\"}`"));
         }
         metrics
     }

@@ -21,7 +21,7 @@ use crate::shape::Walk;
 const FAULT: [&str; 6] = ["status", "fault", "times", "retry_after", "body", "event"];
 
 /// What an expected name can be.
-pub(super) struct Named<'n> {
+pub(super) struct Allowed<'n> {
     pub(super) names: &'n [SmolStr],
     /// `a source of this pipeline`.
     pub(super) what: &'n str,
@@ -93,8 +93,8 @@ impl Reader<'_> {
     }
 
     /// Reports a name that is none of those that there are.
-    pub(super) fn known(&mut self, entry: &Entry, path: &str, named: &Named<'_>) -> bool {
-        self.known_name(&entry.key, entry.key_range.clone(), &join(path, &entry.key), named)
+    pub(super) fn known(&mut self, entry: &Entry, path: &str, allowed: &Allowed<'_>) -> bool {
+        self.known_name(&entry.key, entry.key_range.clone(), &join(path, &entry.key), allowed)
     }
 
     pub(super) fn known_name(
@@ -102,14 +102,14 @@ impl Reader<'_> {
         name: &str,
         range: Range<usize>,
         path: &str,
-        named: &Named<'_>,
+        allowed: &Allowed<'_>,
     ) -> bool {
-        if named.names.iter().any(|known| known == name) || self.outline.is_unknown(name) {
+        if allowed.names.iter().any(|known| known == name) || self.outline.is_unknown(name) {
             return true;
         }
-        let fault = Fault::new(range, path, format!("`{name}` is not {}", named.what));
-        let fault = fault.nearest(name, named.names.iter().map(SmolStr::as_str));
-        let listed = match named.names {
+        let fault = Fault::new(range, path, format!("`{name}` is not {}", allowed.what));
+        let fault = fault.nearest(name, allowed.names.iter().map(SmolStr::as_str));
+        let listed = match allowed.names {
             [] => "there is none".to_owned(),
             names => format!("there are: {}", names.join(", ")),
         };
@@ -147,8 +147,8 @@ impl Reader<'_> {
         }
         let at = node.get("transform")?;
         let names = self.outline.transforms.clone();
-        let named = Named { names: &names, what: "a transform of this pipeline" };
-        self.known_name(transform, self.faults.focus(at), &join(path, "transform"), &named);
+        let allowed = Allowed { names: &names, what: "a transform of this pipeline" };
+        self.known_name(transform, self.faults.focus(at), &join(path, "transform"), &allowed);
         let Some(input) = input else {
             self.add(
                 at.label.clone(),
@@ -183,11 +183,11 @@ impl Reader<'_> {
 
     fn sources(&mut self, node: &Node, path: &str) -> BTreeMap<SmolStr, Vec<GivenPage>> {
         let names = self.outline.sources.clone();
-        let named = Named { names: &names, what: "a source of this pipeline" };
+        let allowed = Allowed { names: &names, what: "a source of this pipeline" };
         let mut sources = BTreeMap::new();
         for entry in node.entries() {
             let source = entry.key.split('/').next().unwrap_or_default();
-            self.known_name(source, entry.key_range.clone(), &join(path, &entry.key), &named);
+            self.known_name(source, entry.key_range.clone(), &join(path, &entry.key), &allowed);
             let path = join(path, &entry.key);
             let pages = match entry.value.entries() {
                 [pages] if pages.key == "pages" => self.pages(&pages.value, &join(&path, "pages")),
@@ -270,9 +270,9 @@ impl Reader<'_> {
         let Some(node) = node.get("lookups") else { return lookups };
         let path = join(path, "lookups");
         let names = self.outline.lookups.clone();
-        let named = Named { names: &names, what: "a look-up of this pipeline" };
+        let allowed = Allowed { names: &names, what: "a look-up of this pipeline" };
         for entry in node.entries() {
-            self.known(entry, &path, &named);
+            self.known(entry, &path, &allowed);
             let path = join(&path, &entry.key);
             let mut replies = BTreeMap::new();
             for answer in entry.value.entries() {
@@ -308,7 +308,7 @@ impl Reader<'_> {
         let path = join(path, "sinks");
         let names = self.outline.sinks.clone();
         for entry in node.entries() {
-            self.known(entry, &path, &Named { names: &names, what: "a sink of this pipeline" });
+            self.known(entry, &path, &Allowed { names: &names, what: "a sink of this pipeline" });
             let Kind::List(items) = &entry.value.kind else { continue };
             let faults = given.get(&entry.key).into_iter().flatten();
             for (index, (item, fault)) in items.iter().zip(faults).enumerate() {

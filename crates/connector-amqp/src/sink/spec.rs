@@ -7,13 +7,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, CheckContext, Context, Delivery, DeliverySupport, Error, Located, Period, Probe, Problem,
-    Result, Secret, SinkSpec, TlsOptions,
+    Rendering, Result, Secret, SinkSpec, TlsOptions,
 };
 use sluicebox_rules::{Template, TemplateKind};
 
 use super::message::{Fixed, Recipe};
 use super::probe;
 use super::publisher::Publisher;
+use super::rendering;
 use crate::link::{Address, Client, Declare, ExchangeType, default_heartbeat, heartbeat_problem, short};
 
 /// Publishes events to a broker that speaks AMQP 0.9.1 (RabbitMQ), each confirmed by the broker.
@@ -141,6 +142,10 @@ impl SinkSpec for AmqpSinkSpec {
         }
         problems.extend(self.declared().map(|declare| declare.problems()).unwrap_or_default());
         problems
+    }
+
+    fn rendering(&self) -> Result<Option<Box<dyn Rendering>>> {
+        Ok(Some(rendering::of(self.clone().recipe()?)))
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSink> {

@@ -1,0 +1,147 @@
+//! The network of a test: look-ups are answered with what the test gives, everything else is refused and noted.
+//!
+//! An answer is found by the look-up's own URL template: the values that a request's URL holds, joined by `/`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+use sluicebox_config::{FaultWord, GivenFault, Reply};
+use sluicebox_http::{Fault, Request, Response, Transport, TransportError};
+use sluicebox_rules::Template;
+use smol_str::SmolStr;
+
+use crate::ledger::Ledger;
+
+/// The answers that a test gives, by look-up and values.
+type Replies = BTreeMap<SmolStr, BTreeMap<String, Vec<Reply>>>;
+
+/// Answers instead of the network.
+pub(crate) struct Wire {
+    lookups: Vec<(SmolStr, Template)>,
+    answers: Mutex<BTreeMap<SmolStr, BTreeMap<String, Answers>>>,
+    ledger: Ledger,
+}
+
+/// What is still to be answered, in order; the last stays unless it says how often.
+struct Answers(VecDeque<(Reply, u32)>);
+
+impl Answers {
+    fn new(replies: Vec<Reply>) -> Self {
+        let last = replies.len().saturating_sub(1);
+        let often = |(index, reply): (usize, Reply)| {
+            let times = match &reply {
+                Reply::Fault(GivenFault { times: Some(times), .. }) => *times,
+                _ if index == last => u32::MAX,
+                _ => 1,
+            };
+            (reply, times)
+        };
+        Self(replies.into_iter().enumerate().map(often).collect())
+    }
+
+    fn next(&mut self) -> Option<Reply> {
+        let (reply, left) = self.0.front_mut()?;
+        let reply = reply.clone();
+        *left -= 1;
+        if *left == 0 {
+            self.0.pop_front();
+        }
+        Some(reply)
+    }
+}
+
+impl Wire {
+    /// A network that knows these look-ups.
+    pub(crate) fn new(lookups: Vec<(SmolStr, Template)>, replies: &Replies, ledger: Ledger) -> Self {
+        let answers = replies.iter().map(|(name, replies)| {
+            let answers = replies.iter().map(|(key, all)| (key.clone(), Answers::new(all.clone())));
+            (name.clone(), answers.collect())
+        });
+        Self { lookups, answers: Mutex::new(answers.collect()), ledger }
+    }
+
+    fn answer(&self, request: &Request) -> Option<Reply> {
+        let url = request.url.as_str();
+        if request.method == http::Method::POST && request.url.path().ends_with("/oauth/token") {
+            let token = json!({ "access_token": "of-a-test", "token_type": "Bearer", "expires_in": 86_400 });
+            return Some(Reply::Body(token));
+        }
+        let asked: Vec<(&SmolStr, String)> = self
+            .lookups
+            .iter()
+            .filter_map(|(name, template)| Some((name, key(&template.values_in(url)?))))
+            .collect();
+        let mut answers = self.answers.lock();
+        for (name, key) in &asked {
+            let given = answers.get_mut(*name).and_then(|answers| answers.get_mut(key));
+            if let Some(reply) = given.and_then(Answers::next) {
+                return Some(reply);
+            }
+        }
+        let said = if let Some((name, key)) = asked.first() {
+            let given = answers.get(*name).into_iter().flat_map(BTreeMap::keys);
+            question(name, key, &given.map(String::as_str).collect::<Vec<_>>())
+        } else {
+            let (method, host) = (&request.method, request.url.host_str().unwrap_or_default());
+            let path = request.url.path();
+            format!("{method} {host}{path} was asked, and no look-up of this pipeline asks there")
+        };
+        self.ledger.unanswered(said);
+        None
+    }
+}
+
+/// What is said of a question without an answer.
+fn question(name: &str, key: &str, given: &[&str]) -> String {
+    if given.contains(&key) {
+        return format!("the look-up `{name}` asked for `{key}` more often than the test has answers");
+    }
+    let known = match given {
+        [] => String::new(),
+        given => format!(" (there are answers for: {})", given.join(", ")),
+    };
+    format!("the look-up `{name}` asked for `{key}`, to which the test gives no answer{known}")
+}
+
+/// The values of a URL as a test writes them.
+fn key(values: &[&str]) -> String {
+    let decoded = values.iter().map(|value| percent_decode_str(value).decode_utf8_lossy());
+    decoded.collect::<Vec<_>>().join("/")
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let reply = self.answer(&request);
+        let fault = match reply {
+            Some(Reply::Body(body)) => return Ok(response(StatusCode::OK, HeaderMap::new(), &body)),
+            Some(Reply::Fault(fault)) => fault,
+            // The test fails anyway; the pipeline is to go on.
+            None => return Ok(response(StatusCode::NOT_FOUND, HeaderMap::new(), &json!({}))),
+        };
+        match (fault.status, fault.fault) {
+            (Some(status), _) => {
+                let mut headers = HeaderMap::new();
+                let seconds = fault.retry_after.map(|after| after.0.as_secs().to_string());
+                let seconds = seconds.and_then(|seconds| HeaderValue::from_str(&seconds).ok());
+                headers.extend(seconds.map(|seconds| (header::RETRY_AFTER, seconds)));
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Ok(response(status, headers, &fault.body.unwrap_or_else(|| json!({}))))
+            }
+            (None, Some(FaultWord::Timeout)) => std::future::pending().await,
+            (None, Some(FaultWord::Broken) | None) => Err(TransportError::new(Fault::Broken)),
+        }
+    }
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: &Value) -> Response {
+    let body = Bytes::from(body.to_string());
+    let body = futures::stream::once(async move { Ok(body) }).boxed();
+    Response { status, headers, body }
+}
