@@ -32,6 +32,11 @@ pub(crate) struct SourceOptions {
     /// The account's name in positions and in `meta.account`; default: the component's name.
     #[schemars(length(min = 1))]
     pub(crate) account: Option<String>,
+    /// What is known of its events beside the event catalogue: a JSON Schema, inline or as a file relative to the
+    /// pipeline file, or a list of them. `sluicebox schema learn` makes one of samples. It serves `check` alone: no
+    /// event is refused for it.
+    #[schemars(schema_with = "schemas")]
+    pub(crate) schema: Option<Value>,
     /// Whether the next page is fetched while this one is in flight; default: as the kind of feed allows.
     pub(crate) prefetch: Option<bool>,
     /// What becomes of events that cannot be processed.
@@ -75,6 +80,14 @@ pub(crate) struct SinkOptions {
 
 fn condition(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "boolean"], "format": "located", "x-interpolate": false })
+}
+
+fn schemas(_: &mut SchemaGenerator) -> Schema {
+    let file = json!({ "type": "string", "minLength": 1, "x-interpolate": false });
+    let inline = json!({ "type": "object" });
+    json_schema!({ "anyOf": [
+        file, inline, { "type": "array", "minItems": 1, "items": { "anyOf": [file, inline] } }
+    ]})
 }
 
 fn dead_letter(_: &mut SchemaGenerator) -> Schema {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use sluicebox_core::{ComponentKind, Effect, KnownEvents, Located, RuleForm};
+use sluicebox_core::{CheckContext, ComponentKind, DeclaredEvents, Effect, KnownEvents, Located, RuleForm, ScriptText};
 use smol_str::SmolStr;
 
 use crate::component::{Checker, Header};
@@ -24,6 +24,21 @@ pub(crate) struct Rule {
     pub(crate) path: String,
     pub(crate) located: Located,
     pub(crate) form: RuleForm,
+    /// Whether the option names a file that holds it.
+    pub(crate) is_file: bool,
+}
+
+impl Rule {
+    /// A script of a component.
+    pub(crate) fn of_script(component: &SmolStr, script: ScriptText) -> Self {
+        Self {
+            component: component.clone(),
+            path: script.path.to_owned(),
+            located: script.text,
+            form: RuleForm::Script,
+            is_file: script.is_file,
+        }
+    }
 }
 
 /// What a review looks at.
@@ -31,6 +46,8 @@ pub(crate) struct Reviewed<'a, 'n> {
     pub(crate) headers: &'a [Header<'n>],
     pub(crate) graph: &'a Graph,
     pub(crate) drafts: &'a Drafts,
+    /// What the pipeline declares of the events of its sources.
+    pub(crate) declared: &'a [DeclaredEvents],
     /// Whether what is found is an error.
     pub(crate) strict: bool,
 }
@@ -38,7 +55,7 @@ pub(crate) struct Reviewed<'a, 'n> {
 impl Checker<'_> {
     /// Reports what the rules of a whole pipeline ask of its events that cannot be.
     pub(crate) fn review(&mut self, reviewed: &Reviewed<'_, '_>) {
-        let known = reviewed.known();
+        let known = reviewed.known(&self.context());
         let rules = std::mem::take(&mut self.rules);
         for rule in reviewed.conditions().into_iter().chain(rules) {
             let Some(index) = reviewed.index(&rule.component) else { continue };
@@ -46,10 +63,20 @@ impl Checker<'_> {
             let node = header.node.find(&rule.path);
             let focus = self.faults.focus(node);
             for problem in self.registry.review(&rule.located.text, rule.form, known[index].as_ref()) {
-                let place = problem.inside.map(|place| self.inside(&rule.located, place, &focus));
                 let path = join(&header.path(), &rule.path);
-                let mut fault = Fault::new(place.unwrap_or_else(|| focus.clone()), path, problem.message);
+                let mut fault = Fault::new(focus.clone(), path, problem.message);
                 fault.help = problem.help;
+                fault = match problem.inside {
+                    Some(place) if rule.is_file => {
+                        let file = self.folder.join(&rule.located.file).display().to_string();
+                        fault.elsewhere(file, rule.located.text.clone(), place)
+                    }
+                    Some(place) => {
+                        let range = self.inside(&rule.located, place, &focus);
+                        fault.at(range)
+                    }
+                    None => fault,
+                };
                 if reviewed.strict { self.faults.add(fault) } else { self.faults.warn(fault) }
             }
         }
@@ -69,13 +96,16 @@ impl Reviewed<'_, '_> {
         let sinks = self.drafts.sinks.iter().map(|(it, _)| (&it.name, "when", &it.when));
         let rule = |(name, key, located): (&SmolStr, &str, &Option<Located>)| {
             let (component, path) = (name.clone(), key.to_owned());
-            located.clone().map(|located| Rule { component, path, located, form: RuleForm::Expression })
+            located.clone().map(|located| {
+                let form = RuleForm::Expression;
+                Rule { component, path, located, form, is_file: false }
+            })
         };
         sources.chain(transforms).chain(sinks).filter_map(rule).collect()
     }
 
     /// What is known of the events that reach each component; of a source, of those that it brings.
-    fn known(&self) -> Vec<Option<KnownEvents>> {
+    fn known(&self, cx: &CheckContext<'_>) -> Vec<Option<KnownEvents>> {
         let mut above: Vec<Option<KnownEvents>> = vec![None; self.headers.len()];
         let mut below = above.clone();
         let letters = self.letter_sinks();
@@ -87,7 +117,7 @@ impl Reviewed<'_, '_> {
                 _ => self.joined(&self.graph.inputs[index], &below),
             };
             below[index] = match header.kind {
-                ComponentKind::Transform => self.changed(&header.name, above[index].clone()),
+                ComponentKind::Transform => self.changed(&header.name, above[index].clone(), cx),
                 _ => self.let_through(&header.name, above[index].clone()),
             };
         }
@@ -95,6 +125,9 @@ impl Reviewed<'_, '_> {
     }
 
     fn brought(&self, source: &SmolStr) -> Option<KnownEvents> {
+        if let Some(declared) = self.declared.iter().find(|declared| declared.source == *source) {
+            return Some(KnownEvents { declared: vec![declared.clone()], ..KnownEvents::default() });
+        }
         let plan = self.drafts.sources.iter().find(|plan| plan.name == *source)?;
         let api = plan.accounts.first()?.config.api()?;
         Some(KnownEvents { apis: BTreeSet::from([api]), ..KnownEvents::default() })
@@ -117,6 +150,7 @@ impl Reviewed<'_, '_> {
                 None => known.clone(),
                 Some(all) => KnownEvents {
                     apis: &all.apis | &known.apis,
+                    declared: united(&all.declared, &known.declared),
                     added: &all.added | &known.added,
                     matched: &all.matched & &known.matched,
                 },
@@ -125,13 +159,19 @@ impl Reviewed<'_, '_> {
         all
     }
 
-    fn changed(&self, transform: &SmolStr, known: Option<KnownEvents>) -> Option<KnownEvents> {
+    fn changed(
+        &self,
+        transform: &SmolStr,
+        known: Option<KnownEvents>,
+        cx: &CheckContext<'_>,
+    ) -> Option<KnownEvents> {
         let plan = self.drafts.transforms.iter().find(|plan| plan.name == *transform)?;
         let mut known = known?;
-        match plan.config.effect(transform) {
+        match plan.config.effect(transform, cx) {
             Effect::Unknown => return None,
             Effect::None => {}
-            Effect::Adds(field) => drop(known.added.insert(field)),
+            Effect::Adds(field) => drop(known.added.insert(vec![field])),
+            Effect::Writes(fields) => known.added.extend(fields),
         }
         if plan.when_discards {
             known.matched.extend(plan.when.as_ref().map(|when| when.text.clone()));
@@ -152,6 +192,11 @@ impl Reviewed<'_, '_> {
     }
 }
 
+fn united(own: &[DeclaredEvents], others: &[DeclaredEvents]) -> Vec<DeclaredEvents> {
+    let more = others.iter().filter(|other| !own.contains(other));
+    own.iter().chain(more).cloned().collect()
+}
+
 /// The rules among a component's own options. Its declaration marks them with `x-rule`: `expression` or `template`, for
 /// every text under that option; a text without a mark may be about something else than the events.
 pub(crate) fn rules(component: &SmolStr, schema: &Value, options: &Value) -> Vec<Rule> {
@@ -159,7 +204,7 @@ pub(crate) fn rules(component: &SmolStr, schema: &Value, options: &Value) -> Vec
     for (key, value) in options.as_object().into_iter().flatten() {
         let Some(form) = mark(&schema["properties"][key]) else { continue };
         collect(value, key.clone(), &mut |path, located| {
-            found.push(Rule { component: component.clone(), path, located, form });
+            found.push(Rule { component: component.clone(), path, located, form, is_file: false });
         });
     }
     found

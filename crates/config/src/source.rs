@@ -29,6 +29,8 @@ impl Checker<'_> {
         self.condition(options.when.as_ref(), "when", header);
         self.condition(options.key.as_ref(), "key", header);
         let class = accounts.first()?.config.class();
+        let api = accounts.first()?.config.api();
+        self.schemas(header, options.schema.as_ref(), api);
         let prefetch = options.prefetch.unwrap_or(class != SourceClass::ConfirmOnRead);
         if prefetch && class == SourceClass::ConfirmOnRead {
             let range =

@@ -7,6 +7,7 @@ use crate::TransformPlan;
 use crate::component::{Checker, Header, Typed};
 use crate::faults::Fault;
 use crate::options::TransformOptions;
+use crate::review::Rule;
 
 impl Checker<'_> {
     /// Checks a transform; `None` if something is wrong with it. Its inputs are resolved later.
@@ -22,6 +23,8 @@ impl Checker<'_> {
             let problems = config.check(&self.context());
             self.report(problems, &typed, header, header.node);
             outputs = config.outputs(&self.context()).into_iter().map(SmolStr::from).collect();
+            let scripts = config.scripts(&self.context());
+            self.rules.extend(scripts.into_iter().map(|script| Rule::of_script(&header.name, script)));
         }
         if let Some(options) = &typed.options {
             self.condition(options.when.as_ref(), "when", header);

@@ -6,12 +6,14 @@ use serde_json::Value;
 use sluicebox_catalogue::{Kind, Shape, nearest};
 use sluicebox_rules::{Compared, Comparison, Literal, Read};
 
+use super::candidate::{TypeAt, TypePath};
 use super::field::path_text;
-use super::{Candidate, Judge, TypePath, did_you_mean, listed};
+use super::scope::Scope;
+use super::{Judge, did_you_mean, listed};
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// Judges a comparison with literals.
-    pub(super) fn compared(&mut self, compared: &Compared, scope: &[Candidate]) {
+    pub(super) fn compared(&mut self, compared: &Compared, scope: &Scope<'a>) {
         let Compared { read, by, with } = compared;
         if let [Literal { value: Value::Null, place }] = &with[..] {
             self.with_nothing(read, *by, *place);
@@ -43,7 +45,14 @@ impl Judge<'_> {
 
     /// A comparison of the event's type.
     fn with_type(&mut self, path: TypePath<'_>, by: Comparison, name: &str, place: (usize, usize)) {
-        let types: Vec<&str> = self.all.iter().filter_map(|candidate| candidate.type_at(path)).collect();
+        let mut types: Vec<&str> = Vec::new();
+        for candidate in self.all {
+            match candidate.type_at(path) {
+                TypeAt::Is(name) => types.push(name),
+                TypeAt::Absent => {}
+                TypeAt::Unknown => return,
+            }
+        }
         let titles = self.titles();
         let (is_known, message, names) = match by {
             Comparison::Ordered => return,

@@ -1,42 +1,60 @@
 //! Whether a field that is read is known.
 
 use sluicebox_catalogue::{Catalogue, Found, Kind, Shape, Step, nearest};
+use sluicebox_core::FieldPath;
 use sluicebox_rules::{Literal, PathStep, Read};
 
-use super::{Candidate, Judge, did_you_mean, listed};
+use super::candidate::Candidate;
+use super::scope::Scope;
+use super::{Judge, did_you_mean, listed};
 
 /// What the event types in question know of a path.
-enum Sight {
+enum Sight<'a> {
     /// At least one has it.
-    Known(Vec<&'static Shape>),
+    Known(Vec<&'a Shape>),
     /// None has it; the way ends at this step, within these.
-    Unknown { at: usize, within: Vec<&'static Shape> },
+    Unknown { at: usize, within: Vec<&'a Shape> },
     /// Nobody can tell.
     Open,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// Judges that a path is read; what is known of it, if anything is.
-    pub(super) fn read(&mut self, read: &Read, scope: &[Candidate]) -> Option<Vec<&'static Shape>> {
+    pub(super) fn read(&mut self, read: &Read, scope: &Scope<'a>) -> Option<Vec<&'a Shape>> {
         let sight = if read.is_meta {
             sight(std::iter::once(Catalogue::meta()), &read.steps)
         } else {
-            let is_added = |step: &PathStep| step.name.as_ref().is_some_and(|name| self.added.contains(name));
-            if scope.is_empty() || read.steps.first().is_none_or(is_added) {
+            if scope.is_empty() || read.steps.is_empty() || self.is_added(&read.steps) {
                 return None;
             }
-            sight(scope.iter().map(|candidate| candidate.shape), &read.steps)
+            sight(scope.types.iter().map(|candidate| candidate.shape), &read.steps)
         };
         match sight {
             Sight::Known(shapes) => return Some(shapes),
-            Sight::Unknown { at, within } => self.unknown(read, at, &within, scope),
+            Sight::Unknown { at, within } => {
+                let said = self.problems.len();
+                self.unknown(read, at, &within, scope);
+                let is_silent = self.problems.len() == said;
+                if let (true, false, Some(path)) = (is_silent, read.is_meta, names(&read.steps)) {
+                    self.grant(path);
+                }
+            }
             Sight::Open => {}
         }
         None
     }
 
+    /// Whether a path was written on the way, or leads to or through what was.
+    fn is_added(&self, steps: &[PathStep]) -> bool {
+        let meets = |added: &FieldPath| {
+            let mut pairs = steps.iter().zip(added);
+            pairs.all(|(step, added)| step.name.as_ref().is_none_or(|name| name == added))
+        };
+        self.added.iter().chain(&self.granted).any(meets)
+    }
+
     /// Judges `"name" in path`.
-    pub(super) fn asked(&mut self, of: &Read, name: &Literal, scope: &[Candidate]) {
+    pub(super) fn asked(&mut self, of: &Read, name: &Literal, scope: &Scope<'a>) {
         let Some(shapes) = self.read(of, scope) else {
             // Of the event as a whole its fields are known.
             if of.steps.is_empty() {
@@ -50,19 +68,19 @@ impl Judge<'_> {
         }
     }
 
-    fn asked_for(&mut self, of: &Read, name: &Literal, scope: &[Candidate]) {
+    fn asked_for(&mut self, of: &Read, name: &Literal, scope: &Scope<'a>) {
         let Some(text) = name.value.as_str() else { return };
         let mut read = Read { has_default: true, ..of.clone() };
         read.steps.push(PathStep { name: Some(text.to_owned()), place: name.place });
         self.read(&read, scope);
     }
 
-    fn unknown(&mut self, read: &Read, at: usize, within: &[&Shape], scope: &[Candidate]) {
+    fn unknown(&mut self, read: &Read, at: usize, within: &[&Shape], scope: &Scope<'a>) {
         let step = &read.steps[at];
         let Some(name) = &step.name else { return };
         let mut names: Vec<&str> = within.iter().flat_map(|shape| shape.names()).collect();
         if at == 0 && !read.is_meta {
-            names.extend(self.added.iter().map(String::as_str));
+            names.extend(self.added.iter().map(|added| added[0].as_str()));
         }
         let near = nearest(name, names.iter().copied()).map(did_you_mean);
         let path = path_text(read, at + 1);
@@ -72,24 +90,24 @@ impl Judge<'_> {
             return self.report(message, near.or(all), step.place);
         }
         let steps = steps(&read.steps);
-        let has_it = |candidate: &&Candidate| match candidate.shape.field(&steps) {
+        let has_it = |candidate: &&Candidate<'_>| match candidate.shape.field(&steps) {
             Found::Known(_) => true,
             Found::Unknown { .. } => false,
             Found::Open { at: open } => open > at,
         };
-        let elsewhere: Vec<&str> = self.all.iter().filter(has_it).map(|candidate| candidate.name).collect();
+        let elsewhere: Vec<&str> = self.all.iter().filter(has_it).map(Candidate::called).collect();
         // Whoever asks first, or gives a default, may know more than the catalogue.
         if read.has_default && (near.is_none() || !elsewhere.is_empty()) {
             return;
         }
         let near = near.or_else(|| deeper(name, within).map(|path| did_you_mean(&path)));
-        if scope.len() == self.all.len() {
+        if scope.types.len() == self.all.len() {
             let message = format!("no event of {} is known to have `{path}`", self.titles());
             let parent = path_text(read, at);
             let all = listed(names.iter().copied()).map(|names| format!("known in `{parent}`: {names}"));
             return self.report(message, near.or(all), step.place);
         }
-        let types = listed(scope.iter().map(|candidate| candidate.name));
+        let types = listed(scope.types.iter().map(Candidate::called));
         let types = types.map_or_else(|| "these types".to_owned(), |types| format!("type {types}"));
         let message = format!("no event of {types} is known to have `{path}`");
         let elsewhere = listed(elsewhere).map(|types| format!("`{path}` is a field of {types}"));
@@ -98,7 +116,7 @@ impl Judge<'_> {
 }
 
 /// What shapes know of a path.
-fn sight(shapes: impl Iterator<Item = &'static Shape>, path: &[PathStep]) -> Sight {
+fn sight<'a>(shapes: impl Iterator<Item = &'a Shape>, path: &[PathStep]) -> Sight<'a> {
     let steps = steps(path);
     let (mut known, mut open, mut unknown) = (Vec::new(), None, Vec::new());
     for shape in shapes {
@@ -129,6 +147,11 @@ fn deeper(name: &str, within: &[&Shape]) -> Option<String> {
     };
     let mut outers = within.iter().flat_map(|shape| shape.names().map(move |outer| (shape, outer)));
     outers.find(|(shape, outer)| has_it(shape, outer)).map(|(_, outer)| format!("{outer}.{name}"))
+}
+
+/// The names of a path; `None` if it leads through a list.
+fn names(path: &[PathStep]) -> Option<FieldPath> {
+    path.iter().map(|step| step.name.clone()).collect()
 }
 
 fn steps(path: &[PathStep]) -> Vec<Step<'_>> {

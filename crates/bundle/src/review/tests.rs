@@ -7,7 +7,7 @@ use sluicebox_rules::{Condition, Expression};
 use super::review;
 
 fn events(apis: &[&'static str], added: &[&str]) -> KnownEvents {
-    let added = added.iter().map(|name| (*name).to_owned()).collect();
+    let added = added.iter().map(|name| vec![(*name).to_owned()]).collect();
     KnownEvents { apis: apis.iter().copied().collect(), added, ..KnownEvents::default() }
 }
 
@@ -349,4 +349,237 @@ fn what_is_known_of_meta_is_what_rules_see() {
     let mut seen: Vec<String> = serde_json::from_value(seen).unwrap();
     seen.sort();
     assert_eq!(seen, Catalogue::meta().names().collect::<Vec<_>>());
+}
+
+fn script(api: &'static str, text: &str) -> Vec<String> {
+    said(text, RuleForm::Script, Some(&events(&[api], &[])))
+}
+
+#[track_caller]
+fn assert_script(text: &str, expected: &[&str]) {
+    assert_eq!(script("opentrain", text), expected, "{text}");
+}
+
+#[test]
+fn what_scripts_read_and_compare_is_judged() {
+    assert_script(
+        "let id = event.data.contractid;\nif meta.type == \"payment.pendng\" { event.x = 1; }",
+        &[
+            "1:21 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)",
+            "2:17 no known event type of OpenTrain is `payment.pendng`: this never holds (did you mean \
+             `payment.pending`?)",
+        ],
+    );
+    assert_script(
+        "event.day = meta.tim.sub_string(0, 10);",
+        &["1:18 there is no `meta.tim` (did you mean `time`?)"],
+    );
+    assert_script(
+        "for job in event.data.jobs { emit(#{ id: event.data.contractid }) }",
+        &[
+            "1:23 no event of OpenTrain is known to have `event.data.jobs`",
+            "1:53 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)",
+        ],
+    );
+    assert_script(
+        "event.total = if event.id == 7 { 1 } else { 2 };",
+        &["1:30 `event.id` is text: a comparison with an integer never holds"],
+    );
+}
+
+#[test]
+fn what_a_script_put_in_is_there_afterwards() {
+    for text in [
+        "event.total = 1; if event.total > 5 { drop() }",
+        "event.data.total = 1; event.more = event.data.total;",
+        "event.data[\"x\"] = #{ a: 1 }; event.y = event.data.x.a.b;",
+        "event.a = #{}; event.a.b = 1; event.c = event.a;",
+        "if event.jobId == \"j\" { event.total = 1 } else { event.total = 2 }\nevent.twice = event.total;",
+        "for at in 0..3 { if at > 0 { event.last += at } else { event.last = 0 } }",
+        "event += #{ total: 1 }; event.twice = event.total;",
+        "event.mixin(#{ total: 1 }); event.twice = event.total;",
+        "event.set(\"total\", 1); event.twice = event.total;",
+        "event = event.set_path(\"data.x.y\", 1); event.twice = event.data.x.y;",
+        "event = event.merge(#{ total: 1 }); event.twice = event.total;",
+        "event = #{ mine: 1 }; event.twice = event.anything;",
+        "event = parse_json(event.data.contractId); event.a = event.anything;",
+        "event[meta.key] = 1; event.a = event.anything;",
+        "event.data[meta.key] = 1; event.a = event.data.contractId;",
+        "try { event.total = 1 } catch { event.total = 2 } event.twice = event.total;",
+        "let x = { event.total = 1; 2 }; event.twice = event.total;",
+        "[1, 2].filter(|it| { event.total = it; true }); event.twice = event.total;",
+        "switch event.jobId { \"j\" => event.total = 1, _ => event.total = 2 }\nevent.twice = event.total;",
+    ] {
+        assert_script(text, &[]);
+    }
+    assert_script(
+        "event.twice = event.totl; event.total = 1;",
+        &["1:21 no event of OpenTrain is known to have `event.totl` (known in `event`: `apiVersion`, \
+             `createdAt`, `data`, `id`, `jobId`, `resourceId`, `type`)"],
+    );
+    assert_script(
+        "event.data.total = 1; event.x = event.data.contractid;",
+        &["1:44 no event of OpenTrain is known to have `event.data.contractid` (did you mean `contractId`?)"],
+    );
+}
+
+#[test]
+fn whoever_asks_or_gives_a_default_may_know_more() {
+    for text in [
+        "if \"amountUsd\" in event.data { event.x = event.data.amountUsd * 2; }",
+        "if !(\"amountUsd\" in event.data) { event.data.amountUsd = 0 }\nevent.x = event.data.amountUsd;",
+        "if !(\"amountUsd\" in event.data) { return; }\nevent.x = event.data.amountUsd;",
+        "if event.data.contains(\"amountUsd\") && event.data.amountUsd > 5 { drop() }",
+        "if is_missing(event.data.amountUsd) { return; }\nevent.x = event.data.amountUsd;",
+        "let a = event.data.amountUsd ?? 0; if a > 1 { event.x = event.data.amountUsd; }",
+        "let e = event; e.anything = 1; if e.anything == 1 { drop() }",
+        "let event = #{}; event.x = event.anything;",
+        "let text = event.anything_is_own; fn f(event) { event.anything }",
+    ] {
+        let expected: &[&str] = if text.contains("is_own") {
+            &["1:18 no event of OpenTrain is known to have `event.anything_is_own` (known in `event`: \
+               `apiVersion`, `createdAt`, `data`, `id`, `jobId`, `resourceId`, `type`)"]
+        } else {
+            &[]
+        };
+        assert_script(text, expected);
+    }
+}
+
+#[test]
+fn the_types_at_hand_follow_the_branches() {
+    assert_script(
+        "if meta.type == \"payment.pending\" {\n  event.x = event.data.status;\n} else {\n  event.x = event.data.status;\n}",
+        &[
+            "2:24 no event of type `payment.pending` is known to have `event.data.status` (`event.data.status` is \
+             a field of `approval.confirmed`, `milestone.status_changed`, `proposal.status_changed`)",
+        ],
+    );
+    assert_script(
+        "if meta.type != \"payment.pending\" { return; }\nevent.x = event.data.status;",
+        &[
+            "2:22 no event of type `payment.pending` is known to have `event.data.status` (`event.data.status` is \
+             a field of `approval.confirmed`, `milestone.status_changed`, `proposal.status_changed`)",
+        ],
+    );
+    for text in [
+        "if meta.type == \"payment.pending\" { event.x = 1; }\nevent.y = event.data.status;",
+        "if meta.type == \"approval.confirmed\" { event.x = event.data.status; }",
+        "switch meta.type { \"approval.confirmed\" => event.x = event.data.status, _ => () }",
+        "while event.n < 3 { event.n += 1 }",
+    ] {
+        let told = script("opentrain", text);
+        assert!(told.iter().all(|it| it.contains("`event.n`")), "{text}: {told:?}");
+    }
+}
+
+#[test]
+fn branches_that_are_never_reached_are_told() {
+    let never = "this never holds for the events that get here, so what depends on it is never reached";
+    for (text, place) in [
+        (
+            "if meta.type == \"payment.pending\" {\n  if meta.type == \"contract.created\" { event.x = 1; }\n}",
+            "2:6",
+        ),
+        (
+            "if meta.type == \"payment.pending\" { }\nelse if event.type == \"payment.pending\" { event.x = 1; }",
+            "2:9",
+        ),
+        (
+            "if meta.type != \"payment.pending\" { return; }\nif meta.type.starts_with(\"contract.\") { drop() }",
+            "2:4",
+        ),
+        ("if meta.type in [\"payment.pending\"] && meta.type == \"contract.created\" { drop() }", "1:4"),
+        ("if false { drop() }", "1:4"),
+        ("if !true || false { drop() }", "1:4"),
+    ] {
+        assert_script(text, &[&format!("{place} {never}")]);
+    }
+    let always = "this is never reached: the condition before it always holds";
+    for (text, place) in [
+        ("if true { event.x = 1; } else {\n  event.x = 2;\n}", "2:3"),
+        (
+            "if meta.type != \"payment.pending\" { return; }\nif meta.type.starts_with(\"payment.\") { drop() } else { event.x = 1; }",
+            "2:57",
+        ),
+    ] {
+        assert_script(text, &[&format!("{place} {always}")]);
+    }
+    let ended = "this is never reached: the script has ended before";
+    for (text, place) in [
+        ("return;\nevent.x = 1;", "2:1"),
+        ("if event.jobId == \"j\" { dead_letter(\"no\");\n  drop(); }", "2:3"),
+        ("if event.jobId == \"j\" { return true; } else { throw \"x\"; }\n  drop();", "2:3"),
+        ("loop { break; event.x = 1; }", "1:15"),
+    ] {
+        assert_script(text, &[&format!("{place} {ended}")]);
+    }
+}
+
+#[test]
+fn branches_that_may_be_reached_are_left_alone() {
+    for text in [
+        // An event type that nobody knows yet gets here.
+        "if meta.type.starts_with(\"payment.\") || meta.type.starts_with(\"contract.\") || \
+         meta.type.starts_with(\"approval.\") || meta.type.starts_with(\"message.\") || \
+         meta.type.starts_with(\"milestone.\") || meta.type.starts_with(\"proposal.\") { drop() } else { event.x = 1; }",
+        "if meta.type == \"payment.pending\" { event.a = 1; } else if meta.type == \"contract.created\" { event.a = 2; } \
+         else { event.a = 3; }",
+        "if meta.type.starts_with(\"payment.\") { if meta.type == \"payment.pending\" { event.a = 1; } else { event.a = 2; } }",
+        "if event.jobId == \"j\" { return; } event.x = 1;",
+        "if meta.type == \"payment.pending\" && event.jobId == \"j\" { drop() } else { event.x = 1; }",
+        "if !(meta.type == \"payment.pending\") { drop() }",
+        "let done = false; if done { drop() } else { event.x = 1; }",
+        "while true { if event.jobId == \"j\" { break; } return; }",
+        "dead_letter(\"no\");",
+        "return;",
+        "fn f(x) { return x; } event.x = f(1);",
+        "event.type = \"payment.pending\"; if event.type == \"mine\" { drop() }",
+    ] {
+        assert_script(text, &[]);
+    }
+}
+
+#[test]
+fn values_that_are_thrown_away_are_told() {
+    for (text, expected) in [
+        (
+            "event.jobId.trim();",
+            "1:13 `trim` gives a new value, and it is thrown away: this changes nothing (assign it: `event.jobId = \
+             event.jobId.trim();`)",
+        ),
+        (
+            "let n = event.jobId;\nn.replace(\"a\", \"b\");\nevent.n = n;",
+            "2:3 `replace` gives a new value, and it is thrown away: this changes nothing (assign it: `n = \
+             n.replace(…);`)",
+        ),
+        (
+            "if event.jobId == \"j\" { trim(event.jobId); }",
+            "1:25 `trim` gives a new value, and it is thrown away: this changes nothing (assign it to something)",
+        ),
+        (
+            "event.jobId == \"j\"; event.x = 1;",
+            "1:13 the value of `==` is thrown away: this changes nothing (one `=` assigns: `event.x = 1`)",
+        ),
+        (
+            "event.merge(#{ a: 1 });",
+            "1:7 `merge` gives a new value, and it is thrown away: this changes nothing (assign it: `event = \
+             event.merge(…);`)",
+        ),
+    ] {
+        assert_script(text, &[expected]);
+    }
+    for text in [
+        "event.jobId.trim()",
+        "let list = []; list.push(1); list.sort(); event.list = list;",
+        "event.remove(\"jobId\");",
+        "[1, 2].map(|it| emit(#{ n: it }));",
+        "log(event.jobId.trim());",
+        "replace(#{ a: 1 });",
+        "fn trim(x) { log(x) } trim(event.jobId);",
+        "event.x = 1; event.jobId == \"j\"",
+        "drop(); to(\"large\");",
+    ] {
+        assert_script(text, &[]);
+    }
 }
