@@ -324,12 +324,7 @@ fn each_ends_within_its_limits_and_the_worker_lives_on() {
             let time = used.time.saturating_sub(base.time);
             let verdict = judge(case, &sandbox);
             let said = verdict.as_ref().map_or_else(Clone::clone, |said| said.chars().take(90).collect());
-            println!(
-                "{:34} {:5} ms {:6.1} MiB  {said}",
-                case.name,
-                time.as_millis(),
-                kibibytes as f64 / 1024.0
-            );
+            println!("{:34} {:5} ms {:6} KiB  {said}", case.name, time.as_millis(), kibibytes);
             if verdict.is_err() || kibibytes > MOST_KIBIBYTES || time > MOST_TIME {
                 writeln!(wrong.lock().unwrap(), "{}: {kibibytes} KiB, {time:?}, {said}", case.name).unwrap();
             }

@@ -1,10 +1,10 @@
-//! What one event may cost: CPU time and memory, and containment of whatever goes wrong.
+//! What one event may cost: operations, CPU time, memory and stack, and containment of whatever goes wrong.
 //!
-//! Operations are counted by Rhai; these are the lines behind it. CPU time of the thread is measured, not wall time: a
-//! machine that was asleep or overloaded must not fail an honest rule. Memory is what the thread holds more than when
-//! the event began, as the allocator of `sluicebox-heap` counts it; in a program without it that limit is off, and all
-//! others hold. Invariant: both are looked at between operations only, so whatever one operation does is bounded by
-//! the sizes of `limits`.
+//! CPU time of the thread is measured, not wall time: a machine that was asleep or overloaded must not fail an honest
+//! rule. Memory is what the thread holds more than when the event began, as the allocator of `sluicebox-heap` counts
+//! it; in a program without it that limit is off, and all others hold. The stack is measured because an overflow would
+//! end the process, and no number of levels says how large a frame is. Invariant: all four are looked at between
+//! operations only, so whatever one operation does is bounded by the sizes of `limits`.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +22,9 @@ pub(crate) const OUT_OF_TIME: &str = "out of time";
 /// What ends an evaluation that holds too much.
 pub(crate) const OUT_OF_MEMORY: &str = "out of memory";
 
+/// What ends an evaluation that needs too much of the stack.
+pub(crate) const OUT_OF_STACK: &str = "out of stack";
+
 /// How many operations pass between two looks at the clock.
 const OPERATIONS_PER_LOOK: u64 = 32;
 /// How many bytes costly functions may work through between two looks at the clock.
@@ -37,6 +40,8 @@ thread_local! {
     static DEADLINE: Cell<Option<Duration>> = const { Cell::new(None) };
     /// Operations so far.
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Where the stack stood when the evaluation began.
+    static BASE: Cell<usize> = const { Cell::new(0) };
     /// What the thread held when it began, or the least since.
     static MARK: Cell<isize> = const { Cell::new(isize::MAX) };
     /// Bytes that costly functions have worked through since the last look at the clock.
@@ -97,6 +102,9 @@ pub(crate) fn is_out_of_memory() -> bool {
 ///
 /// Rhai counts operations as well, but what a function does that was given to another function it counts apart.
 pub(crate) fn overrun() -> Option<&'static str> {
+    if !IS_RUNNING.get() {
+        return None;
+    }
     let operations = OPERATIONS.get() + 1;
     OPERATIONS.set(operations);
     if END.get().is_none() {
@@ -105,6 +113,8 @@ pub(crate) fn overrun() -> Option<&'static str> {
             end(OUT_OF_OPERATIONS);
         } else if is_out_of_memory() {
             end(OUT_OF_MEMORY);
+        } else if BASE.get().abs_diff(stack_address()) > limits::STACK_BYTES {
+            end(OUT_OF_STACK);
         } else if looks && is_out_of_time() {
             end(OUT_OF_TIME);
         }
@@ -112,17 +122,19 @@ pub(crate) fn overrun() -> Option<&'static str> {
     END.get()
 }
 
+/// Where the stack of this thread stands, roughly.
+fn stack_address() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(&here).addr()
+}
+
 fn is_out_of_time() -> bool {
     WORK.set(0);
     let now = cpu_time();
-    match DEADLINE.get() {
-        Some(deadline) => now > deadline,
-        // Most rules are over before the first look and never ask the kernel.
-        None => {
-            DEADLINE.set(Some(now + limits::CPU));
-            false
-        }
-    }
+    // Most rules are over before the first look and never ask the kernel.
+    let deadline = DEADLINE.get().unwrap_or(now + limits::CPU);
+    DEADLINE.set(Some(deadline));
+    now > deadline
 }
 
 fn cpu_time() -> Duration {
@@ -193,6 +205,7 @@ pub(crate) fn within<T>(
 ) -> Result<T, Box<EvalAltResult>> {
     let _budget = begin();
     OPERATIONS.set(0);
+    BASE.set(stack_address());
     GROWN.set(0);
     LARGEST.set(None);
     END.set(None);

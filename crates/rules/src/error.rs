@@ -97,6 +97,8 @@ const MISSING_HELP: &str =
 
 /// Message and help.
 type Description = (String, Option<Cow<'static, str>>);
+const CALLS_HELP: &str = "use a loop and a list of what is still to do";
+
 
 fn describe(error: &EvalAltResult) -> Description {
     match error {
@@ -159,6 +161,10 @@ fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
         E::ErrorTooManyVariables(_) => (
             format!("more than {} variables are alive at once", limits::VARIABLES),
             Some("put values that belong together into a list or a map"),
+        E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_STACK) => (
+            format!("calls inside calls need more than {} of stack", limits::mebibytes(limits::STACK_BYTES)),
+            Some(CALLS_HELP),
+        ),
         ),
         E::ErrorVariableNotFound(name, _) => (
             format!("`{name}` is not known here"),
@@ -166,7 +172,7 @@ fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
         ),
         E::ErrorStackOverflow(_) => (
             format!("functions call each other deeper than {} levels", limits::CALL_LEVELS),
-            Some("use a loop and a list of what is still to do"),
+            Some(CALLS_HELP),
         ),
         E::ErrorDataTooLarge(what, _) => too_large(&what.to_lowercase()),
         E::ErrorTerminated(token, _) if token.is_string() => too_large(&token.to_string()),

@@ -12,6 +12,7 @@ mod claim;
 mod compare;
 mod condition;
 mod copies;
+mod cycles;
 mod depth;
 mod effects;
 mod error;

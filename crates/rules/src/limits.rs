@@ -13,6 +13,8 @@ pub(crate) const CPU: Duration = Duration::from_secs(1);
 /// Bytes of the heap that one event may hold: its tree, the variables, what is emitted. Looked at after every
 /// operation; needs the allocator of `sluicebox-heap`.
 pub(crate) const MEMORY: usize = 32 << 20;
+/// Bytes of the stack that one evaluation may use; a worker thread has 2 MiB.
+pub(crate) const STACK_BYTES: usize = 1 << 20;
 /// Depth of script function calls.
 pub(crate) const CALL_LEVELS: usize = 16;
 /// Nesting of an expression at top level and inside a script function.
@@ -35,6 +37,20 @@ pub(crate) const LOG_LINES: usize = 100;
 pub(crate) const LINE_BYTES: usize = 16 << 10;
 /// Bytes of a format of times.
 pub(crate) const FORMAT_BYTES: usize = 1024;
+/// Longest pattern of a regular expression, in bytes.
+pub(crate) const PATTERN_BYTES: usize = 4096;
+/// A compiled pattern that counts as small, in bytes.
+pub(crate) const PATTERN_SMALL_BYTES: usize = 64 << 10;
+/// Largest compiled pattern, in bytes.
+pub(crate) const PATTERN_COMPILED_BYTES: usize = 512 << 10;
+/// What the automaton of a pattern may fill while it searches, in bytes.
+pub(crate) const AUTOMATON_BYTES: usize = 256 << 10;
+/// Groups of a small pattern: every state of the automaton has a place for each.
+pub(crate) const GROUPS: usize = 64;
+/// Groups of a large one.
+pub(crate) const GROUPS_IF_LARGE: usize = 16;
+/// Steps of a path in `get_path` and `set_path`.
+pub(crate) const PATH_STEPS: usize = 32;
 /// Nesting of a value that a rule may build; JSON itself is read to 127 levels.
 pub(crate) const VALUE_DEPTH: usize = 127;
 /// Bytes of a name of the state.
@@ -103,5 +119,65 @@ pub(crate) fn line(text: &str) -> String {
     if text.len() <= LINE_BYTES {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(LINE_BYTES)])
+    format!("{}…", start(text, LINE_BYTES))
+}
+
+/// The start of a text: so many bytes at most, and no half character.
+pub(crate) fn start(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The guide shows the values; they are compared here, so that neither changes alone.
+    #[test]
+    fn the_guide_shows_these_limits() {
+        let guide = include_str!("../../../docs/rules.md");
+        let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| ")).collect();
+        let kibibytes = |bytes: usize| format!("{} KiB", bytes >> 10);
+        let thousands = |number: u64| format!("{},{:03}", number / 1000, number % 1000);
+        let (top, inside) = EXPRESSION_DEPTH;
+        let pattern = [PATTERN_BYTES, PATTERN_COMPILED_BYTES].map(kibibytes).join(", ");
+        let small = kibibytes(PATTERN_SMALL_BYTES);
+        for (limit, value) in [
+            ("operations", thousands(OPERATIONS)),
+            ("CPU time", format!("{} s", CPU.as_secs())),
+            ("memory", mebibytes(MEMORY)),
+            ("stack", mebibytes(STACK_BYTES)),
+            ("calls inside calls", format!("{CALL_LEVELS} levels")),
+            ("nesting of an expression", format!("{top} levels, {inside} inside a function")),
+            ("nesting of a value", format!("{VALUE_DEPTH} levels")),
+            ("text in one value, all together", mebibytes(TEXT_BYTES)),
+            ("items in one value, all together", thousands(ARRAY_ELEMENTS as u64)),
+            ("fields in one value, all together", thousands(MAP_ENTRIES as u64)),
+            ("variables alive at once", VARIABLES.to_string()),
+            ("functions of a script", FUNCTIONS.to_string()),
+            ("emitted events", thousands(EMITTED as u64)),
+            ("JSON of the events that a script makes", mebibytes(OUTPUT_BYTES)),
+            ("log lines", LOG_LINES.to_string()),
+            ("length of a log line, of a reason, of an error", kibibytes(LINE_BYTES)),
+            (
+                "pattern of a regular expression",
+                format!(
+                    "{pattern} compiled, {GROUPS} groups ({GROUPS_IF_LARGE} if it compiles to more than {small})"
+                ),
+            ),
+            ("format of a time", kibibytes(FORMAT_BYTES)),
+            ("steps of a path", PATH_STEPS.to_string()),
+        ] {
+            let row = format!("| {limit} | {value} |");
+            assert!(rows.iter().any(|line| line.starts_with(&row)), "docs/rules.md has no row {row}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!((start("aüb", 2), start("aüb", 3), start("aüb", 9), start("", 1)), ("a", "aü", "aüb", ""));
+        let long = "ü".repeat(LINE_BYTES);
+        assert_eq!(line(&long).len(), LINE_BYTES + "…".len());
+        assert_eq!(line("short"), "short");
+    }
 }

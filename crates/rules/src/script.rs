@@ -14,7 +14,7 @@ use crate::outcome::{Emission, Emitted, ScriptOutcome};
 use crate::program::{Program, at};
 use crate::state::{Remembering, State, StateHandle};
 use crate::write::Unwritable;
-use crate::{budget, limits, tree, view, write};
+use crate::{budget, cycles, limits, tree, view, write};
 
 const LAST_VALUE_HELP: &str = "end the line with `;` to keep the event, or use `replace(map)`; a script's last value \
     is nothing, `true` or `event` (keep), `false` or `[]` (drop), a map literal (replace) or an array of maps";
@@ -53,9 +53,20 @@ impl Script {
     pub fn run(&self, event: &Event) -> Result<ScriptOutcome, RuleError> {
         let needs = self.program.needs();
         let text = event.json();
-        let original = if needs.event { view::read(&text)? } else { Dynamic::UNIT };
-        let mut variables = view::script_variables(original.clone(), event.meta(), needs);
-        let (value, effects) = effects::collect(|| self.program.evaluate(&mut variables));
+        let keys_need = self.remembering.as_ref().map(Remembering::needs).unwrap_or_default();
+        let mut original = if needs.and(keys_need).event { view::read(&text)? } else { Dynamic::UNIT };
+        let copy = if needs.event { original.clone() } else { Dynamic::UNIT };
+        let mut variables = view::script_variables(copy, event.meta(), needs);
+        let (value, effects) = effects::collect(|| match (&self.remembering, memory) {
+            (Some(remembering), Some(memory)) => {
+                variables.push_constant(view::STATE, StateHandle);
+                let evaluate = || self.program.evaluate(&mut variables);
+                remembering.during(memory, (&mut original, event.meta()), evaluate)
+            }
+            _ => self.program.evaluate(&mut variables),
+        });
+        let changed = variables.get(view::EVENT).cloned().unwrap_or_default().flatten();
+        cycles::cut(&variables);
         let log = effects.log.clone();
         let value = match (value, &effects.dead_letter) {
             (Err(error), Some(reason)) => {
@@ -142,6 +153,8 @@ impl Run<'_> {
             let maps = value.into_array().unwrap_or_default();
             return maps.iter().map(|map| self.child(map)).collect();
         }
+    /// Bytes of JSON so far.
+    written: Cell<usize>,
         let found = if value.is_map() { "a map of the event" } else { kind(value.type_name()) };
         let message = format!("the script's last value is {found}, which says nothing about the event");
         Err(self.script.program.error(message).with_help(LAST_VALUE_HELP))
@@ -152,8 +165,6 @@ impl Run<'_> {
         if event.is_unit() && !self.touches_event {
             return Ok(Emitted::Unchanged);
         }
-    /// Bytes of JSON so far.
-    written: Cell<usize>,
         self.changed(event)
     }
 

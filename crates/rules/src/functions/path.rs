@@ -3,9 +3,7 @@
 use rhai::{Dynamic, Identifier, Map};
 
 use super::outcome::{Outcome, fault, quoted};
-
-/// Most steps of a path; what `set_path` builds stays within what `depth` watches.
-const STEPS: usize = 32;
+use crate::limits;
 
 /// One step of a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +20,7 @@ pub(super) enum Step {
 /// It is none.
 pub(super) fn parse(function: &str, path: &str) -> Outcome<Vec<Step>> {
     steps(path)
-        .filter(|steps| !steps.is_empty() && steps.len() <= STEPS)
+        .filter(|steps| !steps.is_empty() && steps.len() <= limits::PATH_STEPS)
         .ok_or_else(|| fault(function, "a path like `data.items[0].name` or `data[\"a-b\"]`", &quoted(path)))
 }
 

@@ -91,8 +91,7 @@ fn found(function: &str, text: &str, pattern: &str) -> Outcome<Regex> {
 fn caught(function: &str, text: &str, pattern: &str) -> Outcome<Regex> {
     let regex = compiled(function, pattern)?;
     in_pieces(text, |piece| {
-        let ends = regex.captures_iter(piece).map(|found| found.get_match().end());
-        ends.map(|end| counted(piece, end)).collect()
+        regex.captures_iter(piece).try_for_each(|found| counted(piece, found.get_match().end()))
     })?;
     Ok(regex)
 }
@@ -101,7 +100,7 @@ fn caught(function: &str, text: &str, pattern: &str) -> Outcome<Regex> {
 fn in_pieces(text: &str, mut search: impl FnMut(&str) -> Outcome<()>) -> Outcome<()> {
     let mut rest = text;
     while text.len() > PIECE_BYTES && !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
+        let (piece, after) = rest.split_at(limits::start(rest, PIECE_BYTES).len());
         search(piece)?;
         rest = after;
         budget::work(COST * PIECE_BYTES)?;

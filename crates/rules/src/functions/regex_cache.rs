@@ -9,19 +9,10 @@ use std::collections::HashMap;
 use ::regex::{Regex, RegexBuilder};
 
 use super::outcome::{Outcome, fault, quoted};
+use crate::limits::{
+    AUTOMATON_BYTES, GROUPS, GROUPS_IF_LARGE, PATTERN_BYTES, PATTERN_COMPILED_BYTES, PATTERN_SMALL_BYTES,
+};
 
-/// Longest pattern, in bytes.
-const PATTERN_BYTES: usize = 4096;
-/// A compiled pattern that counts as small, in bytes.
-const SMALL_BYTES: usize = 64 << 10;
-/// Largest compiled pattern, in bytes.
-const COMPILED_BYTES: usize = 512 << 10;
-/// What the automaton of a pattern may fill while it searches, in bytes.
-const AUTOMATON_BYTES: usize = 256 << 10;
-/// Groups of a small pattern.
-const GROUPS: usize = 64;
-/// Groups of a large one.
-const GROUPS_IF_LARGE: usize = 16;
 /// What the patterns of one generation weigh together at most; a thread keeps two.
 const KEPT: usize = 48;
 
@@ -78,14 +69,16 @@ pub(super) fn compiled(function: &str, pattern: &str) -> Outcome<Regex> {
         let expected = format!("a pattern of at most {PATTERN_BYTES} bytes");
         return Err(fault(function, &expected, &format!("one of {}", pattern.len())));
     }
-    let (regex, bytes) = match build(pattern, SMALL_BYTES) {
-        Ok(regex) => (regex, SMALL_BYTES),
-        Err(_) => build(pattern, COMPILED_BYTES).map(|regex| (regex, COMPILED_BYTES)).map_err(|error| {
-            format!("`{function}` cannot use the pattern {}: {}", quoted(pattern), reason(&error))
-        })?,
+    let (regex, bytes) = match build(pattern, PATTERN_SMALL_BYTES) {
+        Ok(regex) => (regex, PATTERN_SMALL_BYTES),
+        Err(_) => build(pattern, PATTERN_COMPILED_BYTES)
+            .map(|regex| (regex, PATTERN_COMPILED_BYTES))
+            .map_err(|error| {
+                format!("`{function}` cannot use the pattern {}: {}", quoted(pattern), reason(&error))
+            })?,
     };
     let groups = regex.captures_len();
-    let most = if bytes == SMALL_BYTES { GROUPS } else { GROUPS_IF_LARGE };
+    let most = if bytes == PATTERN_SMALL_BYTES { GROUPS } else { GROUPS_IF_LARGE };
     if groups > most + 1 {
         let expected = format!("a pattern of this size with at most {most} groups");
         return Err(fault(function, &expected, &format!("one with {}", groups - 1)));
