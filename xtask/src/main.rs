@@ -1,4 +1,4 @@
-//! The tasks of a contributor: `cargo xtask test | services | ci | gen | kill-loop | storm | tidy`.
+//! The tasks of a contributor: `cargo xtask test | services | ci | gen | kill-loop | storm | rules-fuzz | tidy`.
 //!
 //! CI runs exactly these and nothing else, so whatever is red there can be repeated here. Invariant: this program
 //! imports no crate of any floor, so that it can judge a house that does not compile; `sluicebox-services`, which runs
@@ -37,6 +37,8 @@ Usage: cargo xtask TASK
   kill-loop [N]     kill -9 the program N times (50) while events flow, and compare what arrived
   sink-kills [N]    for each sink: kill -9 the program N times (20) and its real server 10 times, and compare
   storm [N]         N events (20000) of each API with every passing fault switched on
+  rules-fuzz [N]    N random conditions and N random scripts (1000000), native against interpreted;
+                    SLUICEBOX_RULE_SEED begins elsewhere than at 1
   tidy [--tree]     check the rules of the house, or print the house by floors
 ";
 

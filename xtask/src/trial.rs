@@ -4,9 +4,10 @@ use std::path::Path;
 
 use crate::{Outcome, cargo, services};
 
-/// A test of the command line program that the environment makes longer.
+/// A test that the environment makes longer.
 struct Trial {
     name: &'static str,
+    package: &'static str,
     test: &'static str,
     /// Only the tests whose names hold this.
     only: &'static str,
@@ -17,9 +18,13 @@ struct Trial {
     needs_services: bool,
 }
 
-const TRIALS: [Trial; 3] = [
+/// The package of the command line program.
+const PROGRAM: &str = "sluicebox-cli";
+
+const TRIALS: [Trial; 4] = [
     Trial {
         name: "kill-loop",
+        package: PROGRAM,
         test: "kill_loop",
         only: "",
         full: ("SLUICEBOX_KILLS", "50"),
@@ -28,6 +33,7 @@ const TRIALS: [Trial; 3] = [
     },
     Trial {
         name: "sink-kills",
+        package: PROGRAM,
         test: "contract",
         only: "killed",
         full: ("SLUICEBOX_KILLS", "20"),
@@ -36,9 +42,19 @@ const TRIALS: [Trial; 3] = [
     },
     Trial {
         name: "storm",
+        package: PROGRAM,
         test: "storm",
         only: "",
         full: ("SLUICEBOX_STORM_EVENTS", "20000"),
+        also: &[],
+        needs_services: false,
+    },
+    Trial {
+        name: "rules-fuzz",
+        package: "sluicebox-rules",
+        test: "lowered",
+        only: "",
+        full: ("SLUICEBOX_RULE_CASES", "1000000"),
         also: &[],
         needs_services: false,
     },
@@ -49,13 +65,12 @@ pub(crate) fn is_one(name: &str) -> bool {
     TRIALS.iter().any(|trial| trial.name == name)
 }
 
-/// Runs a trial in full, optimised, with its figures shown. `amount` replaces the usual number of kills or events.
+/// Runs a trial in full, optimised, with its figures shown. `amount` replaces the usual number of kills, events or cases.
 pub(crate) fn run(root: &Path, name: &str, amount: Option<&str>) -> Outcome {
     let trial = TRIALS.iter().find(|trial| trial.name == name).ok_or("no such trial")?;
     let started = if trial.needs_services { services::start(false)?.started } else { Vec::new() };
     let (variable, usual) = trial.full;
-    let words =
-        ["test", "--release", "--package", "sluicebox-cli", "--test", trial.test, "--", "--nocapture"];
+    let words = ["test", "--release", "--package", trial.package, "--test", trial.test, "--", "--nocapture"];
     let mut command = cargo::command(root, &words);
     command.args(Some(trial.only).filter(|only| !only.is_empty()));
     let status = command
