@@ -1,12 +1,13 @@
 //! Benchmarks of the whole program against bare loops over the same libraries.
 //!
 //! Every figure is a ratio within one run, the median of pairs that alternate, because machines are shared and drift.
-//! Run with `cargo run --release -p sluicebox-benches -- backlog|memory|sinks` after `cargo build --release`.
+//! Run with `cargo run --release -p sluicebox-benches -- backlog|check|memory|sinks` after `cargo build --release`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark reports on stdout")]
 
 mod backlog;
 mod bare;
+mod check;
 mod memory;
 mod server;
 mod sinks;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Command {
     /// A backlog into a file and into SQLite, against a bare client loop.
     Backlog(backlog::Arguments),
+    /// The time that `check` takes for a pipeline of 50 components with 30 scripts.
+    Check(check::Arguments),
     /// Peak memory with a stalled sink and a backlog waiting upstream.
     Memory(memory::Arguments),
     /// Events of 1 KiB into every kind of sink, against a bare loop over the same client library.
@@ -41,6 +44,7 @@ enum Command {
 fn main() -> Outcome {
     match Arguments::parse().command {
         Command::Backlog(arguments) => backlog::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Memory(arguments) => memory::run(&arguments),
         Command::Sinks(arguments) => sinks::run(&arguments),
         Command::Serve(arguments) => server::run(&arguments),
