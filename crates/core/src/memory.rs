@@ -69,6 +69,8 @@ pub struct Memory {
     /// What an attempt has replaced so far, in order.
     attempted: Option<Vec<(SmolStr, Option<Remembered>)>>,
     groups: Groups,
+    /// What lies under [`TIME`].
+    time: Option<Timestamp>,
     written: u64,
     max_entries: usize,
 }
@@ -87,6 +89,7 @@ impl Memory {
             changed: BTreeMap::new(),
             attempted: None,
             groups: Groups::default(),
+            time: None,
             written: 0,
             max_entries: max_entries.max(1),
         }
@@ -103,8 +106,7 @@ impl Memory {
 
     /// The time of the newest event, as far as anybody has said it; `None` before the first.
     pub fn time(&self) -> Option<Timestamp> {
-        let bytes = self.entries.get(TIME)?.value.as_ref().try_into().ok()?;
-        Some(Timestamp::from_millis(i64::from_le_bytes(bytes)))
+        self.time
     }
 
     /// Lets the time go on to that of an event and forgets what has ended by then. It never goes back.
@@ -128,9 +130,8 @@ impl Memory {
         debug_assert!(!key.is_empty(), "the empty key is taken");
         self.write(key, value.into(), until);
         while self.len() > self.max_entries {
-            let mut oldest = self.by_age.values().filter(|key| *key != TIME);
-            let Some(oldest) = oldest.next().cloned() else { break };
-            self.forget(&oldest);
+            let Some((_, oldest)) = self.by_age.first_key_value() else { break };
+            self.forget(&oldest.clone());
         }
     }
 
@@ -149,7 +150,7 @@ impl Memory {
 
     /// How many things are remembered.
     pub fn len(&self) -> usize {
-        self.entries.len() - usize::from(self.entries.contains_key(TIME))
+        self.entries.len() - usize::from(self.time.is_some())
     }
 
     /// Whether nothing is remembered.
@@ -230,20 +231,31 @@ impl Memory {
     }
 
     fn replace(&mut self, key: SmolStr, entry: Option<Remembered>) -> Option<Remembered> {
-        let before = self.entries.remove(&key);
+        let before = match &entry {
+            Some(entry) => self.entries.insert(key.clone(), entry.clone()),
+            None => self.entries.remove(&key),
+        };
+        if key == TIME {
+            self.time = entry.and_then(|entry| time(&entry.value));
+            return before;
+        }
+        self.groups.replace(&key, before.as_ref(), entry.as_ref());
         if let Some(before) = &before {
             self.by_age.remove(&before.written);
-            self.groups.remove(&key, before);
             before.until.map(|until| self.by_end.remove(&(until, key.clone())));
         }
         if let Some(entry) = entry {
-            self.by_age.insert(entry.written, key.clone());
-            self.groups.add(&key, &entry);
             entry.until.map(|until| self.by_end.insert((until, key.clone())));
-            self.entries.insert(key, entry);
+            self.by_age.insert(entry.written, key);
         }
         before
     }
+}
+
+/// A time as it lies under [`TIME`].
+fn time(bytes: &Bytes) -> Option<Timestamp> {
+    let bytes = bytes.as_ref().try_into().ok()?;
+    Some(Timestamp::from_millis(i64::from_le_bytes(bytes)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a group knows exactly the entries that the memory holds of it; an empty one is not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use smol_str::SmolStr;
 
@@ -23,7 +23,7 @@ pub struct GroupSize {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Groups(BTreeMap<SmolStr, Group>);
+pub(super) struct Groups(HashMap<SmolStr, Group>);
 
 #[derive(Debug, Default)]
 struct Group {
@@ -38,23 +38,21 @@ fn of(key: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Groups {
-    pub(super) fn add(&mut self, key: &str, entry: &Remembered) {
+    /// An entry of the memory has become another, or has come or gone.
+    pub(super) fn replace(&mut self, key: &str, before: Option<&Remembered>, after: Option<&Remembered>) {
         for name in of(key) {
             if !self.0.contains_key(name) {
                 self.0.insert(name.into(), Group::default());
             }
             let Some(group) = self.0.get_mut(name) else { continue };
-            group.by_age.insert(entry.written);
-            group.bytes += key.len() + entry.value.len();
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: &str, entry: &Remembered) {
-        for name in of(key) {
-            let Some(group) = self.0.get_mut(name) else { continue };
-            group.by_age.remove(&entry.written);
-            group.bytes -= key.len() + entry.value.len();
-            if group.by_age.is_empty() {
+            if let Some(before) = before {
+                group.by_age.remove(&before.written);
+                group.bytes -= key.len() + before.value.len();
+            }
+            if let Some(after) = after {
+                group.by_age.insert(after.written);
+                group.bytes += key.len() + after.value.len();
+            } else if group.by_age.is_empty() {
                 self.0.remove(name);
             }
         }
