@@ -32,7 +32,7 @@ pub(crate) fn rendered(page: &str) -> String {
         let words: Vec<&str> = info.split_whitespace().collect();
         match words[..] {
             [_, path] if path.contains('/') => {
-                *body = std::fs::read_to_string(root().join("docs").join(path)).unwrap()
+                *body = std::fs::read_to_string(root().join("docs").join(path)).unwrap();
             }
             ["json", "event"] => event.clone_from(body),
             ["rhai", "values"] => *body = values(body, &event),

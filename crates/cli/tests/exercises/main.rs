@@ -13,7 +13,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use self::rule::run_in;
+use self::rule::{Kind, run_in};
 
 /// The repository.
 pub(crate) fn root() -> PathBuf {
@@ -89,6 +89,18 @@ fn every_solution_gives_what_is_expected() {
 }
 
 #[test]
+fn every_pipeline_has_tests_and_passes_them() {
+    let folders = exercises().into_iter().filter(|folder| folder.join("solution.yaml").is_file());
+    let mut count = 0;
+    for folder in folders {
+        run_in(&folder, &["test", "solution.yaml"]).expect(0);
+        assert!(folder.join("solution.test.yaml").is_file(), "{}", folder.display());
+        count += 1;
+    }
+    assert!(count >= 3, "{count}");
+}
+
+#[test]
 fn every_common_mistake_is_told_or_seen() {
     let mut count = 0;
     for folder in exercises() {
@@ -114,6 +126,21 @@ fn the_guide_says_what_the_program_does() {
     for folder in exercises() {
         let link = format!("exercises/{}", folder.file_name().unwrap().to_string_lossy());
         assert!(page.contains(&link), "the guide does not set {link}");
+    }
+}
+
+#[test]
+fn the_words_of_other_languages_are_words_of_rules() {
+    let page = std::fs::read_to_string(root().join("docs/rules-guide.md")).unwrap();
+    let rows = page::rows(&page, "In a rule");
+    assert!(rows.len() >= 10, "{rows:?}");
+    for cell in rows.iter().filter_map(|row| row.last()) {
+        let [word] = page::spans(cell)[..] else { panic!("not one word: {cell}") };
+        let known = "let a = true; let b = false; let x = 1; let y = 2; let d = #{}; let l = [1];";
+        let is_statement = word.starts_with("for ") || word.ends_with(';');
+        let script = if is_statement { word.to_owned() } else { format!("let word = {word}\n;") };
+        let lines = rule::outcome(Kind::Script, &format!("{known} {script} true"), "{}");
+        assert_eq!(lines, ["{}"], "{word}");
     }
 }
 

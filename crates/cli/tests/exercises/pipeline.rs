@@ -85,6 +85,9 @@ pub(crate) fn run_file(pipeline: &Path) -> (Left, String) {
     let prefix = api.to_string().to_uppercase();
     sandbox.set(&format!("{prefix}_URL"), served.url());
     let names: &[&str] = if api == Api::Zenzap { &["key", "secret"] } else { &["token"] };
+    // An emulator asks for no patience.
+    sandbox.set(&format!("{prefix}_RATE"), "unlimited");
+    sandbox.set(&format!("{prefix}_TIMEOUT"), "1s");
     for name in names {
         sandbox.set(&format!("{prefix}_{}", name.to_uppercase()), served.credential(0, name));
     }
