@@ -140,15 +140,29 @@ fn with_outputs(text: &str, complaint: &str) -> Option<String> {
     Some(format!("{before}{REST}{outputs}{after}"))
 }
 
-/// Checks a block in a folder of its own, with an empty script wherever it names one.
+/// What a file holds that a block names: an empty script, or a table without rows that has every column.
+fn stand_in(path: &Path, text: &str) -> Option<String> {
+    let is_name = |sign: char| sign.is_alphanumeric() || sign == '_';
+    match path.extension()?.to_str()? {
+        "rhai" => Some("true".to_owned()),
+        "csv" => {
+            let words: BTreeSet<&str> =
+                text.split(|sign| !is_name(sign)).filter(|word| !word.is_empty()).collect();
+            Some(words.into_iter().collect::<Vec<_>>().join(","))
+        }
+        _ => None,
+    }
+}
+
+/// Checks a block in a folder of its own, with stand-ins for the scripts and tables that it names.
 fn complaint_about(block: &Block) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
-    let scripts = block.text.split(|sign: char| sign.is_whitespace() || "{},\"".contains(sign));
-    let is_script = |path: &&Path| path.extension().is_some_and(|ending| ending == "rhai");
-    for script in scripts.map(Path::new).filter(is_script) {
-        let path = folder.path().join(script);
+    let words = block.text.split(|sign: char| sign.is_whitespace() || "{},\"".contains(sign));
+    let named = words.map(Path::new).filter(|path| path.is_relative());
+    for (name, text) in named.filter_map(|path| Some((path, stand_in(path, &block.text)?))) {
+        let path = folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "true").unwrap();
+        std::fs::write(path, text).unwrap();
     }
     let text = if block.is_fragment { completed(&block.text) } else { block.text.clone() };
     let text = format!("{STRICT}{text}");

@@ -101,7 +101,7 @@ impl Patience {
     pub fn note(&self, found: &Found) {
         let Found::Nothing(LookupStatus::Unavailable, reason) = found else {
             if found.is_answer() {
-                self.refused.store(false, Ordering::Relaxed);
+                self.note_answer();
             }
             return;
         };
@@ -113,6 +113,11 @@ impl Patience {
                 "look-ups are refused, trying again would not help: {reason}"
             );
         }
+    }
+
+    /// Something was answered: the next refusal is news again.
+    pub fn note_answer(&self) {
+        self.refused.store(false, Ordering::Relaxed);
     }
 
     fn say_failing(&self, error: &Error, reason: &str) {

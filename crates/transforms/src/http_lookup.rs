@@ -3,8 +3,14 @@
 //! Source: section 9 of the OpenTrain contract. Invariant: a look-up never blocks a pipeline for ever, never reorders
 //! events, and never sends a value of an event anywhere but into one segment of a URL whose host is literal.
 
+mod batch;
 mod enrich;
 mod fetch;
+mod find;
+#[cfg(test)]
+mod list_tests;
+mod listing;
+mod options;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +27,12 @@ use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 use sluicebox_lookups::{CacheOptions, OnError, Patience, into_problem, select_problem};
 use sluicebox_rules::{Template, TemplateKind};
 
-use enrich::Enricher;
+use batch::Batch;
+use enrich::{Enricher, Mode};
 use fetch::{Credentials, Fetcher};
+use find::Finder;
+
+pub use options::{Find, HttpBatch};
 
 /// Adds what an HTTP API knows about an event: fetches a URL made from the event and puts the answer into a field.
 ///
@@ -39,6 +49,9 @@ use fetch::{Credentials, Fetcher};
 ///
 /// Values in `url` are percent-encoded and cannot leave their segment. An event that gives no value for one is a dead
 /// letter: use `when:` to look up only where there is something to look up; other events then pass unchanged.
+///
+/// With `batch` the keys of many events are asked for in one request. With `find` the answer is a list, in pages, and
+/// the item of the event is looked for in it: for APIs that cannot be asked for a single thing.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({
@@ -55,7 +68,16 @@ pub struct HttpLookup {
     /// and shares its request budget.
     #[serde(default)]
     pub auth: Option<Auth>,
-    /// Path inside the answer, with dots (`contract`, `items.0.name`); unset: the whole body.
+    /// Asks for the keys of many events at once. In `url`, or in `batch.body`, `{{ keys }}` stands for them.
+    #[serde(default)]
+    #[schemars(extend("x-rule" = "expression"))]
+    pub batch: Option<HttpBatch>,
+    /// Finds the item of the event in a list.
+    #[serde(default)]
+    #[schemars(extend("x-rule" = "expression"))]
+    pub find: Option<Find>,
+    /// Path inside the answer, with dots (`contract`, `items.0.name`), and with `batch` and `find` inside the item;
+    /// unset: the whole of it.
     #[serde(default)]
     #[schemars(example = &"contract")]
     pub select: Option<String>,
@@ -101,11 +123,25 @@ fn default_rate() -> Rate {
 }
 
 impl HttpLookup {
-    fn template(&self) -> Result<(Template, BaseUrl), Problem> {
+    /// How the answer is come by, and where the API lives.
+    fn mode(&self) -> Result<(Mode, BaseUrl), Problem> {
+        if let Some(batch) = &self.batch {
+            if self.find.is_some() {
+                return Err(Problem::new("find", "`find` and `batch` cannot go together"));
+            }
+            let batch = Batch::new(batch, &self.url)?;
+            let origin = BaseUrl::origin_of(batch.literal_prefix());
+            return Ok((Mode::Batch(Box::new(batch)), origin.map_err(|text| Problem::new("url", text))?));
+        }
         let template = Template::compile(&self.url, TemplateKind::Url).map_err(|p| p.under("url"))?;
         let origin =
             BaseUrl::origin_of(template.literal_prefix()).map_err(|text| Problem::new("url", text))?;
-        Ok((template, origin))
+        let finder = self.find.as_ref().map(|find| Finder::new(find, &self.cache)).transpose()?;
+        let mode = match finder {
+            Some(finder) => Mode::Find(Box::new(finder), template),
+            None => Mode::Each(template),
+        };
+        Ok((mode, origin))
     }
 
     fn limits(&self) -> Limits {
@@ -140,11 +176,12 @@ impl TransformSpec for HttpLookup {
     }
 
     fn lookup_url(&self) -> Option<&Located> {
-        Some(&self.url)
+        // The URL of a batch is not made from one event.
+        self.batch.is_none().then_some(&self.url)
     }
 
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.template().err().into_iter().collect();
+        let mut problems: Vec<Problem> = self.mode().err().into_iter().collect();
         problems.extend(self.check_same_as(cx));
         if !(1..=64).contains(&self.concurrency) {
             let message = format!("expected 1 to 64, found {}", self.concurrency);
@@ -159,7 +196,7 @@ impl TransformSpec for HttpLookup {
     }
 
     async fn build(self, cx: &Context, _files: &dyn ScriptFiles) -> Result<Box<dyn Transform>> {
-        let (template, base_url) = self.template().map_err(|problem| Error::config(problem.message))?;
+        let (mode, base_url) = self.mode().map_err(|problem| Error::config(problem.message))?;
         let limits = self.limits();
         let credentials = match &self.auth {
             Some(Auth::SameAs(source)) => {
@@ -172,7 +209,7 @@ impl TransformSpec for HttpLookup {
         };
         let fetcher =
             Fetcher { credentials, limits, select: self.select.clone(), patience: Patience::new(cx) };
-        let enricher = Enricher::new(&self, template, fetcher, cx);
+        let enricher = Enricher::new(&self, mode, fetcher, cx);
         cx.shared.publish(&cx.component, "", Arc::clone(enricher.tally()));
         Ok(Box::new(enricher))
     }

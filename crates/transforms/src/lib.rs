@@ -24,7 +24,7 @@ use sluicebox_core::Registry;
 
 pub use dedupe::{Dedupe, OnMissingKey};
 pub use filter::Filter;
-pub use http_lookup::HttpLookup;
+pub use http_lookup::{Find, HttpBatch, HttpLookup};
 pub use sluicebox_lookups::{CacheOptions, OnError};
 pub use map::{Assigned, CastType, Map, OnCastError};
 pub use redact::{EventPath, How, Pattern, Redact, Rule, Sort};

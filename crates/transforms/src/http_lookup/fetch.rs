@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use sluicebox_core::{Error, ErrorClass, LookupStatus, Shared};
-use sluicebox_http::{Answer, Client, Limits};
+use sluicebox_http::{Answer, Call, Client, Limits};
 use sluicebox_lookups::{Failed, Found, Gate, Patience, Unavailable, select};
 
 /// Whose credentials are used.
@@ -41,38 +42,71 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Asks until there is something final or the time is over.
+    /// Asks for one thing until there is something final or the time is over.
     ///
     /// # Errors
     /// The time is over.
     pub(super) async fn fetch(&self, client: &Client, gate: &Gate, url: &str) -> Result<Found, Unavailable> {
-        let found = self.patience.ask(gate, || self.attempt(client, url)).await?;
-        self.patience.note(&found);
-        Ok(found)
+        let asked = self.ask(client, gate, &Call::new(Method::GET, url), |body| self.read(body)).await?;
+        Ok(asked.unwrap_or_else(|refused| refused))
     }
 
-    async fn attempt(&self, client: &Client, url: &str) -> Result<Found, Failed> {
-        match client.get_within(url, &self.limits).await {
-            Ok(answer) => self.judge(client, &answer),
+    /// Makes a request until there is something final or the time is over: what `read` makes of an answer, or why there
+    /// is none.
+    ///
+    /// # Errors
+    /// The time is over.
+    pub(super) async fn ask<T>(
+        &self,
+        client: &Client,
+        gate: &Gate,
+        call: &Call,
+        read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Result<T, Found>, Unavailable> {
+        let end = self.patience.ask(gate, || self.attempt(client, call, &read)).await?;
+        if let Err(refused) = &end {
+            self.patience.note(refused);
+        } else {
+            self.patience.note_answer();
+        }
+        Ok(end)
+    }
+
+    async fn attempt<T>(
+        &self,
+        client: &Client,
+        call: &Call,
+        read: &impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Result<T, Found>, Failed> {
+        let call = Call { limits: Some(self.limits), ..call.clone() };
+        match client.send(call).await {
+            Ok(answer) => Self::judge(client, &answer, read),
             Err(error) if error.class().is_retryable() => Err(Failed { error, hopeless: false }),
             Err(error) if error.class() == ErrorClass::Permanent => {
-                Ok(Found::nothing(LookupStatus::Unavailable, &error.chain()))
+                Ok(Err(Found::nothing(LookupStatus::Unavailable, &error.chain())))
             }
             Err(error) => Err(Failed { error, hopeless: true }),
         }
     }
 
     /// What a status means, per section 9 of the OpenTrain contract.
-    fn judge(&self, client: &Client, answer: &Answer) -> Result<Found, Failed> {
+    fn judge<T>(
+        client: &Client,
+        answer: &Answer,
+        read: &impl Fn(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Result<T, Found>, Failed> {
         let status = answer.status.as_u16();
         let said = || match client.excerpt(answer) {
             text if text.is_empty() => format!("the API answered {status}"),
             text => format!("the API answered {status}: {text}"),
         };
         match status {
-            200..=299 => self.read(answer),
-            404 | 410 => Ok(Found::nothing(LookupStatus::NotFound, &said())),
-            403 => Ok(Found::nothing(LookupStatus::Forbidden, &said())),
+            200..=299 => read(&answer.body).map(Ok).map_err(|error| {
+                let error = Error::transient("the answer is not JSON").with_cause(error);
+                Failed { error, hopeless: false }
+            }),
+            404 | 410 => Ok(Err(Found::nothing(LookupStatus::NotFound, &said()))),
+            403 => Ok(Err(Found::nothing(LookupStatus::Forbidden, &said()))),
             401 => Err(Failed { error: Error::auth(said()), hopeless: true }),
             429 => Err(Failed { error: Error::rate_limited(said(), answer.retry_after()), hopeless: false }),
             408 | 425 | 500.. => {
@@ -80,21 +114,19 @@ impl Fetcher {
                 let error = answer.retry_after().into_iter().fold(error, Error::with_retry_after);
                 Err(Failed { error, hopeless: false })
             }
-            _ => Ok(Found::nothing(LookupStatus::Unavailable, &said())),
+            _ => Ok(Err(Found::nothing(LookupStatus::Unavailable, &said()))),
         }
     }
 
-    fn read(&self, answer: &Answer) -> Result<Found, Failed> {
-        match select(&answer.body, self.select.as_deref()) {
-            Ok(Some(json)) => Ok(Found::Answer(json)),
-            Ok(None) => {
-                let path = self.select.as_deref().unwrap_or_default();
-                Ok(Found::nothing(LookupStatus::NotFound, &format!("the answer has nothing at `{path}`")))
-            }
-            Err(error) => {
-                let error = Error::transient("the answer is not JSON").with_cause(error);
-                Err(Failed { error, hopeless: false })
-            }
-        }
+    /// What of an answer about one thing, or of an item of a list, is taken.
+    ///
+    /// # Errors
+    /// The text is not JSON.
+    pub(super) fn read(&self, json: &[u8]) -> Result<Found, serde_json::Error> {
+        let absent = || {
+            let path = self.select.as_deref().unwrap_or_default();
+            Found::nothing(LookupStatus::NotFound, &format!("the answer has nothing at `{path}`"))
+        };
+        Ok(select(json, self.select.as_deref())?.map_or_else(absent, Found::Answer))
     }
 }
