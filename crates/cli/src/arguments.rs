@@ -51,8 +51,8 @@ pub(crate) enum Verb {
     List(ListArguments),
     /// Explain a component type, or one of its options
     Explain(ExplainArguments),
-    /// Print the JSON Schema of the pipeline file, for editors
-    Schema,
+    /// Print the JSON Schema of the pipeline file, for editors; `schema learn`: schemas of events
+    Schema(SchemaArguments),
     /// Try rules: JSON lines in and out with -e, --when or a script; a prompt over sample events without
     Rule(RuleArguments),
     /// Watch events at one component of a running pipeline, or follow one through all of it
@@ -125,6 +125,9 @@ pub(crate) struct TestArguments {
     /// Only tests with this in their name
     #[arg(long, value_name = "TEXT")]
     pub(crate) name: Option<String>,
+    /// Also tell what no test reached: branches of scripts, answers of conditions, ends of look-ups, components
+    #[arg(long)]
+    pub(crate) coverage: bool,
     /// Also write the results as the XML that build servers read (`JUnit`)
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -204,6 +207,35 @@ pub(crate) struct ExplainArguments {
 pub(crate) enum PageFormat {
     Text,
     Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    #[command(subcommand)]
+    pub(crate) verb: Option<SchemaVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaVerb {
+    /// Learn JSON Schemas from sample events, one per event type, for `schema:` of a source
+    Learn(LearnArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LearnArguments {
+    /// Events as JSON lines, bare or in envelopes; `-` is stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Of events in envelopes, only those of this source
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// The field that holds the type of an event [default: eventType, event_type, type, event or kind, whichever is
+    /// there]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) type_field: Option<String>,
+    /// Write the schema there; one that is there already is added to
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

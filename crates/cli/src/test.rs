@@ -3,6 +3,7 @@
 //! Every problem of every file is told first; what is wrong is not run. Invariant: the tests see neither the
 //! environment nor the network of this machine, so they end the same way everywhere.
 
+mod coverage;
 mod gather;
 mod junit;
 mod picture;
@@ -60,13 +61,18 @@ pub(crate) fn verb(registry: &Registry, arguments: &TestArguments, verbose: bool
     if let Some(name) = arguments.name.as_ref().filter(|_| jobs.is_empty() && problems.is_empty()) {
         return Err(Stop::usage(format!("no test has `{name}` in its name")));
     }
-    let ran = Job { registry, verbose, clock: &*clock }.all(&jobs);
+    let ran = Job { registry, verbose, clock: &*clock, observes: arguments.coverage }.all(&jobs);
     let colour = terminal::colour_of_report();
     for suite in &suites {
         let own = ran.iter().filter(|ran| suite.cases.iter().any(|case| std::ptr::eq(case, ran.case)));
         terminal::print(&picture::suite(suite, &own.collect::<Vec<_>>(), colour));
     }
     let failed = ran.iter().filter(|ran| !ran.passed()).count();
+    if arguments.coverage {
+        for suite in &suites {
+            terminal::print(&coverage::report(suite, &ran));
+        }
+    }
     terminal::print_line(&picture::summary(ran.len() - failed, failed, clock.elapsed()));
     if let Some(file) = &arguments.junit {
         let text = junit::report(&suites, &ran);
@@ -85,6 +91,8 @@ struct Job<'a> {
     registry: &'a Registry,
     verbose: bool,
     clock: &'a dyn Clock,
+    /// Whether the rules are observed.
+    observes: bool,
 }
 
 impl Job<'_> {
@@ -110,7 +118,7 @@ impl Job<'_> {
 
     fn one<'s>(&self, suite: &Suite, case: &'s TestCase) -> Ran<'s> {
         let started = self.clock.elapsed();
-        let run = || match suite.plan(self.registry, case) {
+        let perform = || match suite.plan(self.registry, case) {
             Ok(plan) => match sluicebox_pipeline_tests::run(case, plan, suite.files()) {
                 Ok(verdict) => End::Judged(verdict),
                 Err(error) => End::Stopped(match error.help() {
@@ -120,6 +128,7 @@ impl Job<'_> {
             },
             Err(report) => End::Stopped(report.to_string()),
         };
+        let run = || if self.observes { suite.observer.during(perform) } else { perform() };
         let end = if self.verbose {
             run()
         } else {

@@ -389,13 +389,57 @@ fn build_servers_get_junit() {
 }
 
 #[test]
+fn coverage_names_what_no_test_reached() {
+    let tests = "
+  - name: a
+    sources: { marketplace: [PAYMENT] }
+    lookups: { contract: { c1: { contract: { title: Labels, rateUsd: 2000 } } } }
+";
+    let sandbox = sandbox(&tests.replace("PAYMENT", &payment("1", "c1")));
+    let finished = sandbox.run("test shop.yaml --coverage").expect(0);
+    assert_snapshot!(report(&finished), @r#"
+    shop.yaml
+      ok    a
+    coverage of shop.yaml: 12 of 17
+      shop.yaml:5:56   this condition is never false
+      shop.yaml:18:41  this branch is never taken
+      shop.yaml:20:40  this branch is never taken
+      shop.yaml:25:11  this condition is never false
+      contract         this look-up never fails
+    1 passed, 0 failed
+    "#);
+    let rest = format!(
+        "  - name: rest\n    sources: {{ marketplace: [{}, {}, {}] }}\n    \
+         lookups: {{ contract: {{ bad: {{ status: 404 }}, c2: {{ contract: {{ rateUsd: 6000 }} }} }} }}\n    \
+         expect: {{ dead_letters: [{{ component: priced }}] }}\n",
+        payment("1", "bad"),
+        payment("2", "c2"),
+        "{ id: \"3\", type: proposal.received }",
+    );
+    sandbox
+        .write("shop.test.yaml", &format!("tests:{}{rest}", tests.replace("PAYMENT", &payment("1", "c1"))));
+    let finished = sandbox.run("test shop.yaml --coverage").expect(0);
+    assert!(
+        finished
+            .stdout
+            .contains("coverage of shop.yaml: 16 of 17\n  shop.yaml:25:11  this condition is never false\n"),
+        "{}",
+        finished.stdout
+    );
+}
+
+#[test]
 fn every_pipeline_of_the_repository_has_tests_that_pass() {
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
     let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines").canonicalize().unwrap();
-    let finished = sandbox.run(&format!("test {}", pipelines.display())).expect(0);
+    let finished = sandbox.run(&format!("test {} --coverage", pipelines.display())).expect(0);
     for folder in std::fs::read_dir(&pipelines).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
         let line = format!("{}/pipeline.yaml\n  ok", folder.path().display());
         assert!(finished.stdout.contains(&line), "{line} is missing:\n{}", finished.stdout);
+    }
+    for line in finished.stdout.lines().filter(|line| line.starts_with("coverage of ")) {
+        let (reached, all) = line.rsplit_once(": ").unwrap().1.split_once(" of ").unwrap();
+        assert_eq!(reached, all, "{}", finished.stdout);
     }
     assert_eq!(finished.stderr, "");
 }

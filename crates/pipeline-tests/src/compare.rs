@@ -27,6 +27,10 @@ pub struct Verdict {
     pub mismatches: Vec<Mismatch>,
     /// How long the run took by the clock of the test.
     pub took: Duration,
+    /// The components that an event reached.
+    pub reached: BTreeSet<SmolStr>,
+    /// The look-ups that asked, with whether they were answered well.
+    pub asked: BTreeSet<(SmolStr, bool)>,
 }
 
 /// One thing that was not as expected.
@@ -52,6 +56,7 @@ pub(crate) struct Results<'a> {
     pub(crate) error: Option<String>,
     pub(crate) exposition: String,
     pub(crate) took: Duration,
+    pub(crate) reached: BTreeSet<SmolStr>,
 }
 
 impl Results<'_> {
@@ -68,7 +73,7 @@ impl Results<'_> {
         mismatches.extend(self.cursors());
         mismatches.extend(self.metrics());
         mismatches.extend(self.time());
-        Verdict { mismatches, took: self.took }
+        Verdict { mismatches, took: self.took, reached: self.reached.clone(), asked: self.ledger.answers() }
     }
 
     fn questions(&self) -> Vec<Mismatch> {

@@ -1,6 +1,6 @@
 //! What the ends of a pipeline saw while a test ran.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -25,6 +25,7 @@ pub(crate) struct Ledger {
 struct Inner {
     taken: BTreeMap<SmolStr, Vec<Taken>>,
     unanswered: Vec<String>,
+    asked: BTreeSet<(SmolStr, bool)>,
 }
 
 impl Ledger {
@@ -43,6 +44,21 @@ impl Ledger {
     /// What a sink took, in order.
     pub(crate) fn taken_by(&self, sink: &str) -> Vec<Taken> {
         self.inner.lock().taken.get(sink).cloned().unwrap_or_default()
+    }
+
+    /// A look-up was answered, or not as it wants to be.
+    pub(crate) fn asked(&self, lookup: &SmolStr, well: bool) {
+        self.inner.lock().asked.insert((lookup.clone(), well));
+    }
+
+    /// Every look-up that asked, with whether it was answered well; both, where both happened.
+    pub(crate) fn answers(&self) -> BTreeSet<(SmolStr, bool)> {
+        self.inner.lock().asked.clone()
+    }
+
+    /// The sinks that took something.
+    pub(crate) fn sinks(&self) -> BTreeSet<SmolStr> {
+        self.inner.lock().taken.keys().cloned().collect()
     }
 
     pub(crate) fn questions(&self) -> Vec<String> {

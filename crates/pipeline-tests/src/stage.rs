@@ -1,5 +1,6 @@
 //! Sets the stage of a test, runs the plan on it, and looks at what came out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +53,9 @@ async fn play(case: &TestCase, plan: Plan, files: Arc<dyn ScriptFiles>) -> Resul
         options: RunOptions { once: true, ..RunOptions::new(environment.clone()) },
         drain: CancellationToken::new(),
     };
-    let error = perform(plan, surroundings).await;
+    let (error, mut reached) = perform(plan, surroundings).await;
+    // Dead letters reach a sink by no edge.
+    reached.extend(ledger.sinks());
     let posted = |sink: &SmolStr| {
         let taken = ledger.taken_by(sink);
         taken.iter().flat_map(|taken| &taken.events).filter_map(Letter::posted).collect::<Vec<_>>()
@@ -68,29 +71,39 @@ async fn play(case: &TestCase, plan: Plan, files: Arc<dyn ScriptFiles>) -> Resul
         error,
         exposition: metrics.render(),
         took: environment.clock.elapsed(),
+        reached,
     };
     Ok(results.verdict())
 }
 
-/// Runs the plan to its end; why it failed, if it did.
-async fn perform(plan: Plan, surroundings: Surroundings) -> Option<String> {
+/// Runs the plan to its end: why it failed, if it did, and the components that an event reached.
+async fn perform(plan: Plan, surroundings: Surroundings) -> (Option<String>, BTreeSet<SmolStr>) {
     let drain = surroundings.drain.clone();
     let running = match sluicebox_engine::start(plan, surroundings).await {
         Ok(running) => running,
-        Err(failure) => return Some(failure.to_string()),
+        Err(failure) => return (Some(failure.to_string()), BTreeSet::new()),
     };
     let watch = running.watch();
     let mut ending = std::pin::pin!(running.wait());
-    let outcome = tokio::select! {
-        outcome = &mut ending => outcome,
+    let error = tokio::select! {
+        outcome = &mut ending => error_of(outcome),
         () = tokio::time::sleep(LONGEST) => {
             drain.cancel();
             let _ = ending.await;
             let days = LONGEST.as_secs() / 86_400;
-            return Some(format!("it did not end within {days} days by the clock of the test: something is tried again without end"));
+            Some(format!(
+                "it did not end within {days} days by the clock of the test: something is tried again without end"
+            ))
         }
     };
     watch.refresh_metrics();
+    let components = watch.status().components.into_iter();
+    let reached = components.filter(|component| component.received > 0);
+    (error, reached.map(|component| component.name.into()).collect())
+}
+
+/// Why a run failed, if it did.
+fn error_of(outcome: Outcome) -> Option<String> {
     match outcome {
         Outcome::Finished | Outcome::Drained => None,
         Outcome::Paused(paused) => Some(format!("paused: {}", paused.join("; "))),

@@ -81,6 +81,7 @@ impl Wire {
         for (name, key) in &asked {
             let given = answers.get_mut(*name).and_then(|answers| answers.get_mut(key));
             if let Some(reply) = given.and_then(Answers::next) {
+                self.ledger.asked(name, is_good(&reply));
                 return Some(reply);
             }
         }
@@ -94,6 +95,14 @@ impl Wire {
         };
         self.ledger.unanswered(said);
         None
+    }
+}
+
+/// Whether it is an answer as a look-up wants one.
+fn is_good(reply: &Reply) -> bool {
+    match reply {
+        Reply::Body(_) => true,
+        Reply::Fault(fault) => fault.status.is_some_and(|status| (200..300).contains(&status)),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use sluicebox_core::{Event, Located, Problem};
 
+use crate::budget;
+use crate::coverage::Answers;
 use crate::error::{RuleError, kind};
-use crate::lower::{NativeCondition, Tier};
+use crate::lower::{self, NativeCondition, Projection, Tier};
 use crate::program::Program;
-use crate::{budget, view};
 
 /// A compiled `when:`: an expression that is true or false for every event.
 #[derive(Clone, Debug)]
@@ -13,6 +14,9 @@ pub struct Condition {
     program: Program,
     constant: Option<bool>,
     native: Result<NativeCondition, String>,
+    reads: Projection,
+    /// Told every answer, where somebody looks on.
+    observed: Option<Answers>,
 }
 
 impl Condition {
@@ -32,21 +36,20 @@ impl Condition {
             Some(expression) => NativeCondition::compile(expression),
             None => Err("it holds statements".to_owned()),
         };
-        Ok(Self { program, constant, native })
+        let observed = if constant.is_none() { Answers::of(text) } else { None };
+        let reads = Projection::of(program.ast());
+        Ok(Self { program, constant, native, reads, observed })
     }
 
     /// How it runs.
     pub fn tier(&self) -> Tier {
-        match &self.native {
-            Ok(_) => Tier::Native,
-            Err(because) => Tier::Interpreted { because: because.clone() },
-        }
+        Tier::of(&self.native)
     }
 
-    /// The same condition, by the interpreter for every event: what the native form is held against.
+    /// The same condition, by the interpreter over the whole tree of every event: what all else is held against.
     #[must_use]
     pub fn interpreted(self) -> Self {
-        Self { native: Err("asked for".to_owned()), ..self }
+        Self { native: Err(lower::NOT_WANTED.to_owned()), reads: Projection::default(), ..self }
     }
 
     /// What the native form says of an event, if there is one and it can tell.
@@ -59,14 +62,22 @@ impl Condition {
     /// # Errors
     /// The rule failed on this event, or its value is neither true nor false: a dead letter.
     pub fn matches(&self, event: &Event) -> Result<bool, RuleError> {
+        let answer = self.answer(event);
+        if let (Some(observed), Ok(answer)) = (&self.observed, &answer) {
+            observed.see(*answer);
+        }
+        answer
+    }
+
+    fn answer(&self, event: &Event) -> Result<bool, RuleError> {
         if let Some(constant) = self.constant {
             return Ok(constant);
         }
-        let _budget = budget::begin();
         if let Some(answer) = self.native_answer(event) {
             return Ok(answer);
         }
-        let mut variables = view::variables(event, self.program.needs())?;
+        let _budget = budget::begin();
+        let mut variables = self.reads.variables(event, self.program.needs())?;
         let value = self.program.evaluate(&mut variables)?;
         value.as_bool().map_err(|found| {
             self.program

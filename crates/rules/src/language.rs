@@ -12,12 +12,24 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
-use crate::{budget, copies, depth, functions, limits, shared_text};
+use crate::{budget, copies, coverage, depth, functions, limits, shared_text};
 
 /// Words that no rule may use. `this` and `curry` would let a value grow where `depth` cannot see it.
 const DISABLED: [&str; 7] = ["eval", "import", "export", "print", "debug", "this", "curry"];
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(build);
+
+/// For scripts whose branches tell that they are reached.
+static OBSERVED: LazyLock<Engine> = LazyLock::new(|| {
+    let mut engine = build();
+    coverage::register(&mut engine);
+    engine
+});
+
+/// The engine that knows what marked branches call.
+pub(crate) fn observed_engine() -> &'static Engine {
+    &OBSERVED
+}
 
 /// The engine.
 pub(crate) fn engine() -> &'static Engine {

@@ -6,6 +6,7 @@
 use rhai::Position;
 use sluicebox_core::Located;
 
+use crate::coverage::Marks;
 use crate::semicolons::Places;
 
 /// Where a compiled text comes from.
@@ -14,6 +15,8 @@ pub(crate) struct Origin {
     /// Where it begins, without the text.
     pub(crate) place: Located,
     pub(crate) places: Places,
+    /// What was put in to see which branches are reached.
+    pub(crate) marks: Marks,
     /// The functions in front of it: how many lines, and where they come from, without the text.
     pub(crate) functions: Option<(usize, Located)>,
 }
@@ -21,6 +24,7 @@ pub(crate) struct Origin {
 impl Origin {
     /// The user's text and the place in it.
     pub(crate) fn find(&self, position: Position) -> (&Located, Position) {
+        let position = self.marks.original(position);
         let (Some(line), Some((lines, functions))) = (position.line(), &self.functions) else {
             return (&self.place, self.places.original(position));
         };

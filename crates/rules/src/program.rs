@@ -1,22 +1,28 @@
 //! Compiled Rhai text with its place: what conditions, expressions, templates and scripts are made of.
 
+use std::collections::BTreeSet;
+
 use rhai::{AST, ASTNode, Dynamic, Engine, Expr, OptimizationLevel, ParseError, Position, Scope, Stmt};
 use sluicebox_core::{Located, Problem};
 
 use crate::error::{RuleError, problem};
+use crate::library::Surroundings;
+use crate::origin::Origin;
 use crate::semicolons::Places;
-use crate::view::{EVENT, META, Needs};
-use crate::{budget, effects, language, semicolons, view};
+use crate::state::StateHandle;
+use crate::view::{ARGUMENTS, EVENT, META, Needs, STATE};
+use crate::{budget, coverage, effects, language, semicolons, view};
 
 /// A compiled text.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     ast: AST,
     needs: Needs,
-    /// Where it begins, without the text.
-    place: Located,
-    /// From places in what was compiled to places in what the user wrote.
-    places: Places,
+    origin: Origin,
+    /// What it sees as `args`.
+    arguments: Option<Dynamic>,
+    /// Whether its branches tell that they are reached.
+    is_observed: bool,
 }
 
 impl Program {
@@ -28,7 +34,8 @@ impl Program {
         if located.text.trim().is_empty() {
             return Err(Problem::new("", "expected an expression, found nothing"));
         }
-        let program = Self::compile(located, Places::default(), |engine, scope, text| {
+        let origin = origin(located, Places::default());
+        let program = Self::compile(&located.text, origin, None, |engine, scope, text| {
             engine.compile_expression_with_scope(scope, text)
         })?;
         match program.effect() {
@@ -43,27 +50,65 @@ impl Program {
     ///
     /// # Errors
     /// What is wrong, with the place inside the text.
-    pub(crate) fn script(located: &Located) -> Result<Self, Problem> {
-        let (text, places) = semicolons::close(&located.text).into_parts();
-        let closed = Located { text, ..located.clone() };
-        let program =
-            Self::compile(&closed, places, |engine, scope, text| engine.compile_with_scope(scope, text))?;
-        match program.assignment_to_meta() {
-            Some(position) => Err(at(Problem::new("", "`meta` is read-only"), position)),
+    pub(crate) fn script(located: &Located, surroundings: &Surroundings<'_>) -> Result<Self, Problem> {
+        let (mut text, places) = semicolons::close(&located.text).into_parts();
+        let mut origin = origin(located, places);
+        if let Some(library) = surroundings.library {
+            text.insert_str(0, &library.text);
+            origin.functions = Some((library.lines(), library.place.clone()));
+        }
+        let has_state = surroundings.state.is_some();
+        let program = Self::compile(&text, origin, surroundings.arguments(), |engine, scope, text| {
+            let mut scope = scope.clone();
+            if has_state {
+                scope.push_constant(STATE, StateHandle);
+            }
+            engine.compile_with_scope(&scope, text)
+        })?;
+        match program.assignment_to_constant() {
+            Some((name, position)) => Err(at(Problem::new("", format!("`{name}` is read-only")), position)),
+            None => Ok(program),
+        }
+    }
+
+    /// Functions and nothing else.
+    ///
+    /// # Errors
+    /// What is wrong, with the place inside the text.
+    pub(crate) fn functions(located: &Located) -> Result<Self, Problem> {
+        let origin = origin(located, Places::default());
+        let program = Self::compile(&located.text, origin, None, |engine, scope, text| {
+            engine.compile_with_scope(scope, text)
+        })?;
+        match program.ast.statements().first() {
+            Some(statement) => {
+                let problem = Problem::new("", "expected functions (`fn name(…) { … }`) and nothing else");
+                Err(at(problem, statement.position()))
+            }
             None => Ok(program),
         }
     }
 
     fn compile(
-        located: &Located,
-        places: Places,
-        parse: impl FnOnce(&Engine, &Scope<'_>, &str) -> Result<AST, ParseError>,
+        text: &str,
+        mut origin: Origin,
+        arguments: Option<Dynamic>,
+        parse: impl Fn(&Engine, &Scope<'_>, &str) -> Result<AST, ParseError>,
     ) -> Result<Self, Problem> {
         let engine = language::engine();
-        let ast = parse(engine, &view::names(), &located.text).map_err(|error| {
-            let position = places.original(error.position());
-            problem(&error, &located.text, position)
-        })?;
+        let mut names = view::names();
+        if arguments.is_some() {
+            names.push_constant_dynamic(ARGUMENTS, Dynamic::UNIT);
+        }
+        let mut ast = parse(engine, &names, text)
+            .map_err(|error| problem(&error, text, origin.inside(error.position())))?;
+        let mut is_observed = false;
+        if let Some(marked) = coverage::mark(&ast, text, &origin) {
+            // What cannot be marked is not observed.
+            if let Ok(observed) = parse(language::observed_engine(), &names, &marked.text) {
+                (ast, origin.marks, is_observed) = (observed, marked.observe(), true);
+            }
+        }
         // Optimised apart from parsing, with no scope: else `meta`, a constant, would be folded in as it is now.
         let ast = engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple);
         let mut needs = Needs::default();
@@ -74,8 +119,12 @@ impl Program {
             }
             true
         });
-        let place = Located { text: String::new(), ..located.clone() };
-        Ok(Self { ast, needs, place, places })
+        Ok(Self { ast, needs, origin, arguments, is_observed })
+    }
+
+    /// The functions that the text declares.
+    pub(crate) fn function_names(&self) -> BTreeSet<String> {
+        self.ast.iter_functions().map(|function| function.name.to_owned()).collect()
     }
 
     /// Which variables it mentions.
@@ -91,12 +140,30 @@ impl Program {
         }
     }
 
+    /// What Rhai parsed.
+    pub(crate) fn ast(&self) -> &AST {
+        &self.ast
+    }
+
     /// The expression that is the whole of it.
     pub(crate) fn only_expression(&self) -> Option<&Expr> {
         match self.ast.statements() {
             [Stmt::Expr(expression)] => Some(expression),
             _ => None,
         }
+    }
+
+    /// Everything in the text, from the outside in.
+    pub(crate) fn walk(&self, on_node: &mut dyn FnMut(&ASTNode<'_>)) {
+        self.ast.walk(&mut |path: &[ASTNode<'_>]| {
+            path.last().into_iter().for_each(&mut *on_node);
+            true
+        });
+    }
+
+    /// The place in the user's text.
+    pub(crate) fn inside(&self, position: Position) -> Position {
+        self.origin.inside(position)
     }
 
     /// Every function call in the text (methods are none): name, arguments, place.
@@ -106,20 +173,20 @@ impl Program {
                 ASTNode::Expr(Expr::FnCall(call, position)) | ASTNode::Stmt(Stmt::FnCall(call, position)),
             ) = path.last()
             {
-                on_call(&call.name, &call.args, self.places.original(*position));
+                on_call(&call.name, &call.args, self.origin.inside(*position));
             }
             true
         });
     }
 
-    /// Where something inside `meta` is assigned to; Rhai would change its copy and say nothing.
-    fn assignment_to_meta(&self) -> Option<Position> {
+    /// Where something inside `meta` or `args` is assigned to; Rhai would change its copy and say nothing.
+    fn assignment_to_constant(&self) -> Option<(&'static str, Position)> {
         let mut found = None;
         self.ast.walk(&mut |path: &[ASTNode<'_>]| {
             if let Some(ASTNode::Stmt(Stmt::Assignment(assignment))) = path.last()
-                && let Some(position) = position_in_meta(&assignment.1.lhs)
+                && let Some((name, position)) = self.position_in_constant(&assignment.1.lhs)
             {
-                found = found.or(Some(self.places.original(position)));
+                found = found.or(Some((name, self.origin.inside(position))));
             }
             true
         });
@@ -143,26 +210,39 @@ impl Program {
     /// # Errors
     /// What went wrong, with its place in the user's file.
     pub(crate) fn evaluate(&self, variables: &mut Scope<'static>) -> Result<Dynamic, RuleError> {
-        let engine = language::engine();
+        let engine = if self.is_observed { language::observed_engine() } else { language::engine() };
+        if let Some(arguments) = &self.arguments {
+            variables.push_constant_dynamic(ARGUMENTS, arguments.clone());
+        }
         budget::within(|| engine.eval_ast_with_scope::<Dynamic>(variables, &self.ast))
             .map(Dynamic::flatten)
-            .map_err(|error| RuleError::evaluation(&error, &self.place, &self.places))
+            .map_err(|error| RuleError::evaluation(&error, &self.origin))
     }
 
     /// An error about the result as a whole.
     pub(crate) fn error(&self, message: impl Into<String>) -> RuleError {
         let position = self.ast.statements().last().map_or(Position::NONE, Stmt::position);
-        RuleError::new(message).at(&self.place, self.places.original(position))
+        let (place, position) = self.origin.find(position);
+        RuleError::new(message).at(place, position)
+    }
+
+    /// The constant that a path begins at, with its place.
+    fn position_in_constant(&self, path: &Expr) -> Option<(&'static str, Position)> {
+        match path {
+            Expr::Dot(step, ..) | Expr::Index(step, ..) => self.position_in_constant(&step.lhs),
+            Expr::Variable(variable, _, position) if variable.1 == META => Some((META, *position)),
+            Expr::Variable(variable, _, position) if variable.1 == ARGUMENTS && self.arguments.is_some() => {
+                Some((ARGUMENTS, *position))
+            }
+            _ => None,
+        }
     }
 }
 
-/// The place of `meta` if the path begins there.
-fn position_in_meta(path: &Expr) -> Option<Position> {
-    match path {
-        Expr::Dot(step, ..) | Expr::Index(step, ..) => position_in_meta(&step.lhs),
-        Expr::Variable(variable, _, position) if variable.1 == META => Some(*position),
-        _ => None,
-    }
+/// Where a text comes from.
+fn origin(located: &Located, places: Places) -> Origin {
+    let place = Located { text: String::new(), ..located.clone() };
+    Origin { place, places, ..Origin::default() }
 }
 
 /// The problem with a position of the text.

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use sluicebox_config::{Inputs, Plan, Report, TestCase, Variables};
 use sluicebox_core::{Registry, ScriptFiles};
 
+use sluicebox_rules::Coverage;
+use smol_str::SmolStr;
+
 use super::beside;
 use crate::exit::Stop;
 use crate::outside::Folder;
@@ -17,6 +20,11 @@ pub(crate) struct Suite {
     pub(crate) file: PathBuf,
     text: String,
     pub(crate) cases: Vec<TestCase>,
+    /// Every component, in the order in which events go.
+    pub(crate) components: Vec<SmolStr>,
+    pub(crate) lookups: Vec<SmolStr>,
+    /// Sees what the rules do, where that is asked for.
+    pub(crate) observer: Coverage,
 }
 
 /// The variables that a test sets; nothing of the machine.
@@ -83,7 +91,13 @@ fn suite(registry: &Registry, file: PathBuf) -> Result<Suite, Vec<Report>> {
         let more = sluicebox_config::load_tests(&beside, &text, &plan, &inputs);
         cases.extend(more.map_err(|report| vec![report])?);
     }
-    Ok(Suite { file, text, cases })
+    let sources = plan.sources.iter().map(|source| &source.name);
+    let transforms = plan.transforms.iter().map(|transform| &transform.name);
+    let components =
+        sources.chain(transforms).chain(plan.sinks.iter().map(|sink| &sink.name)).cloned().collect();
+    let lookups = plan.transforms.iter().filter(|transform| transform.config.lookup_url().is_some());
+    let lookups = lookups.map(|transform| transform.name.clone()).collect();
+    Ok(Suite { file, text, cases, components, lookups, observer: Coverage::new() })
 }
 
 fn read(file: &Path) -> Result<String, Report> {
