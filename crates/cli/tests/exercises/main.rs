@@ -145,6 +145,29 @@ fn the_words_of_other_languages_are_words_of_rules() {
 }
 
 #[test]
+fn every_link_leads_somewhere() {
+    let docs = root().join("docs");
+    let anchor = |heading: &str| -> String {
+        // A heading that is a link is named by what is seen of it.
+        let seen = heading.replace(['[', '`'], "").split("](").next().unwrap().to_lowercase();
+        let kept = seen.chars().filter(|sign| sign.is_alphanumeric() || " -_".contains(*sign));
+        kept.collect::<String>().trim().replace(' ', "-")
+    };
+    for name in ["rules-guide.md", "from-vrl-and-bloblang.md"] {
+        let page = std::fs::read_to_string(docs.join(name)).unwrap();
+        let links = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            let file = if file.is_empty() { name } else { file };
+            assert!(docs.join(file).exists(), "{name} leads to {file}");
+            let target = std::fs::read_to_string(docs.join(file)).unwrap_or_default();
+            let mut headings = target.lines().filter(|line| line.starts_with('#'));
+            assert!(place.is_empty() || headings.any(|line| anchor(line) == place), "{name} leads to {link}");
+        }
+    }
+}
+
+#[test]
 fn the_page_for_other_languages_says_what_the_program_does() {
     let path = root().join("docs/from-vrl-and-bloblang.md");
     assert_is(&path, &guide::rendered(&std::fs::read_to_string(&path).unwrap()));
