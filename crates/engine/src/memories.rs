@@ -51,6 +51,15 @@ impl Memories {
         result
     }
 
+    /// How many things each transform remembers.
+    pub(crate) fn sizes(&self) -> Vec<(SmolStr, usize)> {
+        let restored = self.restored.iter();
+        let restored =
+            restored.map(|(name, saved)| (name, saved.keys().filter(|key| !key.is_empty()).count()));
+        let memories = self.memories.iter().map(|(name, memory)| (name, memory.len()));
+        restored.chain(memories).map(|(name, size)| (name.clone(), size)).collect()
+    }
+
     /// What has changed since the saved position, up to a slot.
     pub(crate) fn up_to(&self, slot: u64) -> BTreeMap<SmolStr, Entries> {
         let mut entries: BTreeMap<SmolStr, Entries> = BTreeMap::new();
@@ -115,6 +124,18 @@ mod tests {
         assert_eq!([0, 1, 3, 9].map(|slot| saved(&memories, slot)), [None, Some(1), Some(3), Some(4)]);
         memories.made_durable(3);
         assert_eq!([3, 4].map(|slot| saved(&memories, slot)), [None, Some(4)]);
+    }
+
+    #[test]
+    fn what_was_saved_is_counted_before_its_transform_has_seen_an_event() {
+        let saved = |key: &str| {
+            (SmolStr::from(key), Remembered { value: vec![0; 8].into(), until: None, written: 1 })
+        };
+        let saved = BTreeMap::from([saved(""), saved("a"), saved("b")]);
+        let mut memories = Memories::restored([("counter".into(), saved)].into_iter());
+        assert_eq!(memories.sizes(), [("counter".into(), 2)], "the time is none of it");
+        page(&mut memories, 1);
+        assert_eq!(memories.sizes(), [("counter".into(), 3)]);
     }
 
     #[test]

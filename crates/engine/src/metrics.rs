@@ -18,6 +18,8 @@ const COMPONENT: [&str; 4] = ["pipeline", "component", "kind", "type"];
 /// The labels of metrics per account.
 const ACCOUNT: [&str; 5] = ["pipeline", "component", "kind", "type", "account"];
 const EDGE: [&str; 3] = ["pipeline", "from", "to"];
+/// A transform and the partition that it remembers something of.
+const STATE: [&str; 4] = ["pipeline", "component", "source", "account"];
 
 /// Classes that count as errors of a component; `fenced` and `state` end the run instead.
 const CLASSES: [ErrorClass; 6] = [
@@ -56,6 +58,7 @@ pub struct Metrics {
     rate_limited: CounterVec,
     script_seconds: HistogramVec,
     lookup_cache: IntCounterVec,
+    state_entries: IntGaugeVec,
 }
 
 impl Metrics {
@@ -149,6 +152,7 @@ impl Metrics {
                 "Look-ups by whether the answer was known",
                 &[&COMPONENT[..], &["result"]].concat(),
             ),
+            state_entries: make.int_gauge("state_entries", "Things that a transform remembers", &STATE),
             registry,
         }
     }
@@ -223,6 +227,7 @@ impl Metrics {
             inflight_events: self.inflight_events.with_label_values(&five),
             inflight_bytes: self.inflight_bytes.with_label_values(&five),
             hole_age: self.hole_age.with_label_values(&five),
+            state_entries: self.state_entries.clone(),
         }
     }
 

@@ -251,6 +251,11 @@ impl Partition {
         changes.map(|(component, entries)| (name(component), entries)).collect()
     }
 
+    /// How many things each transform remembers of it.
+    pub(crate) fn remembered(&self) -> Vec<(SmolStr, usize)> {
+        self.memories.as_ref().map_or_else(Vec::new, |memories| memories.lock().sizes())
+    }
+
     /// The safe position and the newest event time that it covers.
     pub(crate) fn safe(&self) -> (Safe, Option<Timestamp>) {
         let inner = self.inner.lock();

@@ -118,6 +118,7 @@ pub(crate) struct PartitionMetrics {
     pub(super) inflight_events: IntGauge,
     pub(super) inflight_bytes: IntGauge,
     pub(super) hole_age: Gauge,
+    pub(super) state_entries: IntGaugeVec,
 }
 
 impl PartitionMetrics {
@@ -148,6 +149,12 @@ impl PartitionMetrics {
         }
         if let Some(committed) = partition.committed_at() {
             self.cursor_age.set(age(committed.as_millis()));
+        }
+        let [pipeline, source, _, _, account] = &self.labels;
+        for (component, entries) in partition.remembered() {
+            let gauge =
+                self.state_entries.with_label_values(&[pipeline, component.as_str(), source, account]);
+            gauge.set(i64::try_from(entries).unwrap_or(i64::MAX));
         }
     }
 }
