@@ -7,6 +7,7 @@ mod csv;
 mod fault;
 mod json;
 mod live;
+mod parquet;
 mod probe;
 mod read;
 mod sqlite;
@@ -28,7 +29,7 @@ use sluicebox_lookups::{Keys, OnError, OneOrMore, Rules, into_problem, select_pr
 use live::Live;
 use read::Reader;
 
-/// Adds what a table knows about an event: a CSV, JSON or SQLite file that is held in memory.
+/// Adds what a table knows about an event: a CSV, JSON, Parquet or SQLite file that is held in memory.
 ///
 /// The row whose `key` has the value of `by` becomes a field of the event. How it ended is in
 /// `meta.lookups.<component>.status`: `ok`, or `not_found` where no row has that key, or the event has no value for it;
@@ -39,9 +40,12 @@ use read::Reader;
 /// null is passed over. A key that stands in two rows is an error unless `duplicates` says otherwise.
 ///
 /// Cells of a CSV file are text, an empty one is empty text; `types` makes numbers and booleans of columns. Rows of a
-/// JSON file keep their bytes. SQLite gives numbers and text as they are stored, and a blob as `\x` and hexadecimal digits.
+/// JSON file keep their bytes. SQLite gives numbers and text as they are stored. Parquet gives numbers (decimals with all
+/// their digits), text, true and false; dates, times and timestamps are text, timestamps as in RFC 3339 in UTC; groups are
+/// objects and lists are lists. Bytes are `\x` and hexadecimal digits.
 ///
-/// The file is read as a whole at the start; whatever is wrong with it is reported then, by `check` too, with its line.
+/// The file is read as a whole at the start; whatever is wrong with it is reported then, and if it is text by `check` too,
+/// with its line.
 /// While events flow it is looked at every `reload`, and read again when it has changed. The new table takes the place
 /// of the old one at once and for all. A file that is broken, gone or too large leaves the old table in use, is logged
 /// as a warning and counted in `sluicebox_lookup_cache_total{result="failed"}`. Replace a file by renaming the new one
@@ -59,8 +63,8 @@ pub struct TableLookup {
     /// The file, relative to the pipeline file.
     #[schemars(example = "tables/customers.csv")]
     pub file: String,
-    /// What is in the file; unset: what its ending says (`.csv`, `.tsv`, `.json`, `.jsonl`, `.ndjson`, `.db`, `.sqlite`,
-    /// `.sqlite3`).
+    /// What is in the file; unset: what its ending says (`.csv`, `.tsv`, `.json`, `.jsonl`, `.ndjson`, `.parquet`, `.db`,
+    /// `.sqlite`, `.sqlite3`).
     #[serde(default)]
     pub format: Option<TableFormat>,
     /// The column whose value tells rows apart, or several that do so together. Of a JSON object of objects it can be
@@ -128,6 +132,8 @@ pub enum TableFormat {
     Json,
     /// One object a line.
     Jsonl,
+    /// A Parquet file, compressed with Snappy, Zstandard, gzip or not at all.
+    Parquet,
     /// A SQLite database.
     Sqlite,
 }
@@ -193,7 +199,7 @@ impl TableLookup {
     fn check_format(&self) -> Vec<Problem> {
         let Some(format) = read::format(self) else {
             let problem = Problem::new("file", "the ending of the file does not say what is in it");
-            return vec![problem.with_help("add `format: csv`, `json`, `jsonl` or `sqlite`")];
+            return vec![problem.with_help("add `format: csv`, `json`, `jsonl`, `parquet` or `sqlite`")];
         };
         let mut problems = Vec::new();
         let is = |wanted| format == wanted;
@@ -227,9 +233,9 @@ impl TableLookup {
         problems
     }
 
-    /// Reads a text table as `check` sees it.
+    /// Reads a table of text as `check` sees it; others are read at the start, and by `check --connect`.
     fn check_text(&self, files: &dyn ScriptFiles) -> Option<Problem> {
-        if read::format(self) == Some(TableFormat::Sqlite) {
+        if matches!(read::format(self), Some(TableFormat::Sqlite | TableFormat::Parquet)) {
             return None;
         }
         let text = match files.read(&self.file) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use serde_json::Value;
-use sluicebox_core::{CacheTally, Clock, Context, Error, Event, LookupStatus, Outputs, Result, Transform};
+use sluicebox_core::{CacheTally, Clock, Context, Event, LookupStatus, Outputs, Result, Transform};
 use sluicebox_lookups::{Ending, Found, Key, Keys, key_text};
 use sluicebox_rules::RuleError;
 use tokio::sync::Mutex;
@@ -43,7 +43,7 @@ impl Live {
     /// Reads the table for the first time.
     pub(super) async fn start(options: &TableLookup, keys: Keys, cx: &Context) -> Result<Self> {
         let reader = Reader::new(options, &cx.folder);
-        let (seen, table) = read(&reader).await?;
+        let (seen, table) = read(&reader).await;
         let table = table.map_err(|fault| fault.error(&options.file))?;
         let (pipeline, component) = (&*cx.pipeline, &*cx.component);
         tracing::debug!(pipeline, component, rows = table.len(), "the table {} was read", options.file);
@@ -72,19 +72,19 @@ impl Live {
     }
 
     /// The table of now. One of those who ask looks at the file when it is time; the others take what there is.
-    async fn current(&self) -> Result<Arc<Table>> {
+    async fn current(&self) -> Arc<Table> {
         if let Some(reload) = self.reload
             && let Ok(mut watch) = self.watch.try_lock()
             && self.clock.elapsed() >= watch.next
         {
             watch.next = self.clock.elapsed().saturating_add(reload);
             if self.reader.signature() != watch.seen {
-                let (seen, table) = read(&self.reader).await?;
+                let (seen, table) = read(&self.reader).await;
                 watch.seen = seen;
                 self.replace(table);
             }
         }
-        Ok(Arc::clone(&self.table.read()))
+        Arc::clone(&self.table.read())
     }
 
     fn replace(&self, table: Result<Table, Fault>) {
@@ -127,16 +127,19 @@ impl Live {
 }
 
 /// What the file looked like, and then what was in it: a change while it is read is a change after it was seen.
-async fn read(reader: &Reader) -> Result<(Signature, Result<Table, Fault>)> {
-    let reader = reader.clone();
-    let reading = tokio::task::spawn_blocking(move || (reader.signature(), reader.read()));
-    reading.await.map_err(|error| Error::transient("the reading of a table was given up").with_cause(error))
+async fn read(reader: &Reader) -> (Signature, Result<Table, Fault>) {
+    let again = reader.clone();
+    let seen = again.signature();
+    let reading = tokio::task::spawn_blocking(move || again.read());
+    // A library that panics over a broken file is one more thing that is wrong with the file.
+    let table = reading.await.unwrap_or_else(|error| Err(Fault::new(format!("the reading failed: {error}"))));
+    (seen, table)
 }
 
 #[async_trait]
 impl Transform for Live {
     async fn apply(&self, batch: Vec<Event>, out: &mut Outputs) -> Result<()> {
-        let table = self.current().await?;
+        let table = self.current().await;
         for (index, event) in batch.into_iter().enumerate() {
             let found = self.look_up(&table, &event);
             self.ending.settle(index, event, found, out);

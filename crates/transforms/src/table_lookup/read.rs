@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::fault::Fault;
 use super::table::Table;
-use super::{TableFormat, TableLookup, csv, json, sqlite};
+use super::{TableFormat, TableLookup, csv, json, parquet, sqlite};
 
 /// Reads the table again and again. Everything here blocks.
 #[derive(Clone, Debug)]
@@ -25,6 +25,7 @@ pub(super) fn format(options: &TableLookup) -> Option<TableFormat> {
         "csv" | "tsv" => Some(TableFormat::Csv),
         "json" => Some(TableFormat::Json),
         "jsonl" | "ndjson" => Some(TableFormat::Jsonl),
+        "parquet" => Some(TableFormat::Parquet),
         "db" | "sqlite" | "sqlite3" => Some(TableFormat::Sqlite),
         _ => None,
     })
@@ -55,6 +56,9 @@ impl Reader {
         if size > self.options.max_bytes.0.saturating_mul(4) {
             let fault = Fault::new(format!("the file has {size} bytes, more than four times `max_bytes`"));
             return Err(fault.with_help("raise `max_bytes`, or look up with `sql_lookup`"));
+        }
+        if format(&self.options) == Some(TableFormat::Parquet) {
+            return parquet::read(&self.options, std::fs::File::open(&self.path).map_err(unreadable)?);
         }
         self.read_text(&std::fs::read(&self.path).map_err(unreadable)?)
     }

@@ -323,3 +323,90 @@ async fn a_probe_says_whether_the_table_can_be_read() {
         parse("table_lookup", &json!({ "file": "u.csv", "key": "id", "by": "event.k" })).probe(&cx).await;
     assert!(!probe.is_fine());
 }
+
+/// A Parquet file with three rows.
+fn parquet_file(path: &Path) {
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    let schema = "message rows { required int64 id; optional binary name (UTF8); required double rate; \
+        required int32 amount (DECIMAL(9,2)); required int64 at (TIMESTAMP_MILLIS); required int32 day (DATE); \
+        required binary raw; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let zstd = Compression::ZSTD(ZstdLevel::default());
+    let properties = WriterProperties::builder().set_compression(zstd).build();
+    let file = fs::File::create(path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let bytes = |texts: [&[u8]; 3]| texts.map(|text| ByteArray::from(text.to_vec()));
+    for column in 0.. {
+        let Some(mut next) = rows.next_column().unwrap() else { break };
+        match column {
+            0 => next.typed::<Int64Type>().write_batch(&[9_007_199_254_740_993, 2, 3], None, None),
+            1 => {
+                let names = &bytes([b"Ann \"A\"", b"B", b"-"])[..2];
+                next.typed::<ByteArrayType>().write_batch(names, Some(&[1, 1, 0]), None)
+            }
+            2 => next.typed::<DoubleType>().write_batch(&[1.5, f64::NAN, 3.0], None, None),
+            3 => next.typed::<Int32Type>().write_batch(&[12_345, -5, 0], None, None),
+            4 => next.typed::<Int64Type>().write_batch(&[1_781_258_400_500, 0, 1], None, None),
+            5 => next.typed::<Int32Type>().write_batch(&[20_616, 0, 1], None, None),
+            _ => next.typed::<ByteArrayType>().write_batch(&bytes([b"\x00\xff", b"", b"a"]), None, None),
+        }
+        .unwrap();
+        next.close().unwrap();
+    }
+    rows.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn parquet_files_are_tables_too() {
+    let (folder, cx) = folder(&[]);
+    let path = folder.path().join("t.parquet");
+    parquet_file(&path);
+    let whole = options("parquet", &json!({}));
+    assert_eq!(check("table_lookup", &whole, &Files(BTreeMap::new())), []);
+    let transform = build("table_lookup", &whole, &cx).await;
+    let keys = [json!("9007199254740993"), json!(2), json!(3), json!(4)];
+    let expected = [
+        r#"ok {"id":9007199254740993,"name":"Ann \"A\"","rate":1.5,"amount":123.45,"at":"2026-06-12T10:00:00.500Z","day":"2026-06-12","raw":"\\x00ff"}"#,
+        r#"ok {"id":2,"name":"B","rate":null,"amount":-0.05,"at":"1970-01-01T00:00:00.000Z","day":"1970-01-01","raw":"\\x"}"#,
+        r#"ok {"id":3,"name":null,"rate":3.0,"amount":0.00,"at":"1970-01-01T00:00:00.001Z","day":"1970-01-02","raw":"\\x61"}"#,
+        "not_found ",
+    ];
+    assert_eq!(told(&*transform, &keys).await, expected);
+    let some = options(
+        "parquet",
+        &json!({ "columns": ["name"], "key": ["day", "id"], "by": ["event.k.day", "event.k.id"] }),
+    );
+    let key = json!({ "day": "1970-01-02", "id": 3 });
+    assert_eq!(told(&*build("table_lookup", &some, &cx).await, &[key]).await, [r#"ok {"name":null}"#]);
+
+    let good = fs::read(&path).unwrap();
+    for length in [0, 3, good.len() / 2, good.len() - 1] {
+        fs::write(&path, &good[..length]).unwrap();
+        later().await;
+        assert_eq!(told(&*transform, &keys).await, expected, "the old table stays");
+        let error = refusal(&whole, &cx).await;
+        assert!(error.class() == ErrorClass::Config && error.to_string().contains("t.parquet: "), "{error}");
+    }
+    // Somewhere in the middle: whatever the reader makes of it, the look-up lives on.
+    for place in (4..good.len()).step_by(7) {
+        let mut bad = good.clone();
+        bad[place] ^= 0xff;
+        fs::write(&path, &bad).unwrap();
+        later().await;
+        assert_eq!(told(&*transform, &keys).await.len(), 4);
+    }
+    fs::write(&path, &good).unwrap();
+    later().await;
+    assert_eq!(told(&*transform, &keys).await, expected);
+    let missing = options("parquet", &json!({ "key": "idd" }));
+    let error = refusal(&missing, &cx).await;
+    assert_eq!(
+        (error.to_string().contains("no column `idd`"), error.help()),
+        (true, Some("did you mean `id`?"))
+    );
+}
