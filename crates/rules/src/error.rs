@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 use sluicebox_core::{DeadLetterError, Error, ErrorClass, Located, Problem, Reason};
 
+use crate::origin::Origin;
 use crate::program::at;
 use crate::view::{META, STATE};
 use crate::{budget, functions, limits, tree, write};
@@ -19,20 +20,21 @@ impl RuleError {
         Self(DeadLetterError::new(message), Reason::Script)
     }
 
-    /// The event is valid JSON text, but no tree can hold it.
+    /// The event is valid JSON text, but no tree can hold it, or none within the memory of a rule.
     pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
-        Self(DeadLetterError::new(format!("the event cannot be read: {error}")), Reason::Parse)
         if tree::is_too_large(error) {
             let memory = limits::mebibytes(limits::MEMORY);
             return Self::new(format!("the event is too large for a rule: it would hold more than {memory}"))
                 .with_help("cut it up first with `split`, or ask for smaller events");
         }
+        Self(DeadLetterError::new(format!("the event cannot be read: {error}")), Reason::Parse)
     }
 
-    pub(crate) fn evaluation(error: &EvalAltResult, place: &Located, places: &Places) -> Self {
+    pub(crate) fn evaluation(error: &EvalAltResult, origin: &Origin) -> Self {
         let (inner, position) = innermost(error);
         let (message, help) = describe(inner);
-        let mut rule_error = Self::new(message).at(place, places.original(position));
+        let (place, position) = origin.find(position);
+        let mut rule_error = Self::new(message).at(place, position);
         rule_error.0.help = help.map(Cow::into_owned);
         rule_error
     }
@@ -95,10 +97,10 @@ fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
 const MISSING_HELP: &str =
     "a field is missing or null here: give a default with `??`, or ask first with `\"name\" in event`";
 
-/// Message and help.
-type Description = (String, Option<Cow<'static, str>>);
 const CALLS_HELP: &str = "use a loop and a list of what is still to do";
 
+/// Message and help.
+type Description = (String, Option<Cow<'static, str>>);
 
 fn describe(error: &EvalAltResult) -> Description {
     match error {
@@ -118,7 +120,8 @@ fn no_function(signature: &str) -> Description {
     let about_missing = kinds.contains(&"()");
     let found = format!("no function fits `{name} ({})`", kinds.join(", "));
     let missing = about_missing.then_some(Cow::Borrowed(MISSING_HELP));
-    if let Some(usage) = functions::usage(name) {
+    let full_name = if kinds.first() == Some(&STATE) { format!("{STATE}.{name}") } else { name.to_owned() };
+    if let Some(usage) = functions::usage(&full_name) {
         return (format!("{found}; there is {usage}"), missing);
     }
     let nearest = functions::nearest(name).map(|name| format!("did you mean `{name}`?").into());
@@ -158,13 +161,13 @@ fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
             ),
         ),
         E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_MEMORY) => out_of_memory(),
-        E::ErrorTooManyVariables(_) => (
-            format!("more than {} variables are alive at once", limits::VARIABLES),
-            Some("put values that belong together into a list or a map"),
         E::ErrorTerminated(token, _) if is_text(token, budget::OUT_OF_STACK) => (
             format!("calls inside calls need more than {} of stack", limits::mebibytes(limits::STACK_BYTES)),
             Some(CALLS_HELP),
         ),
+        E::ErrorTooManyVariables(_) => (
+            format!("more than {} variables are alive at once", limits::VARIABLES),
+            Some("put values that belong together into a list or a map"),
         ),
         E::ErrorVariableNotFound(name, _) => (
             format!("`{name}` is not known here"),
@@ -185,9 +188,6 @@ fn describe_other(error: &EvalAltResult) -> (String, Option<&'static str>) {
     }
 }
 
-fn names_unit(error: &EvalAltResult) -> bool {
-    error.to_string().contains("()")
-}
 fn too_large(size: &str) -> (String, Option<&'static str>) {
     match limits::size(size) {
         Some((what, limit, help)) => (format!("{what} is over the limit of {limit}"), Some(help)),
@@ -206,6 +206,9 @@ fn out_of_memory() -> (String, Option<&'static str>) {
     (message, Some("look for a list or map that grows in a loop, and for copies of large values"))
 }
 
+fn names_unit(error: &EvalAltResult) -> bool {
+    error.to_string().contains("()")
+}
 
 /// Rhai says `Unknown property 'a' - a getter is not registered for type 'i64'`.
 fn no_field(message: &str) -> String {
@@ -272,13 +275,20 @@ pub(crate) fn problem(error: &ParseError, text: &str, position: Position) -> Pro
         ParseErrorType::Reserved(word) if word == "print" || word == "debug" => {
             problem = problem.with_help("use `log(text)`");
         }
+        ParseErrorType::VariableUndefined(name) if name == STATE => {
+            "there is no `state` here: none is declared".clone_into(&mut problem.message);
+            problem = problem.with_help(
+                "a `rhai` script declares it beside itself, `state: { seen: { kind: counter } }`; conditions and templates \
+                 have none, functions are handed it",
+            );
+        }
         ParseErrorType::VariableUndefined(name) => {
             problem.message = format!("`{name}` is not known here");
             problem =
                 problem.with_help(format!("a rule sees `event` and `meta`: `event.{name}`, or quote text"));
         }
-        ParseErrorType::AssignmentToConstant(name) if name == "meta" => {
-            "`meta` is read-only".clone_into(&mut problem.message);
+        ParseErrorType::AssignmentToConstant(name) if name == META || name == STATE => {
+            problem.message = format!("`{name}` is read-only");
         }
         _ => {}
     }

@@ -67,7 +67,7 @@ const LEFT_OUT: [(&str, &str); 23] = [
 ];
 
 /// The families, in the order of the reference.
-static FAMILIES: [Family; 13] = [
+static FAMILIES: [Family; 14] = [
     text::FAMILY,
     regex::FAMILY,
     time::FAMILY,
@@ -81,6 +81,7 @@ static FAMILIES: [Family; 13] = [
     list::FAMILY,
     value::FAMILY,
     script::FAMILY,
+    state::FAMILY,
 ];
 
 /// Every family of functions, in the order of the reference.
@@ -109,6 +110,6 @@ pub(crate) fn register(engine: &mut Engine) {
     list::register(engine);
     value::register(engine);
     script::register(engine);
-}
     state::register(engine);
     shown::register(engine);
+}

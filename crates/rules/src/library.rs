@@ -1,5 +1,7 @@
 //! What a script of a pack has beside its text: functions that the scripts of the pack share, and arguments.
 
+use std::collections::BTreeSet;
+
 use rhai::Dynamic;
 use serde_json::{Map, Value};
 use sluicebox_core::{Located, Problem};
@@ -15,6 +17,8 @@ pub struct Library {
     pub(crate) text: String,
     /// Where it begins, without the text.
     pub(crate) place: Located,
+    /// Their names.
+    pub(crate) names: BTreeSet<String>,
 }
 
 impl Library {
@@ -29,7 +33,8 @@ impl Library {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        Ok(Self { text, place: Located { text: String::new(), ..located.clone() } })
+        let place = Located { text: String::new(), ..located.clone() };
+        Ok(Self { text, place, names: functions.function_names() })
     }
 
     pub(crate) fn lines(&self) -> usize {

@@ -4,12 +4,14 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use rhai::{Dynamic, Expr, Position};
-use sluicebox_core::{DeadLetterError, Event, Located, Problem};
+use sluicebox_core::{DeadLetterError, Event, Located, Memory, Problem};
 use smol_str::SmolStr;
 
 use crate::compare::same;
 use crate::effects::{self, Effects};
 use crate::error::{RuleError, kind};
+use crate::library::Surroundings;
+use crate::lower::{self, NativeScript, Tier};
 use crate::outcome::{Emission, Emitted, ScriptOutcome};
 use crate::program::{Program, at};
 use crate::state::{Remembering, State, StateHandle};
@@ -28,6 +30,9 @@ const LAST_VALUE_HELP: &str = "end the line with `;` to keep the event, or use `
 pub struct Script {
     program: Program,
     outputs: Vec<SmolStr>,
+    /// A script that remembers always runs in the interpreter.
+    remembering: Option<Remembering>,
+    native: Result<NativeScript, String>,
 }
 
 impl Script {
@@ -36,9 +41,43 @@ impl Script {
     /// # Errors
     /// What is wrong, with the place inside the text.
     pub fn compile(text: &Located) -> Result<Self, Problem> {
-        let program = Program::script(text)?;
+        Self::compile_within(text, &Surroundings::default())
+    }
+
+    /// Compiles a script of a pack, which may call the pack's functions and sees its arguments.
+    ///
+    /// # Errors
+    /// What is wrong, with the place inside the text.
+    pub fn compile_within(text: &Located, surroundings: &Surroundings<'_>) -> Result<Self, Problem> {
+        let program = Program::script(text, surroundings)?;
         let outputs = outputs(&program)?;
-        Ok(Self { program, outputs })
+        let remembering = surroundings.state.map(|state| Remembering::new(state, &program)).transpose()?;
+        let native = match remembering {
+            None => NativeScript::compile(program.ast()),
+            Some(_) => Err("it remembers".to_owned()),
+        };
+        Ok(Self { program, outputs, remembering, native })
+    }
+
+    /// How it runs.
+    pub fn tier(&self) -> Tier {
+        Tier::of(&self.native)
+    }
+
+    /// The same script, by the interpreter for every event: what the native form is held against.
+    #[must_use]
+    pub fn interpreted(self) -> Self {
+        Self { native: Err(lower::NOT_WANTED.to_owned()), ..self }
+    }
+
+    /// What the native form makes of an event, if there is one and it can tell.
+    pub fn native_outcome(&self, event: &Event) -> Option<ScriptOutcome> {
+        self.native.as_ref().ok()?.run(event)
+    }
+
+    /// The state that it declares, if it does.
+    pub fn state(&self) -> Option<&State> {
+        self.remembering.as_ref().map(|remembering| &remembering.state)
     }
 
     /// The named outputs: every `to("…")` of the text, sorted.
@@ -46,11 +85,38 @@ impl Script {
         &self.outputs
     }
 
-    /// Runs it on one event.
+    /// Runs it on one event. One that declares a state remembers nothing beyond it.
     ///
     /// # Errors
     /// The script failed on this event: a dead letter.
     pub fn run(&self, event: &Event) -> Result<ScriptOutcome, RuleError> {
+        match self.state() {
+            Some(state) => self.run_remembering(event, &mut Memory::new(state.max_entries())),
+            None => self.run_over(event, None),
+        }
+    }
+
+    /// Runs it on one event with what it remembers of those before. An event that becomes a dead letter changes nothing
+    /// in the memory.
+    ///
+    /// # Errors
+    /// The script failed on this event: a dead letter.
+    pub fn run_remembering(&self, event: &Event, memory: &mut Memory) -> Result<ScriptOutcome, RuleError> {
+        let ran = memory.attempt(|memory| {
+            memory.advance(event.meta().time);
+            match self.run_over(event, Some(memory)) {
+                Ok(outcome) if outcome.dead_letter.is_none() => Ok(outcome),
+                given_up => Err(Box::new(given_up)),
+            }
+        });
+        ran.or_else(|given_up| *given_up)
+    }
+
+    fn run_over(&self, event: &Event, memory: Option<&mut Memory>) -> Result<ScriptOutcome, RuleError> {
+        if let Some(outcome) = self.native_outcome(event) {
+            return Ok(outcome);
+        }
+        let _budget = budget::begin();
         let needs = self.program.needs();
         let text = event.json();
         let keys_need = self.remembering.as_ref().map(Remembering::needs).unwrap_or_default();
@@ -75,7 +141,6 @@ impl Script {
             }
             (value, _) => value?,
         };
-        let changed = variables.get(view::EVENT).cloned().unwrap_or_default().flatten();
         let run = Run { script: self, text, original, touches_event: needs.event, written: Cell::new(0) };
         let emitted = run.emitted(value, changed, effects)?;
         Ok(ScriptOutcome { emitted, dead_letter: None, log })
@@ -88,6 +153,8 @@ struct Run<'a> {
     text: Bytes,
     original: Dynamic,
     touches_event: bool,
+    /// Bytes of JSON so far.
+    written: Cell<usize>,
 }
 
 impl Run<'_> {
@@ -101,33 +168,6 @@ impl Run<'_> {
             let error = format!("the output `{name}` is not named by any `to(\"{name}\")` of the script");
             return Err(self.script.program.error(error));
         }
-        match self.state() {
-            Some(state) => self.run_remembering(event, &mut Memory::new(state.max_entries())),
-            None => self.run_over(event, None),
-        }
-    }
-
-    /// Runs it on one event with what it remembers of those before. An event that becomes a dead letter changes nothing
-    /// in the memory.
-    ///
-    /// # Errors
-    /// The script failed on this event: a dead letter.
-    pub fn run_remembering(&self, event: &Event, memory: &mut Memory) -> Result<ScriptOutcome, RuleError> {
-        let ran = memory.attempt(|memory| {
-            memory.advance(event.meta().time);
-            match self.run_over(event, Some(memory)) {
-                Ok(outcome) if outcome.dead_letter.is_none() => Ok(outcome),
-                given_up => Err(given_up),
-            }
-        });
-        ran.or_else(|given_up| given_up)
-    }
-
-    fn run_over(&self, event: &Event, memory: Option<&mut Memory>) -> Result<ScriptOutcome, RuleError> {
-        if let Some(outcome) = self.native_outcome(event) {
-            return Ok(outcome);
-        }
-        let _budget = budget::begin();
         let event = effects.replacement.map_or(event, Dynamic::from_map);
         let own = self.own(value, &event)?;
         if !effects.dropped {
@@ -153,8 +193,6 @@ impl Run<'_> {
             let maps = value.into_array().unwrap_or_default();
             return maps.iter().map(|map| self.child(map)).collect();
         }
-    /// Bytes of JSON so far.
-    written: Cell<usize>,
         let found = if value.is_map() { "a map of the event" } else { kind(value.type_name()) };
         let message = format!("the script's last value is {found}, which says nothing about the event");
         Err(self.script.program.error(message).with_help(LAST_VALUE_HELP))
@@ -199,7 +237,10 @@ impl Run<'_> {
 }
 
 /// The text of every `to("…")`; anything else there could not be wired.
-fn outputs(program: &Program) -> Result<Vec<SmolStr>, Problem> {
+///
+/// # Errors
+/// The place of a `to` that is called otherwise.
+pub(crate) fn outputs(program: &Program) -> Result<Vec<SmolStr>, Problem> {
     let mut outputs: Vec<SmolStr> = Vec::new();
     let mut wrong = None;
     program.calls(&mut |name, arguments, position: Position| match (name, arguments) {

@@ -10,6 +10,10 @@ use crate::{budget, tree};
 pub(crate) const EVENT: &str = "event";
 /// The variable that holds our envelope.
 pub(crate) const META: &str = "meta";
+/// The variable that holds the arguments of a script of a pack.
+pub(crate) const ARGUMENTS: &str = "args";
+/// The variable through which a script reaches its declared state.
+pub(crate) const STATE: &str = "state";
 
 /// Which variables a rule mentions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,10 +43,15 @@ pub(crate) fn names() -> Scope<'static> {
 /// The event cannot be read as a tree.
 pub(crate) fn variables(event: &Event, needs: Needs) -> Result<Scope<'static>, RuleError> {
     let tree = if needs.event { read(&event.json())? } else { Dynamic::UNIT };
+    Ok(constants(tree, event.meta(), needs))
+}
+
+/// The same for an event that has been read.
+pub(crate) fn constants(tree: Dynamic, meta: &Meta, needs: Needs) -> Scope<'static> {
     let mut scope = Scope::new();
     scope.push_constant_dynamic(EVENT, tree);
-    push_meta(&mut scope, event.meta(), needs);
-    Ok(scope)
+    push_meta(&mut scope, meta, needs);
+    scope
 }
 
 /// The variables for a script: it may change `event`.
@@ -58,6 +67,7 @@ pub(crate) fn script_variables(tree: Dynamic, meta: &Meta, needs: Needs) -> Scop
 /// # Errors
 /// It cannot be held as a tree.
 pub(crate) fn read(json: &[u8]) -> Result<Dynamic, RuleError> {
+    budget::reads(json.len());
     tree::read_event(json).map_err(|error| RuleError::unreadable(&error))
 }
 
@@ -67,7 +77,6 @@ fn push_meta(scope: &mut Scope<'static>, meta: &Meta, needs: Needs) {
 }
 
 fn meta_map(meta: &Meta) -> Dynamic {
-    budget::reads(json.len());
     let lookups = meta.lookups.iter().map(|(component, status)| {
         let status = Map::from([("status".into(), status.as_str().into())]);
         (component.as_str().into(), Dynamic::from_map(status))

@@ -9,10 +9,11 @@ mod nearest;
 mod pack;
 mod packs;
 mod shipped;
+mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,14 +21,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sluicebox_core::{
-    CheckContext, Context, DiscardReason, Error, Event, Located, Outputs, Problem, Reason, Result,
-    ScriptFiles, Transform, TransformSpec,
+    CheckContext, Context, DiscardReason, Effect, Error, Event, Located, Memory, Outputs, Problem, Reason,
+    Result, ScriptFiles, ScriptText, StatefulTransform, Transform, TransformSpec,
 };
-use sluicebox_rules::{Emitted, Script};
+use sluicebox_rules::{Emitted, Flow, Script, State, Surroundings};
 use smol_str::SmolStr;
 
 use self::pack::Pack;
 pub use self::packs::{PackParameter, PackScript, ShippedPack, shipped_packs};
+pub use self::state::{StateKind, StateOptions};
 
 /// The name of the main output in the ids of children.
 const MAIN: &str = "main";
@@ -56,6 +58,20 @@ const MAIN: &str = "main";
 /// A script that others have written is used by name, with arguments: `pack: money/convert` and `with:`. A pack lies in
 /// `plugins/rhai/<pack>/` beside the pipeline file, or ships with Sluicebox (`sluicebox list`).
 ///
+/// State. A script remembers what it declares under `state:`, by name: counters, last values and sets, by key. The key
+/// is the declared one, or stands behind the name:
+///
+/// ```yaml
+/// state:
+///   seen: { kind: counter, key: event.data.userId, ttl: 1d }
+/// source: |
+///   if state.add("seen", 1) > 3 { drop() }
+///   event.others = state.get("seen", "somebody else");
+/// ```
+///
+/// It is saved in the very commit of the cursor, so that a restart neither loses nor repeats a count. Each partition
+/// (account) has its own. An event that becomes a dead letter changes nothing in it; one that is dropped does.
+///
 /// What the script leaves alone keeps its bytes; what it changes is written anew. Integers beyond 64 bits are floats
 /// inside a script. Limits hold for operations, time, size and depth; there are no files, network, clock or `eval`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -83,11 +99,22 @@ pub struct RhaiScript {
     /// The arguments of a script of a pack, which declares what it takes.
     #[serde(default)]
     pub with: Map<String, Value>,
+    /// What the script remembers from event to event, by name: `state.add("seen", 1)`. See "State" above.
+    #[serde(default)]
+    #[schemars(extend("x-rule" = "expression"))]
+    #[schemars(example = serde_json::json!({
+        "seen": { "kind": "counter", "key": "event.data.userId", "ttl": "1d" },
+        "latest": { "kind": "value", "key": "event.data.contractId" },
+        "topics": { "kind": "set", "key": "meta.key", "ttl": "7d", "max_items": 1000 }
+    }))]
+    pub state: BTreeMap<String, StateOptions>,
 }
 
 impl RhaiScript {
     fn compile(&self, files: &dyn ScriptFiles) -> Result<Script, Vec<Problem>> {
         let own = |compiled: Result<Script, Problem>| compiled.map_err(|problem| vec![problem]);
+        let state = state::declared(&self.state, self.pack.is_some())?;
+        let surroundings = Surroundings { state: state.as_ref(), ..Surroundings::default() };
         match (&self.file, &self.source, &self.pack) {
             (None, None, Some(named)) => {
                 let (name, script) = pack::split(named).map_err(|problem| vec![problem])?;
@@ -98,11 +125,12 @@ impl RhaiScript {
                 Err(vec![problem.with_help("write the values into the script, or make a pack of it")])
             }
             (None, Some(source), None) => {
-                own(Script::compile(source).map_err(|problem| problem.under("source")))
+                own(Script::compile_within(source, &surroundings).map_err(|problem| problem.under("source")))
             }
             (Some(file), None, None) => {
                 own(files.read(file).map_err(|message| Problem::new("file", message)).and_then(|text| {
-                    Script::compile(&Located::whole_file(text, file)).map_err(|problem| problem.under("file"))
+                    let text = Located::whole_file(text, file);
+                    Script::compile_within(&text, &surroundings).map_err(|problem| problem.under("file"))
                 }))
             }
             (None, None, None) => {
@@ -145,12 +173,42 @@ impl TransformSpec for RhaiScript {
             .map_or_else(|_| Vec::new(), |script| script.outputs().iter().map(ToString::to_string).collect())
     }
 
+    fn remembers(&self) -> bool {
+        !self.state.is_empty()
+    }
+
+    fn effect_of_scripts(&self, _component: &str, cx: &CheckContext<'_>) -> Effect {
+        let own = self.scripts(cx).into_iter().next().map(|script| {
+            Flow::of_script(&script.text, &Surroundings::default()).map(|flow| flow.effect)
+        });
+        let effect = match (own, self.pack.as_deref().map(pack::split)) {
+            (Some(effect), _) => effect.ok(),
+            (None, Some(Ok((name, script)))) => {
+                Pack::find(name, cx.files).ok().and_then(|pack| pack.effect(script, &self.with))
+            }
+            _ => None,
+        };
+        effect.unwrap_or_default()
+    }
+
+    fn scripts(&self, cx: &CheckContext<'_>) -> Vec<ScriptText> {
+        let inline = self.source.iter().cloned();
+        let inline = inline.map(|text| ScriptText { path: "source", text, is_file: false });
+        let file = self.file.iter().filter_map(|file| {
+            let text = Located::whole_file(cx.files.read(file).ok()?, file);
+            Some(ScriptText { path: "file", text, is_file: true })
+        });
+        // A script of a pack serves events of any shape, and its examples prove it.
+        inline.chain(file).collect()
+    }
+
     async fn build(self, cx: &Context, files: &dyn ScriptFiles) -> Result<Box<dyn Transform>> {
         let script = self.compile(files).map_err(|problems| {
             let told: Vec<String> = problems.iter().map(|problem| problem.message.clone()).collect();
             let error = Error::config(format!("the script does not compile: {}", told.join("; ")));
             problems.into_iter().find_map(|problem| problem.help).into_iter().fold(error, Error::with_help)
         })?;
+        tracing::debug!(component = %cx.component, tier = %script.tier(), "script");
         Ok(Box::new(Runner {
             script,
             pipeline: Arc::clone(&cx.pipeline),
@@ -166,8 +224,12 @@ struct Runner {
 }
 
 impl Runner {
-    fn run(&self, index: usize, event: Event, out: &mut Outputs) {
-        let outcome = match self.script.run(&event) {
+    fn run(&self, index: usize, event: Event, memory: Option<&mut Memory>, out: &mut Outputs) {
+        let outcome = match memory {
+            Some(memory) => self.script.run_remembering(&event, memory),
+            None => self.script.run(&event),
+        };
+        let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => return out.dead_letter(index, event, error.reason(), error.into()),
         };
@@ -209,7 +271,24 @@ impl Runner {
 impl Transform for Runner {
     async fn apply(&self, batch: Vec<Event>, out: &mut Outputs) -> Result<()> {
         for (index, event) in batch.into_iter().enumerate() {
-            self.run(index, event, out);
+            self.run(index, event, None, out);
+        }
+        Ok(())
+    }
+
+    fn stateful(&self) -> Option<&dyn StatefulTransform> {
+        self.script.state().map(|_| self as &dyn StatefulTransform)
+    }
+}
+
+impl StatefulTransform for Runner {
+    fn max_entries(&self) -> usize {
+        self.script.state().map_or(0, State::max_entries)
+    }
+
+    fn apply(&self, batch: Vec<Event>, memory: &mut Memory, out: &mut Outputs) -> Result<()> {
+        for (index, event) in batch.into_iter().enumerate() {
+            self.run(index, event, Some(memory), out);
         }
         Ok(())
     }

@@ -24,14 +24,14 @@ pub(super) enum KeyRule {
     /// `meta.key`
     Meta(fn(&Meta) -> &str),
     /// Anything else.
-    Rule(Program),
+    Rule(Box<Program>),
 }
 
 impl KeyRule {
     pub(super) fn new(program: Program) -> Self {
-        match program.expression_alone().and_then(path).as_ref().and_then(|(base, path)| known(base, path)) {
+        match program.only_expression().and_then(path).as_ref().and_then(|(base, path)| known(base, path)) {
             Some(rule) => rule,
-            None => Self::Rule(program),
+            None => Self::Rule(Box::new(program)),
         }
     }
 

@@ -36,11 +36,12 @@ impl Operation {
     /// function.
     fn takes(self, kind: StateKind) -> Option<(usize, usize)> {
         match (kind, self) {
-            (_, Self::Get) | (StateKind::Set, Self::Len) => Some((0, 0)),
-            (StateKind::Counter | StateKind::Value, Self::Remove) => Some((0, 0)),
-            (StateKind::Counter | StateKind::Value, Self::Set) => Some((1, 1)),
+            (_, Self::Get)
+            | (StateKind::Set, Self::Len)
+            | (StateKind::Counter | StateKind::Value, Self::Remove) => Some((0, 0)),
             (StateKind::Counter, Self::Add) => Some((0, 1)),
-            (StateKind::Set, Self::Add | Self::Contains | Self::Remove) => Some((1, 1)),
+            (StateKind::Counter | StateKind::Value, Self::Set)
+            | (StateKind::Set, Self::Add | Self::Contains | Self::Remove) => Some((1, 1)),
             (StateKind::Value, Self::Add) | (_, Self::Contains | Self::Len | Self::Set) => None,
         }
     }

@@ -53,8 +53,7 @@ pub(crate) fn call(
         let gives_key = operation.gives_key((name, declared.kind), arguments.len())?;
         let given = if gives_key { Some(keys::of_value(declared, &arguments[0])?) } else { None };
         let key = match (&given, keys.get(index)) {
-            (Some(key), _) => key,
-            (None, Some(Some(Ok(key)))) => key,
+            (Some(key), _) | (None, Some(Some(Ok(key)))) => key,
             (None, Some(Some(Err(error)))) => return Err(error.clone().into()),
             (None, _) => return Err(format!("the key of `{name}` is not known here").into()),
         };

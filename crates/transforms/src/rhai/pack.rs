@@ -6,8 +6,8 @@
 use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
-use sluicebox_core::{Located, Problem, ScriptFiles};
-use sluicebox_rules::{Library, Script, Surroundings};
+use sluicebox_core::{Effect, Located, Problem, ScriptFiles};
+use sluicebox_rules::{Flow, Library, Script, Surroundings};
 
 use super::declaration::{Declaration, ScriptDeclaration};
 use super::nearest::nearest;
@@ -161,11 +161,23 @@ impl<'f> Pack<'f> {
         self.compiled(declared, &arguments).map_err(|problem| vec![problem])
     }
 
+    /// What one of its scripts does to the shape of events.
+    pub(super) fn effect(&self, name: &str, given: &Map<String, Value>) -> Option<Effect> {
+        let declared = self.script(name).ok()?;
+        let arguments = arguments::resolve(name, &declared.parameters, given).ok()?;
+        let library = self.library().ok()?;
+        let surroundings = Surroundings { library: library.as_ref(), arguments: Some(&arguments), ..Surroundings::default() };
+        let flow = self.in_file(&declared.file, |located| Flow::of_script(located, &surroundings));
+        flow.ok().map(|flow| flow.effect)
+    }
+
+    fn library(&self) -> Result<Option<Library>, Problem> {
+        let functions = self.declaration.functions.as_ref();
+        functions.map(|file| self.in_file(file, Library::compile)).transpose()
+    }
+
     fn compiled(&self, declared: &ScriptDeclaration, given: &Map<String, Value>) -> Result<Script, Problem> {
-        let library = match &self.declaration.functions {
-            Some(file) => Some(self.in_file(file, Library::compile)?),
-            None => None,
-        };
+        let library = self.library()?;
         let surroundings = Surroundings { library: library.as_ref(), arguments: Some(given), state: None };
         self.in_file(&declared.file, |located| Script::compile_within(located, &surroundings))
     }
