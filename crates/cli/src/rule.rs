@@ -59,7 +59,7 @@ async fn prompt(registry: &Registry, intent: PromptIntent) -> Ended {
         Some(file) => sample::of_file(file)?,
         None => sample::made_up(),
     };
-    let mut session = Session::new(registry, samples, terminal::colour());
+    let mut session = Session::new(registry, samples, intent.state, terminal::colour());
     let history = history::place(intent.history.as_deref());
     let greeting = session.greeting(history.as_deref());
     terminal::print(&greeting);

@@ -130,6 +130,8 @@ fn offer<'a>(names: impl Iterator<Item = &'a str>, before: &str) -> Vec<Candidat
 /// The names of all documented functions, each once.
 fn functions() -> Vec<&'static str> {
     let mut names: Vec<_> = sluicebox_rules::functions().map(|function| function.name).collect();
+    // Those of `state` are no names of their own.
+    names.retain(|name| !name.contains('.'));
     names.sort_unstable();
     names.dedup();
     names

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 
-use sluicebox_core::{Event, TransformOutcome};
+use sluicebox_core::{Event, Memory, TransformOutcome};
 
 use super::complaints::Complaints;
 use super::input::{Line, Lines};
@@ -35,6 +35,8 @@ pub(super) async fn run<R: Read>(
     let received = sample::now();
     let mut out = BufWriter::with_capacity(WRITE, io::stdout().lock());
     let mut tally = Tally::default();
+    // Bounded by what the script declares.
+    let mut memory = Memory::new(usize::MAX);
     loop {
         if input.is_drained() && !is_read(out.flush())? {
             break;
@@ -59,7 +61,7 @@ pub(super) async fn run<R: Read>(
             }
         };
         let mut goes_on = true;
-        for outcome in program.apply(event).await? {
+        for outcome in program.apply(event, &mut memory).await? {
             match outcome {
                 TransformOutcome::Emit(output, event) => {
                     goes_on &= is_read(write(&mut out, output.as_deref(), &event, intent))?;

@@ -33,6 +33,8 @@ pub(super) struct FilterIntent {
 /// Where the rule of a filter stands: at least one of the two is there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RuleTexts {
+    /// What a script remembers; without one it says nothing.
+    pub(super) state: Option<String>,
     pub(super) when: Option<String>,
     pub(super) script: Option<ScriptText>,
 }
@@ -53,6 +55,8 @@ pub(super) struct PromptIntent {
     pub(super) events: Option<PathBuf>,
     /// A script to begin with.
     pub(super) script: Option<PathBuf>,
+    /// What scripts remember.
+    pub(super) state: Option<String>,
     pub(super) history: Option<String>,
 }
 
@@ -81,7 +85,7 @@ impl Intent {
         if filters || (file.is_some() && (!is_terminal || asks_for_output)) {
             let script = arguments.script.map(ScriptText::Inline).or(file.map(ScriptText::File));
             return Ok(Self::Filter(FilterIntent {
-                rule: RuleTexts { when: arguments.when, script },
+                rule: RuleTexts { state: arguments.state, when: arguments.when, script },
                 events: events.filter(|path| path != Path::new("-")),
                 output: arguments.output,
                 envelope: arguments.envelope,
@@ -95,7 +99,8 @@ impl Intent {
             return Err(Stop::usage("the prompt reads what is typed, so that events cannot come from stdin")
                 .help("name a file with JSON lines"));
         }
-        Ok(Self::Prompt(PromptIntent { events, script: file, history: arguments.history }))
+        let (state, history) = (arguments.state, arguments.history);
+        Ok(Self::Prompt(PromptIntent { events, script: file, state, history }))
     }
 }
 
@@ -124,7 +129,8 @@ mod tests {
         let Ok(Intent::Filter(filter)) = intent("-e 1 --when 2 a.jsonl --output b --envelope", true) else {
             panic!("no filter");
         };
-        let rule = RuleTexts { when: Some("2".into()), script: Some(ScriptText::Inline("1".into())) };
+        let script = Some(ScriptText::Inline("1".into()));
+        let rule = RuleTexts { state: None, when: Some("2".into()), script };
         assert_eq!(filter.rule, rule);
         assert_eq!(filter.events.as_deref(), Some(Path::new("a.jsonl")));
         assert_eq!((filter.output.as_deref(), filter.envelope), (Some("b"), true));

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
-use sluicebox_config::LocatedProblem;
+use serde_json::{Map, Value, json};
+use sluicebox_config::{LocatedProblem, document};
 use sluicebox_core::{
-    CheckContext, Context, Delivery, DiscardReason, Event, Located, Outputs, Problem, Registry, RetryOptions,
-    Shared, Transform, TransformOutcome,
+    CheckContext, Context, Delivery, DiscardReason, Event, Located, Memory, Outputs, Problem, Registry,
+    RetryOptions, Shared, Transform, TransformOutcome,
 };
 use sluicebox_rules::Condition;
 
@@ -17,20 +17,24 @@ use crate::outside::Folder;
 
 /// The transform that runs scripts.
 const TRANSFORM: &str = "rhai";
+/// What messages call the declaration of what is remembered.
+const STATE: &str = "--state";
 /// What the main output is called where a name is asked for.
 pub(super) const MAIN: &str = "main";
 
 /// The texts of a rule, with the names under which messages show them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Texts {
+    /// What the script declares to remember.
+    pub(super) state: Option<Located>,
     pub(super) when: Option<Located>,
     pub(super) script: Option<Located>,
 }
 
 impl Texts {
-    /// A script alone.
-    pub(super) fn script(script: Located) -> Self {
-        Self { when: None, script: Some(script) }
+    /// A script, and what it remembers.
+    pub(super) fn script(script: Located, state: Option<&str>) -> Self {
+        Self { state: state.map(declared), when: None, script: Some(script) }
     }
 
     /// Reads the texts that the arguments name.
@@ -41,14 +45,19 @@ impl Texts {
             Some(ScriptText::File(path)) => Some(script_file(path)?),
             None => None,
         };
-        Ok(Self { when, script })
+        Ok(Self { state: rule.state.as_deref().map(declared), when, script })
     }
 
     /// The text that a message calls by this name.
     pub(super) fn named(&self, name: &str) -> Option<&str> {
-        let mut texts = [&self.when, &self.script].into_iter().flatten();
+        let mut texts = [&self.state, &self.when, &self.script].into_iter().flatten();
         texts.find(|text| text.file == name).map(|text| text.text.as_str())
     }
+}
+
+/// The text of `--state`.
+fn declared(state: &str) -> Located {
+    Located::whole_file(state, STATE)
 }
 
 /// The text of a script file.
@@ -80,12 +89,22 @@ impl Program {
             }
         }
         if let Some(text) = &texts.script {
-            problems.extend(program.add_script(registry, text).await?);
+            problems.extend(program.add_script(registry, text, texts.state.as_ref()).await?);
         }
         Ok(if problems.is_empty() { Ok(program) } else { Err(problems) })
     }
 
-    async fn add_script(&mut self, registry: &Registry, text: &Located) -> Result<Vec<LocatedProblem>, Stop> {
+    async fn add_script(
+        &mut self,
+        registry: &Registry,
+        text: &Located,
+        state: Option<&Located>,
+    ) -> Result<Vec<LocatedProblem>, Stop> {
+        let remembers =
+            match state.map(|state| document::<Map<String, Value>>(STATE, &state.text)).transpose() {
+                Ok(remembers) => remembers.unwrap_or_default(),
+                Err(report) => return Ok(report.problems),
+            };
         let Some(known) = registry.transforms().get(TRANSFORM) else {
             return Err(Stop::new(
                 Exit::Configuration,
@@ -97,15 +116,25 @@ impl Program {
             text_key: text.text, file_key: text.file, line_key: text.line, column_key: text.column,
             block_key: text.block,
         });
-        let spec = known.component.parse(json!({ "source": source })).map_err(|problem| {
-            Stop::new(
-                Exit::Configuration,
-                format!("the script cannot be given to `rhai`: {}", problem.message),
-            )
-        })?;
+        let spec = match known.component.parse(json!({ "source": source, "state": remembers })) {
+            Ok(spec) => spec,
+            Err(problem) => {
+                let message = format!("`{}`: {}", problem.path, problem.message);
+                return Ok(vec![locate(state.unwrap_or(text), &Problem::new(problem.path, message))]);
+            }
+        };
         let files = Folder::of(Path::new(&text.file));
         let check = CheckContext { files: &files, sources: &[] };
-        let problems: Vec<_> = spec.check(&check).iter().map(|problem| locate(text, problem)).collect();
+        let of_state = |problem: &Problem| state.filter(|_| problem.path.starts_with("state."));
+        let located = |problem: Problem| match of_state(&problem) {
+            // The place inside a text of the declaration is none of the declaration itself.
+            Some(state) => {
+                let message = format!("`{}`: {}", problem.path, problem.message);
+                locate(state, &Problem { message, inside: None, ..problem })
+            }
+            None => locate(text, &problem),
+        };
+        let problems: Vec<_> = spec.check(&check).into_iter().map(located).collect();
         if problems.is_empty() {
             self.outputs = spec.outputs(&check);
             self.script = Some(spec.build(&context(), &files).await?);
@@ -123,8 +152,12 @@ impl Program {
         Err(stop.help(format!("there is {}", known.join(", "))))
     }
 
-    /// What becomes of one event.
-    pub(super) async fn apply(&self, event: Event) -> Result<Vec<TransformOutcome>, Stop> {
+    /// What becomes of one event; `memory` is what scripts have remembered so far.
+    pub(super) async fn apply(
+        &self,
+        event: Event,
+        memory: &mut Memory,
+    ) -> Result<Vec<TransformOutcome>, Stop> {
         if let Some(condition) = &self.when {
             match condition.matches(&event) {
                 Ok(true) => {}
@@ -136,7 +169,12 @@ impl Program {
         }
         let Some(script) = &self.script else { return Ok(vec![TransformOutcome::Emit(None, event)]) };
         let mut out = Outputs::new();
-        script.apply(vec![event], &mut out).await?;
+        match script.stateful() {
+            Some(stateful) => stateful.apply(vec![event], memory, &mut out)?,
+            None => script.apply(vec![event], &mut out).await?,
+        }
+        // Nobody saves it.
+        memory.take_changes();
         Ok(out.into_outcomes().into_iter().map(|(_, outcome)| outcome).collect())
     }
 }

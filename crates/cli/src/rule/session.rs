@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sluicebox_core::{Event, Located, Reason, Registry, TransformOutcome};
+use sluicebox_core::{Event, Located, Memory, Reason, Registry, TransformOutcome};
 use sluicebox_rules::Expression;
 
 use super::complaints::{located, told};
@@ -28,6 +28,9 @@ pub(super) struct Session<'r> {
     current: usize,
     /// The current sample as the scripts so far left it.
     event: Event,
+    /// What scripts declare to remember, and have remembered.
+    state: Option<String>,
+    memory: Memory,
     /// What `:load` read last.
     loaded: Option<PathBuf>,
     colour: bool,
@@ -44,9 +47,16 @@ pub(super) enum Answer {
 
 impl<'r> Session<'r> {
     /// A session over some events, of which there must be one.
-    pub(super) fn new(registry: &'r Registry, samples: Vec<Event>, colour: bool) -> Self {
+    pub(super) fn new(
+        registry: &'r Registry,
+        samples: Vec<Event>,
+        state: Option<String>,
+        colour: bool,
+    ) -> Self {
         let event = samples[0].clone();
-        Self { registry, samples, current: 0, event, loaded: None, colour }
+        // Bounded by what the scripts declare.
+        let memory = Memory::new(usize::MAX);
+        Self { registry, samples, current: 0, event, state, memory, loaded: None, colour }
     }
 
     /// The first lines.
@@ -167,7 +177,7 @@ impl<'r> Session<'r> {
     }
 
     /// The value of an expression, and what it would do as a whole script if that is more than nothing.
-    async fn value(&self, expression: &Expression, text: Located) -> String {
+    async fn value(&mut self, expression: &Expression, text: Located) -> String {
         let value = match expression.evaluate(&self.event) {
             Ok(serde_json::Value::Null) => "()   nothing: a missing field, or null\n".to_owned(),
             Ok(value) => without_gutter(&picture::plain(&value.to_string())),
@@ -207,9 +217,9 @@ impl<'r> Session<'r> {
     }
 
     /// Runs a script; the inner error is what is wrong with it, ready to be shown.
-    async fn outcomes(&self, text: Located) -> Result<Result<Vec<TransformOutcome>, String>, Stop> {
-        match Program::build(self.registry, &Texts::script(text)).await? {
-            Ok(program) => Ok(Ok(program.apply(self.event.clone()).await?)),
+    async fn outcomes(&mut self, text: Located) -> Result<Result<Vec<TransformOutcome>, String>, Stop> {
+        match Program::build(self.registry, &Texts::script(text, self.state.as_deref())).await? {
+            Ok(program) => Ok(Ok(program.apply(self.event.clone(), &mut self.memory).await?)),
             Err(problems) => Ok(Err(diagnostics::render(&problems, Severity::Error, self.colour))),
         }
     }

@@ -12,7 +12,7 @@ const SECOND: &str = r#"{"type":"other","x":"y"}"#;
 async fn answers(entries: &[&str]) -> Vec<String> {
     let registry = sluicebox_bundle::registry();
     let read = |line: &str| sample::read(line.as_bytes(), 2, Timestamp::default()).unwrap();
-    let mut session = Session::new(&registry, vec![read(FIRST), read(SECOND)], false);
+    let mut session = Session::new(&registry, vec![read(FIRST), read(SECOND)], None, false);
     let mut answers = Vec::new();
     for entry in entries {
         answers.push(match session.enter(entry).await {
@@ -34,6 +34,18 @@ async fn an_expression_shows_its_value() {
     assert_eq!(answer("event.nope.deeper").await, "()   nothing: a missing field, or null\n");
     assert_eq!(answer("event.items[0]").await, "{\n  \"a\": 1\n}\n");
     assert_eq!(answer("   ").await, "");
+}
+
+#[tokio::test]
+async fn what_scripts_remember_lasts_as_long_as_the_session() {
+    let registry = sluicebox_bundle::registry();
+    let event = sample::read(SECOND.as_bytes(), 2, Timestamp::default()).unwrap();
+    let state = "seen: { kind: counter, key: event.type }".to_owned();
+    let mut session = Session::new(&registry, vec![event], Some(state), false);
+    for count in 1..=2 {
+        let Answer::Text(told) = session.enter("event.n = state.add(\"seen\", 1);").await else { panic!() };
+        assert!(told.contains(&format!("\"n\": {count}")), "{told}");
+    }
 }
 
 #[tokio::test]
