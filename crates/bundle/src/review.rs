@@ -34,7 +34,7 @@ pub(crate) fn review(text: &str, form: RuleForm, events: Option<&KnownEvents>) -
         RuleForm::Script => {
             // What does not compile has been reported.
             let flow = Flow::of_script(&Located::whole_file(text, ""), &Surroundings::default());
-            let _end = flow.map(|flow| judge.steps(&flow.steps, scope));
+            let _end = flow.map(|flow| judge.script(&flow.steps, scope));
         }
         RuleForm::Expression => drop(Claim::of_expression(text).map(|claim| judge.claim(&claim, &scope))),
         RuleForm::Template => drop(Claim::of_template(text).map(|claim| judge.claim(&claim, &scope))),
@@ -62,13 +62,16 @@ struct Judge<'a> {
     added: BTreeSet<FieldPath>,
     /// Fields that the rule asked for, or gave a default for: whoever asks may know more than the catalogue.
     granted: BTreeSet<FieldPath>,
+    /// Fields that the script puts in somewhere, perhaps further down.
+    intended: BTreeSet<FieldPath>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Judge<'a> {
     fn new(all: &'a [Candidate<'a>], events: Option<&KnownEvents>) -> Self {
         let added = events.map(|events| events.added.clone()).unwrap_or_default();
-        Self { all, added, granted: BTreeSet::new(), problems: Vec::new() }
+        let (granted, intended, problems) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        Self { all, added, granted, intended, problems }
     }
 
     /// The events that a rule is asked about: those that matched everything on the way.

@@ -279,3 +279,63 @@ fn a_fault_in_a_script_of_a_pack_has_its_place_in_its_file() {
     sandbox.write("plugins/rhai/own/one.rhai", "event.a += 1;");
     assert_eq!(sandbox.run("check p.yaml").expect(0).stderr, "");
 }
+
+#[test]
+fn a_mistake_in_a_script_has_its_place_in_the_pipeline_file_or_in_its_own() {
+    let sandbox = sandbox(
+        "sources: { market: { type: opentrain_updates, token: t } }\ntransforms:\n  one:\n    type: rhai\n    \
+         inputs: [market]\n    source: |\n      event.total = 1;\n      event.id.trim();\n      \
+         if meta.type == \"payment.pending\" { event.x = event.data.contractid; }\n  \
+         two: { type: rhai, inputs: [one], file: two.rhai }\n\
+         sinks:\n  none: { type: blackhole, inputs: [two], when: event.totl > 1 }\n",
+    );
+    sandbox
+        .write("two.rhai", "event.twice = event.total * 2;\nif meta.type == \"payment.pendng\" { drop() }\n");
+    assert_snapshot!(sandbox.run("check p.yaml").expect(0).stderr, @r#"
+    warning: `trim` gives a new value, and it is thrown away: this changes nothing
+     --> p.yaml:8:16
+      |
+    8 |       event.id.trim();
+      |                ^^^^
+      |
+      = help: assign it: `event.id = event.id.trim();`
+
+    warning: no event of type `payment.pending` is known to have `event.data.contractid`
+     --> p.yaml:9:64
+      |
+    9 |       if meta.type == "payment.pending" { event.x = event.data.contractid; }
+      |                                                                ^^^^^^^^^^
+      |
+      = help: did you mean `contractId`?
+
+    warning: no event of OpenTrain is known to have `event.totl`
+      --> p.yaml:12:55
+       |
+    12 |   none: { type: blackhole, inputs: [two], when: event.totl > 1 }
+       |                                                       ^^^^
+       |
+       = help: did you mean `total`?
+
+    warning: no known event type of OpenTrain is `payment.pendng`: this never holds
+     --> two.rhai:2:17
+      |
+    2 | if meta.type == "payment.pendng" { drop() }
+      |                 ^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `payment.pending`?
+    "#);
+}
+
+#[test]
+fn nobody_needs_to_read_what_a_route_never_sends() {
+    let pipeline = |unmatched: &str| {
+        format!(
+            "sources: {{ made: {{ type: generate }} }}\ntransforms:\n  judge:\n    type: route\n    inputs: [made]\n    \
+             routes: [{{ large: event.n > 1 }}]\n    unmatched: {unmatched}\nsinks:\n  none: {{ type: blackhole, \
+             inputs: [judge.large] }}\n"
+        )
+    };
+    assert_eq!(sandbox(&pipeline("drop")).run("check p.yaml").expect(0).stderr, "");
+    let warned = sandbox(&pipeline("main")).run("check p.yaml").expect(0).stderr;
+    assert!(warned.contains("nobody reads the main output of `judge`"), "{warned}");
+}

@@ -35,7 +35,7 @@ impl<'a> Judge<'a> {
                 let said = self.problems.len();
                 self.unknown(read, at, &within, scope);
                 let is_silent = self.problems.len() == said;
-                if let (true, false, Some(path)) = (is_silent, read.is_meta, names(&read.steps)) {
+                if let (true, false, Some(path)) = (is_silent, read.is_meta, names_of(&read.steps)) {
                     self.grant(path);
                 }
             }
@@ -96,8 +96,10 @@ impl<'a> Judge<'a> {
             Found::Open { at: open } => open > at,
         };
         let elsewhere: Vec<&str> = self.all.iter().filter(has_it).map(Candidate::called).collect();
-        // Whoever asks first, or gives a default, may know more than the catalogue.
-        if read.has_default && (near.is_none() || !elsewhere.is_empty()) {
+        // Whoever asks first, or gives a default, may know more than the catalogue; surely so where the script then puts
+        // the field in.
+        let is_intended = || names_of(&read.steps).is_some_and(|path| self.intended.contains(&path));
+        if read.has_default && (near.is_none() || !elsewhere.is_empty() || is_intended()) {
             return;
         }
         let near = near.or_else(|| deeper(name, within).map(|path| did_you_mean(&path)));
@@ -150,7 +152,7 @@ fn deeper(name: &str, within: &[&Shape]) -> Option<String> {
 }
 
 /// The names of a path; `None` if it leads through a list.
-fn names(path: &[PathStep]) -> Option<FieldPath> {
+fn names_of(path: &[PathStep]) -> Option<FieldPath> {
     path.iter().map(|step| step.name.clone()).collect()
 }
 

@@ -7,8 +7,14 @@ use super::Judge;
 use super::scope::Scope;
 
 impl<'a> Judge<'a> {
+    /// Judges a whole script.
+    pub(super) fn script(&mut self, steps: &[Step], scope: Scope<'a>) {
+        self.intended = written(steps).cloned().collect();
+        self.steps(steps, scope);
+    }
+
     /// Judges statements, run for the events in `scope`; those that go on behind them. `None`: none does.
-    pub(super) fn steps(&mut self, steps: &[Step], scope: Scope<'a>) -> Option<Scope<'a>> {
+    fn steps(&mut self, steps: &[Step], scope: Scope<'a>) -> Option<Scope<'a>> {
         let mut scope = scope;
         for step in steps {
             match step {
@@ -79,23 +85,25 @@ impl<'a> Judge<'a> {
 
     /// Takes notice of everything that the steps put into the event.
     fn foresee(&mut self, steps: &[Step]) {
-        for step in steps {
-            match step {
-                Step::Writes(path) => drop(self.added.insert(path.clone())),
-                Step::If { then, otherwise, .. } => {
-                    self.foresee(then);
-                    self.foresee(otherwise);
-                }
-                Step::Loop(body) => self.foresee(body),
-                _ => {}
-            }
-        }
+        self.added.extend(written(steps).cloned());
     }
 
     /// The rule asked for a field, or gave a default for it.
     pub(super) fn grant(&mut self, path: FieldPath) {
         self.granted.insert(path);
     }
+}
+
+/// Everything that steps put into the event.
+fn written(steps: &[Step]) -> Box<dyn Iterator<Item = &FieldPath> + '_> {
+    Box::new(steps.iter().flat_map(|step| -> Box<dyn Iterator<Item = &FieldPath>> {
+        match step {
+            Step::Writes(path) => Box::new(std::iter::once(path)),
+            Step::If { then, otherwise, .. } => Box::new(written(then).chain(written(otherwise))),
+            Step::Loop(body) => written(body),
+            _ => Box::new(std::iter::empty()),
+        }
+    }))
 }
 
 fn forgets(steps: &[Step]) -> bool {

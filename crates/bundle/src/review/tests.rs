@@ -432,6 +432,8 @@ fn whoever_asks_or_gives_a_default_may_know_more() {
         "if event.data.contains(\"amountUsd\") && event.data.amountUsd > 5 { drop() }",
         "if is_missing(event.data.amountUsd) { return; }\nevent.x = event.data.amountUsd;",
         "let a = event.data.amountUsd ?? 0; if a > 1 { event.x = event.data.amountUsd; }",
+        "event.data.contractIds = event.data.contractIds ?? [];",
+        "if !(\"contractIds\" in event.data) { event.data.contractIds = []; }",
         "let e = event; e.anything = 1; if e.anything == 1 { drop() }",
         "let event = #{}; event.x = event.anything;",
         "let text = event.anything_is_own; fn f(event) { event.anything }",
@@ -500,7 +502,7 @@ fn branches_that_are_never_reached_are_told() {
         ("if true { event.x = 1; } else {\n  event.x = 2;\n}", "2:3"),
         (
             "if meta.type != \"payment.pending\" { return; }\nif meta.type.starts_with(\"payment.\") { drop() } else { event.x = 1; }",
-            "2:57",
+            "2:56",
         ),
     ] {
         assert_script(text, &[&format!("{place} {always}")]);
