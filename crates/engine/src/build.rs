@@ -169,6 +169,9 @@ impl Builder {
     ) -> Result<SharedMember, Failure> {
         let when =
             when.map(Condition::compile).transpose().map_err(|problem| config(name, problem.message))?;
+        if let Some(when) = &when {
+            tracing::debug!(component = %name, tier = %when.tier(), "when");
+        }
         let letters = match policy {
             DeadLetterPolicy::Store => Letters::Store,
             DeadLetterPolicy::Drop => Letters::Drop,

@@ -12,9 +12,11 @@
 
 mod compile;
 mod draft;
+mod entries;
 mod fields;
 mod node;
 mod objects;
+mod projection;
 mod refusal;
 mod run;
 mod scan;
@@ -27,6 +29,9 @@ use std::sync::Arc;
 
 use rhai::{AST, Expr};
 use sluicebox_core::{Event, Meta};
+
+pub(crate) use entries::object_fields;
+pub(crate) use projection::Projection;
 
 use compile::Compiler;
 use draft::Draft;

@@ -26,6 +26,14 @@ pub(crate) fn read_event(json: &[u8]) -> Result<Dynamic, serde_json::Error> {
     Ok(event)
 }
 
+/// Reads a part of an event.
+///
+/// # Errors
+/// As [`read_event`].
+pub(crate) fn read_part(json: &[u8]) -> Result<Dynamic, serde_json::Error> {
+    read(json, NESTED_TAG)
+}
+
 /// Reads any JSON text as a value of a script's own.
 ///
 /// # Errors

@@ -7,10 +7,8 @@ use std::io::Write;
 
 use rhai::{Dynamic, Map};
 
-use sluicebox_core::object_fields;
-
 use crate::compare::same;
-use crate::limits;
+use crate::{limits, lower};
 
 /// A value that has no JSON form.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +118,7 @@ impl Writer {
 
     /// `text` is the JSON of `old`, an object.
     fn patch(&mut self, text: &str, old: &Map, new: &Map, depth: usize) -> Result<(), Unwritable> {
-        let Ok(fields) = object_fields(text) else {
+        let Some(fields) = lower::object_fields(text) else {
             return self.map(new, depth);
         };
         self.out.push(b'{');
@@ -128,17 +126,17 @@ impl Writer {
         let duplicates = fields.len() != old.len();
         for (index, (name, raw)) in fields.iter().enumerate() {
             let repeated = duplicates && fields[index + 1..].iter().any(|(later, _)| later == name);
-            let Some(value) = new.get(name.as_str()).filter(|_| !repeated) else { continue };
+            let Some(value) = new.get(&**name).filter(|_| !repeated) else { continue };
             self.separate(first);
             first = false;
             self.text(name);
             self.out.push(b':');
-            let before = old.get(name.as_str());
+            let before = old.get(&**name);
             let maps = before.map(|before| (before.as_map_ref(), value.as_map_ref()));
             if before.is_some_and(|before| same(before, value)) {
-                self.out.extend_from_slice(raw.get().as_bytes());
+                self.out.extend_from_slice(raw.as_bytes());
             } else if let Some((Ok(before), Ok(after))) = maps {
-                self.patch(raw.get(), &before, &after, depth + 1)?;
+                self.patch(raw, &before, &after, depth + 1)?;
             } else {
                 self.value(value, depth + 1)?;
             }

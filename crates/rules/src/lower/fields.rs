@@ -25,10 +25,12 @@ pub(super) struct Name {
     /// The name around it; the event is its own.
     pub(super) around: usize,
     /// The number of the field that ends here.
-    field: Option<usize>,
+    pub(super) field: Option<usize>,
     pub(super) inside: Vec<usize>,
     /// A script makes a new map here.
     is_made: bool,
+    /// A rule reads it as a whole.
+    pub(super) is_leaf: bool,
 }
 
 impl Name {
@@ -66,6 +68,13 @@ impl Fields {
     /// Says that a script makes a new map at a place of the tree.
     pub(super) fn mark_made(&mut self, name: usize) {
         self.names[name].is_made = true;
+    }
+
+    /// Says that the first so many fields are read as a whole.
+    pub(super) fn mark_leaves(&mut self, count: usize) {
+        for end in &self.ends[..count] {
+            self.names[*end].is_leaf = true;
+        }
     }
 
     /// How many fields are read.

@@ -66,8 +66,9 @@ fn conditions_are_judged_as_the_interpreter_does() {
     while tally.cases < cases {
         let text = conditions::condition(&mut chance, 0);
         let place = Located::whole_file(text.clone(), "rule");
+        // What has no native form reads a part of the event at most, which must not show either.
         let Ok(lowered) = Condition::compile(&place) else { continue };
-        if lowered.tier() != Tier::Native {
+        if lowered.tier() != Tier::Native && !chance.once_in(6) {
             continue;
         }
         let interpreted = lowered.clone().interpreted();
@@ -82,7 +83,7 @@ fn conditions_are_judged_as_the_interpreter_does() {
         }
     }
     tally.show("conditions");
-    assert!(tally.native * 3 > tally.cases, "hardly anything is decided natively");
+    assert!(tally.native * 5 > tally.cases, "hardly anything is decided natively");
 }
 
 #[test]
