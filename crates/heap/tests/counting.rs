@@ -1,16 +1,10 @@
 //! The allocator as a program has it: installed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so; a measurement is shown"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use sluicebox_heap::{Counting, held, is_counting};
 
@@ -79,37 +73,4 @@ fn a_thread_that_is_torn_down_may_still_allocate() {
     for _ in 0..50 {
         thread::spawn(|| LATE.with_borrow_mut(|late| late.push(Late("bye")))).join().unwrap();
     }
-}
-
-/// Takes and gives back small blocks, as a program does.
-fn churn(allocator: &impl GlobalAlloc, rounds: usize) -> Duration {
-    let started = Instant::now();
-    for round in 0..rounds {
-        let layout = Layout::from_size_align(16 + (round % 32) * 16, 8).unwrap();
-        // SAFETY: the layout has a size above 0, and the block is freed with the layout it was allocated with.
-        unsafe {
-            let block = allocator.alloc(layout);
-            assert!(!black_box(block).is_null());
-            allocator.dealloc(block, layout);
-        }
-    }
-    started.elapsed()
-}
-
-/// `cargo test --release -p sluicebox-heap -- --ignored --nocapture` shows what counting costs.
-#[test]
-#[ignore = "a measurement, for a quiet machine and a release build"]
-fn cost() {
-    const ROUNDS: usize = 5_000_000;
-    let mut times: [Vec<Duration>; 2] = [Vec::new(), Vec::new()];
-    for _ in 0..15 {
-        times[0].push(churn(&System, ROUNDS));
-        times[1].push(churn(&Counting::system(), ROUNDS));
-    }
-    let [plain, counted] = times.map(|mut times| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64() * 1e9 / f64::from(u32::try_from(ROUNDS).unwrap())
-    });
-    eprintln!("allocate and free: {plain:.2} ns plain, {counted:.2} ns counted");
-    assert!(counted < 2.0 * plain, "counting costs more than allocating: {counted:.2} ns, {plain:.2} ns");
 }

@@ -188,11 +188,11 @@ async fn ten_thousand_equal_keys_are_one_request() {
         let tasks: Vec<_> = (0..10)
             .map(|_| {
                 let (transform, events) = (Arc::clone(&transform), keyed(&cx, &vec![json!(7); 1000]));
-                tokio::spawn(async move { told(&*transform, events).await })
+                async move { told(&*transform, events).await }
             })
             .collect();
-        for task in tasks {
-            assert!(task.await.unwrap().iter().all(|end| end == r#"ok {"id":7,"n":1}"#));
+        for told in futures::future::join_all(tasks).await {
+            assert!(told.iter().all(|end| end == r#"ok {"id":7,"n":1}"#));
         }
         assert_eq!(api.asked().len(), 1);
         let hits = cx.shared.find::<CacheTally>("thing", "").unwrap().totals();
