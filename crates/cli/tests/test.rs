@@ -389,6 +389,111 @@ fn build_servers_get_junit() {
 }
 
 #[test]
+fn look_ups_in_databases_and_of_many_keys_are_answered_too() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.write(
+        "p.yaml",
+        r#"
+sources: { a: { type: generate } }
+transforms:
+  customer:
+    type: sql_lookup
+    inputs: [a]
+    url: ${DATABASE_URL}
+    query: SELECT name FROM customers WHERE country = $1 AND id = $2
+    parameters: [event.country, event.id]
+    on_error: dead_letter
+  orders:
+    type: sql_lookup
+    inputs: [customer]
+    url: ${DATABASE_URL}
+    query: SELECT id, total FROM orders WHERE id = ANY($1)
+    parameters: [event.id]
+    batch: { key: id }
+    rows: many
+  parts:
+    type: http_lookup
+    inputs: [orders]
+    url: https://api.example.com/parts?ids={{ keys }}&full=1
+    batch: { by: event.part, items: parts }
+  invoice:
+    type: http_lookup
+    inputs: [parts]
+    url: https://api.example.com/of/{{ event.country }}/invoices
+    find: { by: event.id, items: list, next: more }
+sinks: { b: { type: blackhole, inputs: [invoice] } }
+tests:
+  - name: everything is found
+    sources: { a: [{ country: de, id: 7, part: p1 }] }
+    lookups:
+      customer: { de/7: { name: Ana } }
+      orders: { "7": { status: 200, body: [{ id: 7, total: 1 }, { id: 7, total: 2 }] } }
+      parts: { p1: { parts: [{ id: p1, weight: 3 }] } }
+      invoice: { de: [{ list: [{ id: 1 }], more: x }, { list: [{ id: 7, due: 9 }] }] }
+    expect:
+      sinks:
+        b:
+          - contains:
+              customer: { name: Ana }
+              orders: [{ total: 1 }, { total: 2 }]
+              parts: { weight: 3 }
+              invoice: { due: 9 }
+  - name: a row that is not there, a database that stays away
+    transform: customer
+    input: [{ country: de, id: 7 }, { country: de, id: 8 }]
+    lookups: { customer: { de/7: { status: 404 }, de/8: { fault: timeout } } }
+    expect:
+      outputs: { main: [] }
+      dead_letters: [{ reason: lookup, message: not_found }, { reason: lookup, message: unavailable }]
+      took: { at_least: 10s }
+  - name: a question that has no answer
+    transform: customer
+    input: [{ country: fr, id: 1 }]
+    expect: { dead_letters: [{ reason: lookup }] }
+"#,
+    );
+    let finished = sandbox.run("test p.yaml").expect(1);
+    assert_snapshot!(report(&finished), @r#"
+    p.yaml
+      ok    everything is found
+      ok    a row that is not there, a database that stays away
+      FAIL  a question that has no answer
+            --> p.yaml:54:11
+            lookups: the look-up `customer` asked for `fr/1`, to which the test gives no answer
+    2 passed, 1 failed
+    "#);
+}
+
+#[test]
+fn sinks_of_requests_show_where_they_go() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.write(
+        "p.yaml",
+        r##"
+sources: { a: { type: generate } }
+sinks:
+  b:
+    type: http
+    inputs: [a]
+    url: https://api.example.com/things/{{ event.id }}
+    method: PUT
+    headers: { X-Kind: "{{ event.kind }}" }
+    body: { json: "#{ of: event.id }" }
+tests:
+  - name: a request for each event
+    sources: { a: [{ id: a b, kind: k }, { kind: k }] }
+    expect:
+      sinks:
+        b:
+          - contains: { kind: k }
+            to: { method: PUT, url: "https://api.example.com/things/a%20b", headers: { x-kind: k }, body: { of: a b } }
+      dead_letters: [{ component: b, id: "2", message: the value is empty }]
+"##,
+    );
+    sandbox.run("test p.yaml").expect(0);
+}
+
+#[test]
 fn coverage_names_what_no_test_reached() {
     let tests = "
   - name: a

@@ -86,6 +86,13 @@ pub struct TransformPlan {
     pub config: Box<dyn AnyTransform>,
 }
 
+impl TransformPlan {
+    /// Whether it asks somebody whose answers a test can give.
+    pub fn is_lookup(&self) -> bool {
+        self.config.lookup_url().is_some() || self.config.looks_up_rows()
+    }
+}
+
 /// A sink.
 pub struct SinkPlan {
     /// The component's name.

@@ -30,6 +30,7 @@ mod secret;
 mod sink;
 mod source;
 mod spec;
+mod stand_in;
 mod store;
 mod tally;
 mod timestamp;
@@ -69,6 +70,7 @@ pub use sink::{
 };
 pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
+pub use stand_in::{RowSource, StandInRows};
 pub use store::{CheckpointStore, Commit, MemoryName, PartitionRecord, Request, SinkRecord, State, Wish};
 pub use tally::CacheTally;
 pub use timestamp::Timestamp;

@@ -95,6 +95,11 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         None
     }
 
+    /// Whether it asks a database for rows: a test of a pipeline gives them by its parameters.
+    fn looks_up_rows(&self) -> bool {
+        false
+    }
+
     /// Whether `when:` is this transform's own condition (`filter`): what does not match is discarded instead of
     /// passed on unchanged.
     fn when_discards() -> bool {
@@ -210,6 +215,10 @@ pub trait AnyTransform: Send + Sync {
     fn lookup_url(&self) -> Option<&Located> {
         None
     }
+    /// See [`TransformSpec::looks_up_rows`].
+    fn looks_up_rows(&self) -> bool {
+        false
+    }
     /// See [`TransformSpec::is_repeatable`].
     fn is_repeatable(&self) -> bool {
         true
@@ -299,6 +308,9 @@ impl<T: TransformSpec> AnyTransform for T {
     }
     fn lookup_url(&self) -> Option<&Located> {
         TransformSpec::lookup_url(self)
+    }
+    fn looks_up_rows(&self) -> bool {
+        TransformSpec::looks_up_rows(self)
     }
     fn is_repeatable(&self) -> bool {
         TransformSpec::is_repeatable(self)

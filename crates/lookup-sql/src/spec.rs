@@ -198,6 +198,10 @@ impl TransformSpec for SqlLookup {
         false
     }
 
+    fn looks_up_rows(&self) -> bool {
+        true
+    }
+
     fn effect(&self, component: &str) -> Effect {
         Effect::Adds(self.into.clone().unwrap_or_else(|| component.to_owned()))
     }

@@ -26,7 +26,7 @@ impl Pending {
 }
 
 /// The error that an end called `who` would make of it.
-fn error(fault: &GivenFault, who: impl Display) -> Error {
+pub(crate) fn error(fault: &GivenFault, who: impl Display) -> Error {
     let after = fault.retry_after.map(|period| period.0);
     let waiting = |error: Error| after.into_iter().fold(error, Error::with_retry_after);
     match (fault.status, fault.fault) {

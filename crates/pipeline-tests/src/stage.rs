@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_config::{Plan, TestCase};
-use sluicebox_core::{Error, Result, ScriptFiles, Shared};
+use sluicebox_core::{Error, Result, RowSource, ScriptFiles, Shared, StandInRows};
 use sluicebox_engine::{Metrics, Outcome, RunOptions, Surroundings};
 use sluicebox_http::TransportHandle;
 use smol_str::SmolStr;
@@ -44,7 +44,9 @@ async fn play(case: &TestCase, plan: Plan, files: Arc<dyn ScriptFiles>) -> Resul
     let (store, metrics) = (MemoryStore::new(), Arc::new(Metrics::new()));
     let environment = clock::environment(case.now);
     let shared = Shared::default();
-    shared.publish("", "", Arc::new(TransportHandle(Arc::new(wire))));
+    let wire = Arc::new(wire);
+    shared.publish("", "", Arc::new(StandInRows(Arc::clone(&wire) as Arc<dyn RowSource>)));
+    shared.publish("", "", Arc::new(TransportHandle(wire)));
     let surroundings = Surroundings {
         store: Arc::new(store.clone()),
         files,

@@ -7,7 +7,9 @@ use sluicebox_config::{
     AccountPlan, DeadLetterPolicy, Given, GivenPage, Input, Plan, SinkPlan, SourcePlan, TestCase,
     TransformPlan,
 };
-use sluicebox_core::{BatchOptions, BufferOptions, Delivery, Error, Result, RetryOptions, SourceClass};
+use sluicebox_core::{
+    BatchOptions, BufferOptions, Delivery, Error, Located, Result, RetryOptions, SourceClass,
+};
 use sluicebox_rules::{Template, TemplateKind};
 use smol_str::SmolStr;
 
@@ -30,7 +32,9 @@ pub(crate) fn lookups(plan: &Plan) -> Result<Vec<(SmolStr, Template)>> {
             Error::config(format!("the URL of the look-up `{name}` cannot be used: {message}"))
                 .with_help("give the variables in it a value under `variables:` of the test")
         };
-        let template = Template::compile(url, TemplateKind::Url);
+        // Where the keys of many events are asked for at once, they stand in the URL as one value.
+        let one = Located { text: url.text.replace("{{ keys }}", "{{ event.keys }}"), ..url.clone() };
+        let template = Template::compile(&one, TemplateKind::Url);
         Some(template.map_err(|problem| refused(&problem.message)).map(|template| (name.clone(), template)))
     });
     asking.collect()

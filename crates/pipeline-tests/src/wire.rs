@@ -12,10 +12,12 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sluicebox_config::{FaultWord, GivenFault, Reply};
+use sluicebox_core::{Error, RowSource};
 use sluicebox_http::{Fault, Request, Response, Transport, TransportError};
 use sluicebox_rules::Template;
 use smol_str::SmolStr;
 
+use crate::fault;
 use crate::ledger::Ledger;
 
 /// The answers that a test gives, by look-up and values.
@@ -67,34 +69,69 @@ impl Wire {
     }
 
     fn answer(&self, request: &Request) -> Option<Reply> {
-        let url = request.url.as_str();
         if request.method == http::Method::POST && request.url.path().ends_with("/oauth/token") {
             let token = json!({ "access_token": "of-a-test", "token_type": "Bearer", "expires_in": 86_400 });
             return Some(Reply::Body(token));
         }
-        let asked: Vec<(&SmolStr, String)> = self
-            .lookups
-            .iter()
-            .filter_map(|(name, template)| Some((name, key(&template.values_in(url)?))))
-            .collect();
+        let mut asked = self.asked(request.url.as_str());
+        if asked.is_empty()
+            && let Some((first_page, _)) = request.url.as_str().rsplit_once(['?', '&'])
+        {
+            // A page further on has one parameter more: its cursor.
+            asked = self.asked(first_page);
+        }
+        if asked.is_empty() {
+            let (method, host) = (&request.method, request.url.host_str().unwrap_or_default());
+            let path = request.url.path();
+            let said = format!("{method} {host}{path} was asked, and no look-up of this pipeline asks there");
+            self.ledger.unanswered(said);
+            return None;
+        }
+        self.given(&asked)
+    }
+
+    /// The look-ups that may have made a URL, each with the values in it.
+    fn asked(&self, url: &str) -> Vec<(SmolStr, String)> {
+        let values =
+            |(name, template): &(SmolStr, Template)| Some((name.clone(), key(&template.values_in(url)?)));
+        self.lookups.iter().filter_map(values).collect()
+    }
+
+    /// The next answer of the first look-up that has one.
+    fn given(&self, asked: &[(SmolStr, String)]) -> Option<Reply> {
         let mut answers = self.answers.lock();
-        for (name, key) in &asked {
-            let given = answers.get_mut(*name).and_then(|answers| answers.get_mut(key));
+        for (name, key) in asked {
+            let given = answers.get_mut(name).and_then(|answers| answers.get_mut(key));
             if let Some(reply) = given.and_then(Answers::next) {
                 self.ledger.asked(name, is_good(&reply));
                 return Some(reply);
             }
         }
-        let said = if let Some((name, key)) = asked.first() {
-            let given = answers.get(*name).into_iter().flat_map(BTreeMap::keys);
-            question(name, key, &given.map(String::as_str).collect::<Vec<_>>())
-        } else {
-            let (method, host) = (&request.method, request.url.host_str().unwrap_or_default());
-            let path = request.url.path();
-            format!("{method} {host}{path} was asked, and no look-up of this pipeline asks there")
-        };
-        self.ledger.unanswered(said);
+        if let Some((name, key)) = asked.first() {
+            let given = answers.get(name).into_iter().flat_map(BTreeMap::keys);
+            self.ledger.unanswered(question(name, key, &given.map(String::as_str).collect::<Vec<_>>()));
+        }
         None
+    }
+}
+
+#[async_trait]
+impl RowSource for Wire {
+    async fn rows(&self, component: &str, parameters: &[Value]) -> Result<Vec<Value>, Error> {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let key = parameters.iter().map(text).collect::<Vec<_>>().join("/");
+        let fault = match self.given(&[(component.into(), key)]) {
+            Some(Reply::Body(row)) => return Ok(vec![row]),
+            Some(Reply::Fault(fault)) => fault,
+            None => return Ok(Vec::new()),
+        };
+        match (fault.status, fault.fault, &fault.body) {
+            (Some(404), ..) => Ok(Vec::new()),
+            (Some(200..300), _, Some(Value::Array(rows))) => Ok(rows.clone()),
+            (Some(200..300), _, body) => Ok(body.iter().cloned().collect()),
+            (None, Some(FaultWord::Timeout), _) => std::future::pending().await,
+            _ => Err(fault::error(&fault, "the database")),
+        }
     }
 }
 

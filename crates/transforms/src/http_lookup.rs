@@ -176,8 +176,7 @@ impl TransformSpec for HttpLookup {
     }
 
     fn lookup_url(&self) -> Option<&Located> {
-        // The URL of a batch is not made from one event.
-        self.batch.is_none().then_some(&self.url)
+        Some(&self.url)
     }
 
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {

@@ -95,7 +95,7 @@ fn suite(registry: &Registry, file: PathBuf) -> Result<Suite, Vec<Report>> {
     let transforms = plan.transforms.iter().map(|transform| &transform.name);
     let components =
         sources.chain(transforms).chain(plan.sinks.iter().map(|sink| &sink.name)).cloned().collect();
-    let lookups = plan.transforms.iter().filter(|transform| transform.config.lookup_url().is_some());
+    let lookups = plan.transforms.iter().filter(|transform| transform.is_lookup());
     let lookups = lookups.map(|transform| transform.name.clone()).collect();
     Ok(Suite { file, text, cases, components, lookups, observer: Coverage::new() })
 }

@@ -56,7 +56,7 @@ impl Outline {
     }
 
     fn transform(&mut self, transform: &crate::TransformPlan) {
-        if transform.config.lookup_url().is_some() {
+        if transform.is_lookup() {
             self.lookups.push(transform.name.clone());
         }
         self.outputs.push((transform.name.clone(), transform.outputs.clone()));
