@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 /// How deep maps inside options are opened up.
 const DEEPEST: usize = 4;
+/// What stands for a name that is the user's own: `state.NAME.kind`.
+const NAME: &str = "NAME";
 
 /// One option.
 #[derive(Debug)]
@@ -57,6 +59,9 @@ fn collect(schema: &Map<String, Value>, prefix: &str, depth: usize, rows: &mut V
                 if single_key(map).is_some() && !option.contains_key("properties") {
                     choice(&mut rows[first], map);
                 }
+            }
+            if let Some(Value::Object(named)) = option.get("additionalProperties") {
+                collect(named, &format!("{path}.{NAME}"), depth - 1, rows);
             }
         }
     }
@@ -177,6 +182,9 @@ mod tests {
                     { "const": "beginning" },
                     { "type": "object", "properties": { "cursor": { "type": "string" } } }
                 ] },
+                "state": { "type": "object", "additionalProperties": {
+                    "type": "object", "properties": { "kind": { "enum": ["a", "b"] } }, "required": ["kind"]
+                } },
                 "token": { "anyOf": [{ "type": "string", "format": "secret" }, { "type": "null" }] }
             }
         });
@@ -190,6 +198,8 @@ mod tests {
                 ("batch.max", "1 to 9", true),
                 ("start", "beginning | { cursor: text }", false),
                 ("start.cursor", "text", false),
+                ("state", "map", false),
+                ("state.NAME.kind", "a | b", true),
                 ("token", "secret", false),
             ]
         );

@@ -240,6 +240,26 @@ fn an_event_that_becomes_a_dead_letter_changes_nothing() {
 }
 
 #[test]
+fn a_loop_that_fills_the_state_is_ended_and_leaves_nothing() {
+    for text in [
+        "let i = 0; loop { i += 1; state.add(\"total\", \"key \" + i, 1); }",
+        "let i = 0; loop { i += 1; state.add(\"topics\", \"item \" + i); }",
+        "let v = []; v.pad(9000, 1); loop { state.set(\"latest\", v); state.get(\"latest\"); }",
+        "let i = 0; let t = \"x\".repeat(60000); loop { i += 1; state.set(\"latest\", \"k\" + i, t + i); }",
+    ] {
+        let state = declare(&[
+            ("total", StateDeclaration { max_keys: 1_000_000, ..declaration(StateKind::Counter) }),
+            ("topics", declaration(StateKind::Set)),
+            ("latest", StateDeclaration { max_keys: 1_000_000, ..declaration(StateKind::Value) }),
+        ]);
+        let mut running = Running::new(text, &state);
+        let told = running.run("{}");
+        assert!(told.starts_with("the rule was stopped"), "{text}: {told}");
+        assert_eq!(running.keys(), [""; 0], "{text}");
+    }
+}
+
+#[test]
 fn keys_come_from_the_event_as_it_was() {
     let text =
         r#"event.user = #{ id: "other" }; event.n = state.add("seen"); event.t = state.len("topics");"#;
