@@ -16,12 +16,20 @@ impl<'a> Judge<'a> {
     /// Judges statements, run for the events in `scope`; those that go on behind them. `None`: none does.
     fn steps(&mut self, steps: &[Step], scope: Scope<'a>) -> Option<Scope<'a>> {
         let mut scope = scope;
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
             match step {
                 Step::Claims(claim) => self.claim(claim, &scope),
                 Step::Writes(path) => drop(self.added.insert(path.clone())),
                 Step::Forgets => scope = Scope::lost(),
-                Step::If { .. } => scope = self.branches(step, scope)?,
+                Step::If { .. } => {
+                    let Some(after) = self.branches(step, scope) else {
+                        if let Some(Step::Dead(place)) = steps.get(at + 1) {
+                            self.dead(*place);
+                        }
+                        return None;
+                    };
+                    scope = after;
+                }
                 Step::Loop(body) => {
                     // What one round puts in, the next one finds.
                     self.foresee(body);
@@ -76,6 +84,10 @@ impl<'a> Judge<'a> {
         }
         self.foresee(steps);
         None
+    }
+
+    fn dead(&mut self, place: (usize, usize)) {
+        self.report("this is never reached: the script has ended before".to_owned(), None, place);
     }
 
     fn never(&mut self, place: (usize, usize)) {

@@ -33,12 +33,16 @@ pub(super) fn ends(statement: &Stmt, own: &BTreeSet<String>) -> bool {
 /// Whether the last value of the statements lets the event go on as it is, or drops it: nothing, true or false, or the
 /// event itself.
 pub(super) fn keeps(statements: &[Stmt]) -> bool {
+    use Stmt::{Assignment, Do, For, Noop, Return, Share, TryCatch, Var, While};
     match statements.last() {
-        None | Some(Stmt::Noop(_) | Stmt::Var(..) | Stmt::Assignment(_) | Stmt::For(..)) => true,
-        Some(Stmt::While(..) | Stmt::Do(..) | Stmt::Share(_) | Stmt::Return(..)) => true,
-        Some(Stmt::If(parts, _)) => keeps(parts.body.statements()) && keeps(parts.branch.statements()),
+        None
+        | Some(Noop(_) | Var(..) | Assignment(_) | For(..) | While(..) | Do(..) | Share(_) | Return(..)) => {
+            true
+        }
+        Some(Stmt::If(parts, _) | TryCatch(parts, _)) => {
+            keeps(parts.body.statements()) && keeps(parts.branch.statements())
+        }
         Some(Stmt::Block(block)) => keeps(block.statements()),
-        Some(Stmt::TryCatch(parts, _)) => keeps(parts.body.statements()) && keeps(parts.branch.statements()),
         Some(Stmt::Switch(parts, _)) => parts.1.expressions.iter().all(|case| is_kept(&case.rhs)),
         Some(Stmt::FnCall(call, _)) => is_deciding(&call.name),
         Some(Stmt::Expr(expression)) => is_kept(expression),

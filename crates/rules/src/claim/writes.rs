@@ -72,7 +72,7 @@ impl Builder<'_> {
             return;
         }
         let put = match &chain.links[..] {
-            [] if by.get_op_assignment_info().is_some() => self.keys(Some(&pair.rhs)),
+            [] if by.get_op_assignment_info().is_some() => keys(Some(&pair.rhs)),
             [] => self.whole(&pair.rhs),
             links => self.at(links),
         };
@@ -98,16 +98,6 @@ impl Builder<'_> {
         let names = links.iter().map_while(|link| self.reader.step(link)?.name);
         let path: FieldPath = names.collect();
         if path.is_empty() { Put::Anything } else { Put::Fields(vec![path]) }
-    }
-
-    /// The names of a map that is written out.
-    fn keys(&self, map: Option<&Expr>) -> Put {
-        match map {
-            Some(Expr::Map(map, _)) => {
-                Put::Fields(map.0.iter().map(|(name, _)| vec![name.as_str().to_owned()]).collect())
-            }
-            _ => Put::Anything,
-        }
     }
 
     /// `event = …`
@@ -136,7 +126,7 @@ impl Builder<'_> {
                 _ => Put::Anything,
             },
             ("omit" | "pick", [_]) | ("compact", []) => Put::Nothing,
-            ("merge", [map]) => self.keys(Some(map)),
+            ("merge", [map]) => keys(Some(map)),
             _ => Put::Anything,
         }
     }
@@ -152,7 +142,7 @@ impl Builder<'_> {
                 Some(field) => Put::Fields(vec![vec![field]]),
                 None => Put::Anything,
             },
-            ([], "mixin" | "fill_with", map) => self.keys(map),
+            ([], "mixin" | "fill_with", map) => keys(map),
             ([], ..) => Put::Anything,
             (links, ..) => self.at(links),
         };
@@ -171,13 +161,20 @@ impl Builder<'_> {
         }
         let is_ours = call.args.first().is_some_and(is_event);
         if is_ours && !calls::is_pure(name) && !calls::only_narrows(name) && name != "log" {
-            let put = if matches!(name, "mixin" | "fill_with") {
-                self.keys(call.args.get(1))
-            } else {
-                Put::Anything
-            };
+            let put =
+                if matches!(name, "mixin" | "fill_with") { keys(call.args.get(1)) } else { Put::Anything };
             self.put(put, steps);
         }
+    }
+}
+
+/// The names of a map that is written out.
+fn keys(map: Option<&Expr>) -> Put {
+    match map {
+        Some(Expr::Map(map, _)) => {
+            Put::Fields(map.0.iter().map(|(name, _)| vec![name.as_str().to_owned()]).collect())
+        }
+        _ => Put::Anything,
     }
 }
 
