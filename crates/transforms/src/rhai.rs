@@ -178,9 +178,10 @@ impl TransformSpec for RhaiScript {
     }
 
     fn effect_of_scripts(&self, _component: &str, cx: &CheckContext<'_>) -> Effect {
-        let own = self.scripts(cx).into_iter().next().map(|script| {
-            Flow::of_script(&script.text, &Surroundings::default()).map(|flow| flow.effect)
-        });
+        let own =
+            self.scripts(cx).into_iter().next().map(|script| {
+                Flow::of_script(&script.text, &Surroundings::default()).map(|flow| flow.effect)
+            });
         let effect = match (own, self.pack.as_deref().map(pack::split)) {
             (Some(effect), _) => effect.ok(),
             (None, Some(Ok((name, script)))) => {

@@ -166,7 +166,11 @@ impl<'f> Pack<'f> {
         let declared = self.script(name).ok()?;
         let arguments = arguments::resolve(name, &declared.parameters, given).ok()?;
         let library = self.library().ok()?;
-        let surroundings = Surroundings { library: library.as_ref(), arguments: Some(&arguments), ..Surroundings::default() };
+        let surroundings = Surroundings {
+            library: library.as_ref(),
+            arguments: Some(&arguments),
+            ..Surroundings::default()
+        };
         let flow = self.in_file(&declared.file, |located| Flow::of_script(located, &surroundings));
         flow.ok().map(|flow| flow.effect)
     }
