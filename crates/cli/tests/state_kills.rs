@@ -47,6 +47,7 @@ transforms:
 /// One event of the feed.
 #[derive(Clone)]
 struct Payment {
+    id: usize,
     /// Milliseconds after the start.
     time: i64,
     number: usize,
@@ -67,32 +68,40 @@ impl Dice {
     }
 }
 
-/// A feed in which every third event repeats an earlier one, and events are up to 300 ms out of order.
+/// A feed in which every third event repeats an earlier one, half of them with its id, and events are up to 300 ms out of order.
 fn payments(count: usize) -> Vec<Payment> {
     let mut dice = Dice(7);
     let mut all: Vec<Payment> = Vec::with_capacity(count + 1);
     for n in 0..count {
         if n > 50 && n % 3 == 0 {
             let back = usize::try_from(dice.below(n.min(5000) as u64)).unwrap();
-            all.push(all[n - 1 - back].clone());
+            let repeated = all[n - 1 - back].clone();
+            let id = if n % 2 == 0 { repeated.id } else { n + 1 };
+            all.push(Payment { id, ..repeated });
             continue;
         }
         let late = i64::try_from(dice.below(300)).unwrap();
         let team = ["red", "green", "blue:sky"][usize::try_from(dice.below(3)).unwrap()];
         let (cents, user) = (dice.below(100_000), dice.below(12));
-        all.push(Payment { time: i64::try_from(n * 10).unwrap() - late, number: n, team, cents, user });
+        all.push(Payment {
+            id: n + 1,
+            time: i64::try_from(n * 10).unwrap() - late,
+            number: n,
+            team,
+            cents,
+            user,
+        });
     }
     // Far away: it closes everything before it.
-    all.push(Payment { time: 900_000_000, number: count, team: "end", cents: 0, user: 0 });
+    all.push(Payment { id: count + 1, time: 900_000_000, number: count, team: "end", cents: 0, user: 0 });
     all
 }
 
-fn item((place, payment): (usize, &Payment)) -> String {
+fn item(payment: &Payment) -> String {
     let time = Timestamp::from_millis(START + payment.time);
-    let Payment { number, team, cents, user, .. } = payment;
+    let Payment { id, number, team, cents, user, .. } = payment;
     format!(
-        r#"{{"id":"{}","type":"payment.made","createdAt":"{time}","data":{{"payment":{number},"team":"{team}","amount":{}.{:02},"user":{user}}}}}"#,
-        place + 1,
+        r#"{{"id":"{id}","type":"payment.made","createdAt":"{time}","data":{{"payment":{number},"team":"{team}","amount":{}.{:02},"user":{user}}}}}"#,
         cents / 100,
         cents % 100
     )
@@ -106,7 +115,7 @@ struct Upstream {
 
 impl Upstream {
     fn new(payments: &[Payment]) -> Self {
-        let items: Vec<String> = payments.iter().enumerate().map(item).collect();
+        let items: Vec<String> = payments.iter().map(item).collect();
         let visible = Arc::new(AtomicUsize::new(0));
         let shown = Arc::clone(&visible);
         let stub = Stub::new(move |target| {

@@ -27,7 +27,7 @@ use crate::grouping::{text_key, value_key};
 ///
 /// Each account of a source is remembered by itself. What is remembered is saved together with the cursor, in one
 /// commit, so that neither a restart nor a crash forgets a key or takes an event for its own repeat. Repeats among the
-/// last 1,000 ids of a source need no `dedupe`: they are always discarded.
+/// last 1,000 ids of an account are discarded without `dedupe`, but only within one run.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "key": "event.data.paymentId", "within": "24h" }))]
