@@ -19,6 +19,7 @@ pub fn registry() -> Registry {
     sluicebox_connector_sqlite::register(&mut registry);
     registry.conditions(sluicebox_rules::check_condition);
     registry.reviews(review::review);
+    registry.reads_schemas(review::read_schemas);
     registry
 }
 

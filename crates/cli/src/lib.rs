@@ -14,6 +14,7 @@ mod diagnostics;
 mod emulate;
 mod exit;
 mod fleet;
+mod learn;
 mod letter_requests;
 mod limits;
 mod logs;

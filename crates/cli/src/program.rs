@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use sluicebox_core::Registry;
 
-use crate::arguments::{Arguments, CursorVerb, DlqVerb, Verb};
+use crate::arguments::{Arguments, CursorVerb, DlqVerb, SchemaArguments, SchemaVerb, Verb};
 use crate::exit::{Ended, Exit, Stop};
 use crate::logs::Logs;
 use crate::{
-    check, cursor, dead_letters, demo, emulate, letter_requests, limits, reference, rule, run, tap, terminal,
-    test,
+    check, cursor, dead_letters, demo, emulate, learn, letter_requests, limits, reference, rule, run, tap,
+    terminal, test,
 };
 
 /// Runs the command that the arguments of this process ask for, with the components of `registry`.
@@ -48,7 +48,8 @@ fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
         Verb::Test(tests) => test::verb(&registry, &tests, arguments.logs.verbose > 0),
         Verb::List(arguments) => Ok(reference::list(&registry, &arguments)),
         Verb::Explain(arguments) => reference::explain(&registry, &arguments),
-        Verb::Schema => Ok(reference::schema(&registry)),
+        Verb::Schema(SchemaArguments { verb: None }) => Ok(reference::schema(&registry)),
+        Verb::Schema(SchemaArguments { verb: Some(SchemaVerb::Learn(arguments)) }) => learn::verb(&arguments),
         Verb::Rule(arguments) => block_on(rule::verb(&registry, arguments, &logs)),
         Verb::Tap(arguments) => block_on(tap::verb(arguments)),
         Verb::Cursor(CursorVerb::Show { pipeline, format, state }) => {

@@ -5,7 +5,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use sluicebox_core::{CheckContext, ComponentKind, ComponentType, Located, Problem, Registry, RetryOptions};
+use sluicebox_core::{
+    CheckContext, ComponentKind, ComponentType, DeclaredEvents, Located, Problem, Registry, RetryOptions,
+};
 use smol_str::SmolStr;
 
 use crate::Inputs;
@@ -46,6 +48,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) faults: &'a mut Faults,
     /// The rules that were found so far, beside those that every component has.
     pub(crate) rules: Vec<Rule>,
+    /// What the pipeline declares of the events of its sources.
+    pub(crate) declared: Vec<DeclaredEvents>,
 }
 
 /// A component whose values have the right types, as far as they do.

@@ -62,6 +62,11 @@ pub trait ScriptFiles: Send + Sync {
     /// # Errors
     /// A sentence for the user: not found, not UTF-8.
     fn read(&self, path: &str) -> Result<String, String>;
+
+    /// The names of the folders in the folder `path`, sorted; none where there is no such folder.
+    fn folders(&self, _path: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a component may know while its configuration is checked.

@@ -6,8 +6,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AnySink, AnySource, AnyTransform, KnownEvents, Problem, RuleForm, RuleReview, SinkSpec, SourceSpec,
-    TransformSpec,
+    AnySink, AnySource, AnyTransform, KnownEvents, Problem, RuleForm, RuleReview, SchemaReader, SinkSpec,
+    SourceSpec, TransformSpec,
 };
 
 /// Which of the three a component is; the label `kind`.
@@ -89,6 +89,7 @@ pub struct Registry {
     sinks: BTreeMap<&'static str, SinkType>,
     condition: Option<ConditionCheck>,
     review: Option<RuleReview>,
+    schemas: Option<SchemaReader>,
 }
 
 impl Registry {
@@ -142,6 +143,17 @@ impl Registry {
     /// What a rule asks of the events that cannot be; without a judge every rule passes.
     pub fn review(&self, text: &str, form: RuleForm, events: Option<&KnownEvents>) -> Vec<Problem> {
         self.review.map_or_else(Vec::new, |review| review(text, form, events))
+    }
+
+    /// Sets who reads the schemas that a pipeline declares.
+    pub fn reads_schemas(&mut self, reader: SchemaReader) -> &mut Self {
+        self.schemas = Some(reader);
+        self
+    }
+
+    /// Who reads the schemas that a pipeline declares, if there is someone.
+    pub fn schema_reader(&self) -> Option<SchemaReader> {
+        self.schemas
     }
 
     /// All source types by name.

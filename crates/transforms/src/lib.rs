@@ -28,7 +28,7 @@ pub use http_lookup::{Find, HttpBatch, HttpLookup};
 pub use sluicebox_lookups::{CacheOptions, OnError};
 pub use map::{Assigned, CastType, Map, OnCastError};
 pub use redact::{EventPath, How, Pattern, Redact, Rule, Sort};
-pub use rhai::RhaiScript;
+pub use rhai::{PackParameter, PackScript, RhaiScript, ShippedPack, StateKind, StateOptions, shipped_packs};
 pub use route::{Route, RouteMode, Unmatched};
 pub use split::{OnEmpty, OnMissing, Split};
 pub use table_lookup::{CellType, Duplicates, TableFormat, TableLookup};

@@ -26,6 +26,14 @@ impl ScriptFiles for Files {
     fn read(&self, path: &str) -> Result<String, String> {
         self.0.get(path).map(ToString::to_string).ok_or_else(|| format!("{path} was not found"))
     }
+
+    fn folders(&self, path: &str) -> Vec<String> {
+        let inside = self.0.keys().filter_map(|file| file.strip_prefix(path)?.strip_prefix('/'));
+        let mut folders: Vec<String> =
+            inside.filter_map(|rest| Some(rest.split_once('/')?.0.to_owned())).collect();
+        folders.dedup();
+        folders
+    }
 }
 
 pub(crate) fn context() -> Context {
