@@ -73,7 +73,9 @@ pub(crate) fn verb(registry: &Registry, arguments: &TestArguments, verbose: bool
             terminal::print(&coverage::report(suite, &ran));
         }
     }
-    terminal::print_line(&picture::summary(ran.len() - failed, failed, clock.elapsed()));
+    if problems.is_empty() || !ran.is_empty() {
+        terminal::print_line(&picture::summary(ran.len() - failed, failed, clock.elapsed()));
+    }
     if let Some(file) = &arguments.junit {
         let text = junit::report(&suites, &ran);
         std::fs::write(file, text)
