@@ -86,6 +86,27 @@ fn conditions_are_judged_as_the_interpreter_does() {
     assert!(tally.native * 5 > tally.cases, "hardly anything is decided natively");
 }
 
+/// What the random cases found before: a rule and an event each.
+#[test]
+fn what_differed_once_does_not_any_more() {
+    for (condition, json) in [
+        ("event.a == 1", r#"{"a":1,"b":{"c":1e400}}"#),
+        ("event.a == \"b\" && event.c == 1", r#"{"a":"x","c":-1E+999}"#),
+    ] {
+        let lowered = Condition::compile(&condition.into()).unwrap();
+        let event = Event::from_validated(Bytes::from(json), meta());
+        assert_eq!(lowered.matches(&event), lowered.clone().interpreted().matches(&event), "{condition}");
+    }
+    for (script, json) in [
+        ("#{ b: 1, a: 2 }", r#"{"a":2,"b":1.10}"#),
+        ("event.n = event.text; #{ a: event.b }", r#"{ "a":1.0, "text":"x", "b":1.0 }"#),
+    ] {
+        let lowered = Script::compile(&script.into()).unwrap();
+        let event = Event::from_validated(Bytes::from(json), meta());
+        assert_eq!(lowered.run(&event), lowered.clone().interpreted().run(&event), "{script}");
+    }
+}
+
 #[test]
 fn nesting_near_the_limit_is_judged_as_the_interpreter_does() {
     let lowered = Condition::compile(&"event.b == 1".into()).unwrap();
