@@ -16,7 +16,7 @@ use sluicebox_core::Located;
 use crate::origin::Origin;
 
 /// The function that a marked branch calls; it exists for marked scripts only.
-const REACHED: &str = "sluicebox_reached";
+pub(crate) const REACHED: &str = "sluicebox_reached";
 
 /// Whether something was reached.
 type Flag = Arc<AtomicBool>;
