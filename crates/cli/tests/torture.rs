@@ -168,7 +168,7 @@ const TORTURES_OF_LARGE: &[TortureOfLarge] = &[
     TortureOfLarge("text padded", "let u = t.pad_start(9000000000, \"äöü\");", &[TEXT]),
     TortureOfLarge("text in characters", "let u = t.to_chars();", &[ITEMS]),
     TortureOfLarge("text split", "let u = t.split_rev('a');", &[ITEMS]),
-    TortureOfLarge("text searched", "loop { t.index_of(\"aaaaaaaaaaaaaaab\"); }", &[CPU]),
+    TortureOfLarge("text searched", "loop { t.index_of(\"aaaaaaaaaaaaaaab\"); }", &[CPU, OPERATIONS]),
     TortureOfLarge(
         "one text a thousand times",
         "let m = #{}; for i in 0..1000 { m[`k${i}`] = t; } let s = `${m}`;",
@@ -190,13 +190,17 @@ const TORTURES_OF_LARGE: &[TortureOfLarge] = &[
         &["the number of log lines is over the limit of 100"],
     ),
     TortureOfLarge("a large text thrown", "throw t;", &["aaaa"]),
-    TortureOfLarge("catastrophic pattern", "t.regex_match(\"(a?){400}a{400}[bc]\");", &[CPU]),
+    TortureOfLarge(
+        "catastrophic pattern",
+        "loop { t.regex_match(\"(a?){400}a{400}[bc]\"); }",
+        &[CPU, OPERATIONS],
+    ),
     TortureOfLarge(
         "catastrophic pattern that catches",
         "t.regex_groups(\"(?<x>a*)(?<y>a*)(?<z>a*)*b\"); loop { t.regex_captures(\"^(a*)(a*)(a*)(a*)$\"); }",
-        &[CPU],
+        &[CPU, OPERATIONS],
     ),
-    TortureOfLarge("fingerprints", "loop { sha512(t); }", &[CPU]),
+    TortureOfLarge("fingerprints", "loop { sha512(t); }", &[CPU, OPERATIONS]),
     TortureOfLarge("nested JSON", "parse_json(t.replace(\"a\", \"[\"));", &["expected JSON"]),
     TortureOfLarge(
         "dense JSON",
@@ -208,7 +212,11 @@ const TORTURES_OF_LARGE: &[TortureOfLarge] = &[
         "format_time(meta.time, t.replace(\"aa\", \"%c\"));",
         &["a format of at most 1024 bytes"],
     ),
-    TortureOfLarge("words", "slug(t.replace(\"aa\", \"a \")); snake_case(t); loop { t.to_upper(); }", &[CPU]),
+    TortureOfLarge(
+        "words",
+        "slug(t.replace(\"aa\", \"a \")); snake_case(t); loop { t.to_upper(); }",
+        &[CPU, OPERATIONS],
+    ),
 ];
 
 struct Case {

@@ -26,7 +26,7 @@ pub(crate) const OUT_OF_MEMORY: &str = "out of memory";
 pub(crate) const OUT_OF_STACK: &str = "out of stack";
 
 /// How many operations pass between two looks at the clock.
-const OPERATIONS_PER_LOOK: u64 = 32;
+const OPERATIONS_PER_LOOK: u64 = 64;
 /// How many bytes costly functions may work through between two looks at the clock.
 const WORK_PER_LOOK: usize = 256 << 10;
 
