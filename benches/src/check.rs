@@ -102,7 +102,7 @@ fn write_pipeline(folder: &Path) -> Outcome<usize> {
 /// A script of some thirty lines, as people write them.
 fn script(number: usize) -> String {
     format!(
-        r##"// Amounts and labels, number {number}.
+        r#"// Amounts and labels, number {number}.
 fn label(amount, limit) {{
     if amount > limit {{ "large" }} else if amount > 10 {{ "medium" }} else {{ "small" }}
 }}
@@ -131,6 +131,6 @@ if event.total_{number} > 5000 {{
     log("a large total: " + event.total_{number});
     drop();
 }}
-"##
+"#
     )
 }

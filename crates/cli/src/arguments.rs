@@ -229,8 +229,7 @@ pub(crate) struct LearnArguments {
     /// Of events in envelopes, only those of this source
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
-    /// The field that holds the type of an event [default: eventType, event_type, type, event or kind, whichever is
-    /// there]
+    /// The field that holds the type of an event [default: what is usual, like `type` and `eventType`]
     #[arg(long, value_name = "FIELD")]
     pub(crate) type_field: Option<String>,
     /// Write the schema there; one that is there already is added to

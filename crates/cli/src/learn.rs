@@ -111,7 +111,7 @@ impl Samples<'_> {
                 continue;
             }
             match serde_json::from_slice::<Value>(&line) {
-                Ok(Value::Object(event)) => self.see(Value::Object(event)),
+                Ok(event) if event.is_object() => self.see(&event),
                 Ok(_) => self.complain(name, number, "expected a JSON object"),
                 Err(error) => self.complain(name, number, &error.to_string()),
             }
@@ -125,13 +125,13 @@ impl Samples<'_> {
     }
 
     /// Looks at an event, or at the one in an envelope.
-    fn see(&mut self, line: Value) {
+    fn see(&mut self, line: &Value) {
         let is_envelope = line.as_object().is_some_and(|line| line.len() == 2)
             && line["meta"].is_object()
             && line["event"].is_object();
         let wanted = self.arguments.source.as_deref();
         if !is_envelope {
-            self.learner.see(&line);
+            self.learner.see(line);
         } else if wanted.is_none_or(|source| line["meta"]["source"] == source) {
             self.learner.see(&line["event"]);
         }

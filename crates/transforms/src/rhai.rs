@@ -61,7 +61,7 @@ const MAIN: &str = "main";
 /// State. A script remembers what it declares under `state:`, by name: counters, last values and sets, by key. The key
 /// is the declared one, or stands behind the name:
 ///
-/// ```yaml
+/// ```text
 /// state:
 ///   seen: { kind: counter, key: event.data.userId, ttl: 1d }
 /// source: |

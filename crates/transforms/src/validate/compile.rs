@@ -59,18 +59,18 @@ pub(super) fn of_file(file: &str, formats: bool, files: &dyn ScriptFiles) -> Res
 /// What is wrong, and where in the schema.
 struct Fault {
     problem: Problem,
-    pointer: String,
+    pointer: Box<str>,
 }
 
 fn compile(schema: &Value, file: &str, formats: bool, files: &dyn ScriptFiles) -> Result<Validator, Fault> {
     if !schema.is_object() {
         let problem = Problem::new("", "expected a schema, which is a map");
-        return Err(Fault { problem, pointer: String::new() });
+        return Err(Fault { problem, pointer: Box::default() });
     }
     let draft = schema.get("$schema");
     if let Some(unknown) = draft.filter(|draft| !draft.as_str().is_some_and(is_draft)) {
         let problem = Problem::new("", format!("there is no JSON Schema draft {unknown}")).with_help(DRAFTS);
-        return Err(Fault { problem, pointer: "/$schema".to_owned() });
+        return Err(Fault { problem, pointer: "/$schema".into() });
     }
     let home = Home::new(schema, file);
     let neighbours = Neighbours::default();
@@ -91,7 +91,7 @@ fn compile(schema: &Value, file: &str, formats: bool, files: &dyn ScriptFiles) -
         for address in wanted {
             let document = home.read(&address, files).map_err(|problem| {
                 let pointer = Home::reference_to(schema, &address).unwrap_or_default();
-                Fault { problem, pointer }
+                Fault { problem, pointer: pointer.into() }
             })?;
             neighbours.add(address, document);
         }
@@ -110,5 +110,5 @@ fn fault(error: &ValidationError<'_>, schema: &Value) -> Fault {
         Kind::Referencing(cause) => format!("`$ref` leads nowhere: {cause}"),
         _ => format!("this is no JSON Schema: {error}"),
     };
-    Fault { problem: Problem::new("", message), pointer: pointer.to_owned() }
+    Fault { problem: Problem::new("", message), pointer: pointer.into() }
 }
