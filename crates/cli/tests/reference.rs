@@ -112,6 +112,7 @@ fn the_schema_knows_every_type() {
 fn every_example_passes_check() {
     let sandbox = sandbox();
     sandbox.write("rules/price.rhai", "event.checked = true;\n");
+    sandbox.write("tables/customers.csv", "id,name\nc1,Ann\n");
     let list: Vec<Value> = serde_json::from_str(&sandbox.run("list --format json").stdout).expect("JSON");
     for entry in list {
         let (name, kind) = (entry["type"].as_str().expect("text"), entry["kind"].as_str().expect("text"));
