@@ -19,7 +19,7 @@ use sluicebox_testkit::{Reply, Sandbox, Stub, get, wait_for};
 const RUN: &str = "run --log-format json --admin off p.yaml";
 
 /// Events that appear upstream before each kill.
-const STEP: usize = 2500;
+const STEP: usize = 1000;
 
 /// 2026-06-12T10:00:00Z
 const START: i64 = 1_781_258_400_000;
