@@ -33,6 +33,7 @@ mod shared_text;
 mod state;
 mod template;
 mod tree;
+mod unknown;
 mod view;
 mod write;
 

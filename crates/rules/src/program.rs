@@ -11,7 +11,7 @@ use crate::origin::Origin;
 use crate::semicolons::Places;
 use crate::state::StateHandle;
 use crate::view::{ARGUMENTS, EVENT, META, Needs, STATE};
-use crate::{budget, coverage, effects, language, semicolons, view};
+use crate::{budget, coverage, effects, language, semicolons, unknown, view};
 
 /// A compiled text.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ impl Program {
             Some((name, position)) => {
                 Err(at(Problem::new("", format!("`{name}` can be used in a `rhai` script only")), position))
             }
-            None => Ok(program),
+            None => program.refuse_unknown_functions().map(|()| program),
         }
     }
 
@@ -85,7 +85,7 @@ impl Program {
                 let problem = Problem::new("", "expected functions (`fn name(…) { … }`) and nothing else");
                 Err(at(problem, statement.position()))
             }
-            None => Ok(program),
+            None => program.refuse_unknown_functions().map(|()| program),
         }
     }
 
@@ -120,6 +120,15 @@ impl Program {
             true
         });
         Ok(Self { ast, needs, origin, arguments, is_observed })
+    }
+
+    /// Refuses what calls a function that nobody has.
+    ///
+    /// # Errors
+    /// The first, with its place inside the text.
+    pub(crate) fn refuse_unknown_functions(&self) -> Result<(), Problem> {
+        let marker = self.is_observed.then_some(coverage::REACHED);
+        unknown::refuse(&self.ast, marker, |position| self.origin.inside(position))
     }
 
     /// The functions that the text declares.

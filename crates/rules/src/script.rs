@@ -52,6 +52,7 @@ impl Script {
         let program = Program::script(text, surroundings)?;
         let outputs = outputs(&program)?;
         let remembering = surroundings.state.map(|state| Remembering::new(state, &program)).transpose()?;
+        program.refuse_unknown_functions()?;
         let native = match remembering {
             None => NativeScript::compile(program.ast()),
             Some(_) => Err("it remembers".to_owned()),
