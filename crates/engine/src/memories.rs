@@ -18,7 +18,7 @@ pub(crate) struct Memories {
     /// As they were saved, of transforms that have not seen an event yet.
     restored: BTreeMap<SmolStr, BTreeMap<SmolStr, Remembered>>,
     /// By transform.
-    memories: BTreeMap<SmolStr, Memory>,
+    live: BTreeMap<SmolStr, Memory>,
     /// What each slot beyond the saved position changed, in order.
     slots: BTreeMap<u64, Vec<(SmolStr, Vec<MemoryChange>)>>,
 }
@@ -38,7 +38,7 @@ impl Memories {
         out: &mut Outputs,
     ) -> Result<(), Error> {
         let restored = &mut self.restored;
-        let memory = self.memories.entry(component.clone()).or_insert_with(|| {
+        let memory = self.live.entry(component.clone()).or_insert_with(|| {
             Memory::restored(transform.max_entries(), restored.remove(component).unwrap_or_default())
         });
         let result = transform.apply(batch, memory, out);
@@ -56,7 +56,7 @@ impl Memories {
         let restored = self.restored.iter();
         let restored =
             restored.map(|(name, saved)| (name, saved.keys().filter(|key| !key.is_empty()).count()));
-        let memories = self.memories.iter().map(|(name, memory)| (name, memory.len()));
+        let memories = self.live.iter().map(|(name, memory)| (name, memory.len()));
         restored.chain(memories).map(|(name, size)| (name.clone(), size)).collect()
     }
 
@@ -79,7 +79,7 @@ impl Memories {
     pub(crate) fn rewind(&mut self, slot: u64) {
         let undone = self.slots.split_off(&(slot + 1));
         for (component, changes) in undone.into_values().rev().flat_map(|changes| changes.into_iter().rev()) {
-            if let Some(memory) = self.memories.get_mut(&component) {
+            if let Some(memory) = self.live.get_mut(&component) {
                 memory.undo(changes);
             }
         }

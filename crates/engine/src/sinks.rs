@@ -70,7 +70,9 @@ impl Desk {
         metrics.sent_bytes.inc_by(events.iter().map(Event::size).sum::<usize>() as u64);
         let latency = metrics.latency.local();
         if self.member.tracer.is_on() {
-            events.iter().for_each(|event| self.member.trace(event, || Became::Delivered));
+            for event in events {
+                self.member.trace(event, || Became::Delivered);
+            }
         }
         for duty in duties {
             latency.observe(now.saturating_sub(duty.received).as_secs_f64());
