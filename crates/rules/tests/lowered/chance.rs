@@ -1,6 +1,6 @@
 //! Chance with a seed: the same seed gives the same rules and events on every machine.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014).
 pub(crate) struct Chance(u64);
 
 impl Chance {

@@ -1,5 +1,7 @@
 //! Random conditions, of what is lowered and a little of what is not.
 
+use std::fmt::Write;
+
 use crate::chance::Chance;
 use crate::events::NAMES;
 
@@ -124,10 +126,10 @@ pub(crate) fn path(chance: &mut Chance) -> String {
         let is_inside = step < steps && !chance.once_in(8);
         let name = if is_inside { chance.pick(&["b", "c"]) } else { chance.pick(&NAMES) };
         match chance.below(6) {
-            _ if !name.is_ascii() => path.push_str(&format!("[\"{name}\"]")),
-            0 => path.push_str(&format!("[\"{name}\"]")),
-            1 => path.push_str(&format!("?.{name}")),
-            _ => path.push_str(&format!(".{name}")),
+            _ if !name.is_ascii() => write!(path, "[\"{name}\"]").unwrap(),
+            0 => write!(path, "[\"{name}\"]").unwrap(),
+            1 => write!(path, "?.{name}").unwrap(),
+            _ => write!(path, ".{name}").unwrap(),
         }
     }
     path

@@ -87,7 +87,7 @@ fn place(chance: &mut Chance) -> String {
 }
 
 fn removal(chance: &mut Chance) -> String {
-    let around = if !chance.once_in(4) { "event".to_owned() } else { path(chance) };
+    let around = if chance.once_in(4) { path(chance) } else { "event".to_owned() };
     format!("{around}.remove(\"{}\")", chance.pick(&NAMES))
 }
 
