@@ -98,7 +98,10 @@ mod tests {
         let problems: Vec<String> = report.problems.iter().map(shown).collect();
         assert_eq!(problems.len(), 3, "{problems:?}");
         assert!(problems[0].starts_with("1:8 steps: expected a list"), "{problems:?}");
-        assert!(problems[1].starts_with("2:1 nmae: unknown key `nmae` (did you mean `name`?)"), "{problems:?}");
+        assert!(
+            problems[1].starts_with("2:1 nmae: unknown key `nmae` (did you mean `name`?)"),
+            "{problems:?}"
+        );
         assert!(problems[2].starts_with("3:19 amounts.salt: "), "{problems:?}");
         assert_eq!(document::<Recipe>("r.yaml", "a: [").unwrap_err().problems.len(), 1);
     }

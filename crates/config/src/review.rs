@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use sluicebox_core::{CheckContext, ComponentKind, DeclaredEvents, Effect, KnownEvents, Located, RuleForm, ScriptText};
+use sluicebox_core::{
+    CheckContext, ComponentKind, DeclaredEvents, Effect, KnownEvents, Located, RuleForm, ScriptText,
+};
 use smol_str::SmolStr;
 
 use crate::component::{Checker, Header};
