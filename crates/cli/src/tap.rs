@@ -12,7 +12,7 @@ use client::Client;
 
 /// Prints steps as they happen until enough were seen, the pipeline ends, or somebody stops it.
 pub(crate) async fn verb(arguments: TapArguments) -> Ended {
-    let client = Client::new(&arguments)?;
+    let client = Client::new(&arguments);
     let pipeline = match &arguments.pipeline {
         Some(name) => name.clone(),
         None => only_pipeline(&client).await?,

@@ -2,6 +2,9 @@
 //!
 //! Invariant: the safe cursor that leaves this file is never ahead of an unsettled event.
 
+mod remembering;
+mod waiting;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -9,14 +12,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sluicebox_core::{
-    Clock, Cursor, Error, Event, Frontier, LetterKey, LetterPage, MemoryName, Meta, Outputs, Safe,
-    SlotListener, StatefulTransform, Timestamp, Token,
+    Clock, Cursor, Frontier, LetterKey, LetterPage, Meta, Safe, SlotListener, Timestamp, Token,
 };
 use smol_str::SmolStr;
 use tokio::sync::{Notify, watch};
 
 use crate::checkpointer::Checkpointer;
-use crate::memories::{Entries, Memories};
+use crate::memories::Memories;
 use crate::metrics::PartitionMetrics;
 use crate::options::Caps;
 use crate::recall::Recall;
@@ -98,16 +100,6 @@ pub(crate) struct Start {
     /// What transforms remember of it; `None` where none on its way does.
     pub(crate) memories: Option<Memories>,
     pub(crate) metrics: PartitionMetrics,
-}
-
-/// What a partition has between poll and acknowledgement.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct InFlight {
-    pub(crate) pages: usize,
-    pub(crate) events: usize,
-    pub(crate) bytes: usize,
-    /// Age of the oldest page that is not settled.
-    pub(crate) oldest: Duration,
 }
 
 impl Partition {
@@ -226,103 +218,10 @@ impl Partition {
         }
     }
 
-    /// Runs a stateful transform over a batch of a page in flight. `None` if the page is not in flight any more, because
-    /// the partition started over: then nothing is remembered of it.
-    pub(crate) fn remember(
-        &self,
-        (component, slot): (&SmolStr, u64),
-        transform: &dyn StatefulTransform,
-        batch: Vec<Event>,
-        out: &mut Outputs,
-    ) -> Option<Result<(), Error>> {
-        let mut memories = self.memories.as_ref()?.lock();
-        if !self.inner.lock().flights.contains_key(&slot) {
-            return None;
-        }
-        Some(memories.apply((component, slot), transform, batch, out))
-    }
-
-    /// What is remembered since the saved position, up to a slot.
-    pub(crate) fn memories_up_to(&self, slot: u64) -> Vec<(MemoryName, Entries)> {
-        let Some(memories) = &self.memories else { return Vec::new() };
-        let (source, partition) = (&self.source, &self.account);
-        let name = |component| MemoryName { source: source.clone(), partition: partition.clone(), component };
-        let changes = memories.lock().up_to(slot).into_iter();
-        changes.map(|(component, entries)| (name(component), entries)).collect()
-    }
-
-    /// How many things each transform remembers of it.
-    pub(crate) fn remembered(&self) -> Vec<(SmolStr, usize)> {
-        self.memories.as_ref().map_or_else(Vec::new, |memories| memories.lock().sizes())
-    }
-
     /// The safe position and the newest event time that it covers.
     pub(crate) fn safe(&self) -> (Safe, Option<Timestamp>) {
         let inner = self.inner.lock();
         (inner.frontier.safe().clone(), inner.newest)
-    }
-
-    /// What is in flight.
-    pub(crate) fn in_flight(&self) -> InFlight {
-        let inner = self.inner.lock();
-        let mut total = InFlight { pages: inner.frontier.in_flight(), ..InFlight::default() };
-        let now = self.clock.elapsed();
-        for flight in inner.flights.values() {
-            total.events += flight.events;
-            total.bytes += flight.bytes;
-            total.oldest = total.oldest.max(now.saturating_sub(flight.since));
-        }
-        total
-    }
-
-    /// Waits until the caps leave room for another page. Cancel-safe.
-    pub(crate) async fn wait_for_room(&self) {
-        self.wait_until(|flight| {
-            let caps = &self.caps;
-            let own = flight.pages < caps.partition_pages
-                && flight.events + self.unsaved() < caps.partition_events
-                && flight.bytes < caps.partition_bytes;
-            own && (flight.pages == 0 || self.budget.bytes.load(Ordering::Acquire) < caps.pipeline_bytes)
-        })
-        .await;
-    }
-
-    fn unsaved(&self) -> usize {
-        self.inner.lock().unsaved.values().sum()
-    }
-
-    /// Waits until everything polled so far is settled and its cursor is durable. Cancel-safe.
-    pub(crate) async fn wait_until_durable(&self) {
-        self.wait_until(|flight| {
-            let last_closed = self.inner.lock().frontier.safe().slot;
-            flight.pages == 0 && self.durable_slot.load(Ordering::Acquire) >= last_closed
-        })
-        .await;
-    }
-
-    async fn wait_until(&self, done: impl Fn(&InFlight) -> bool) {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            let mut freed = std::pin::pin!(self.budget.freed.notified());
-            changed.as_mut().enable();
-            freed.as_mut().enable();
-            if self.is_lost() || done(&self.in_flight()) {
-                return;
-            }
-            tokio::select! { () = changed => {}, () = freed => {} }
-        }
-    }
-
-    /// Waits until a token was lost. Cancel-safe.
-    pub(crate) async fn wait_until_lost(&self) {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if self.is_lost() {
-                return;
-            }
-            changed.await;
-        }
     }
 
     /// When its checkpoint was last written.

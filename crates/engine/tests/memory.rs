@@ -82,15 +82,15 @@ impl StatefulTransform for Thirds {
     }
 }
 
-fn thirds() -> Box<Thirds> {
-    Box::new(Thirds { failures: AtomicUsize::new(0) })
+fn thirds() -> Thirds {
+    Thirds { failures: AtomicUsize::new(0) }
 }
 
 /// A feed of so many events over seven keys, and every third of each key as the sink should have it.
-fn piped(total: u64, transform: Box<Thirds>) -> Piped {
+fn piped(total: u64, transform: Thirds) -> Piped {
     let feed = Feed { keys: 7, ..Feed::new("feed", total, 10) };
     let mut piped = Piped::new().source(feed).transform("thirds", "feed", None, Step(|_, _, _, _| {}));
-    piped.0.transforms[0].config = transform;
+    piped.0.transforms[0].config = Box::new(transform);
     piped
 }
 
@@ -206,7 +206,7 @@ async fn a_sink_that_was_further_than_the_saved_memory_is_not_where_the_next_run
 #[tokio::test]
 async fn what_a_batch_that_failed_had_changed_is_not_remembered() {
     let (store, exact) = (Arc::new(MemoryStore::new()), Arc::<Destination>::default());
-    let transform = Box::new(Thirds { failures: AtomicUsize::new(2) });
+    let transform = Thirds { failures: AtomicUsize::new(2) };
     let piped = piped(100, transform).sink("exact", &["thirds"], &exact, true);
     assert!(matches!(piped.run_once(&store).await, Outcome::Finished));
     assert_eq!(*exact.rows.lock().unwrap(), expected(100));

@@ -45,12 +45,12 @@ pub(crate) fn refuse(
         }
     };
     ast.walk(&mut |path: &[ASTNode<'_>]| {
-        match path.last() {
-            Some(
-                ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))
-                | ASTNode::Stmt(Stmt::FnCall(call, position)),
-            ) => look(call, *position),
-            _ => {}
+        if let Some(
+            ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))
+            | ASTNode::Stmt(Stmt::FnCall(call, position)),
+        ) = path.last()
+        {
+            look(call, *position);
         }
         true
     });

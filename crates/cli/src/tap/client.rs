@@ -22,9 +22,9 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(arguments: &TapArguments) -> Result<Self, Stop> {
+    pub(super) fn new(arguments: &TapArguments) -> Self {
         let token = arguments.admin_token.clone().filter(|token| !token.is_empty());
-        Ok(Self { address: arguments.admin, token })
+        Self { address: arguments.admin, token }
     }
 
     /// A JSON answer.

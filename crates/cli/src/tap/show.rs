@@ -11,7 +11,8 @@ struct Step<'a> {
     time: &'a str,
     component: String,
     id: String,
-    step: String,
+    #[serde(rename = "step")]
+    became: String,
     output: Option<String>,
     after_id: Option<String>,
     reason: Option<String>,
@@ -29,7 +30,7 @@ pub(super) fn step(line: &str, colour: bool) -> String {
     let body = match after {
         Some(after) if after == before => String::new(),
         Some(after) => picture::changes(before, after, colour),
-        None if step.step == "delivered" => String::new(),
+        None if step.became == "delivered" => String::new(),
         None => picture::plain(before),
     };
     let Step { time, component, id, .. } = &step;
@@ -39,7 +40,7 @@ pub(super) fn step(line: &str, colour: bool) -> String {
 fn what(step: &Step<'_>, before: &str) -> String {
     let to = step.output.as_ref().map(|output| format!(" to {output}")).unwrap_or_default();
     let reason = step.reason.as_deref().unwrap_or_default();
-    match step.step.as_str() {
+    match step.became.as_str() {
         "received" => "came from the source".to_owned(),
         "emitted" => {
             let child = step.after_id.as_ref().filter(|after| **after != step.id);
