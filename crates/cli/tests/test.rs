@@ -388,12 +388,8 @@ fn build_servers_get_junit() {
     "#);
 }
 
-#[test]
-fn look_ups_in_databases_and_of_many_keys_are_answered_too() {
-    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
-    sandbox.write(
-        "p.yaml",
-        r#"
+/// Look-ups of every kind, and a test of each.
+const LOOK_UPS: &str = r#"
 sources: { a: { type: generate } }
 transforms:
   customer:
@@ -450,8 +446,12 @@ tests:
     transform: customer
     input: [{ country: fr, id: 1 }]
     expect: { dead_letters: [{ reason: lookup }] }
-"#,
-    );
+"#;
+
+#[test]
+fn look_ups_in_databases_and_of_many_keys_are_answered_too() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.write("p.yaml", LOOK_UPS);
     let finished = sandbox.run("test p.yaml").expect(1);
     assert_snapshot!(report(&finished), @r#"
     p.yaml

@@ -38,8 +38,8 @@ mod view;
 mod write;
 
 pub use claim::{Claim, Compared, Comparison, Flow, Literal, PathStep, Read, Step};
-pub use coverage::{Coverage, Point, Way};
 pub use condition::{Condition, check_condition};
+pub use coverage::{Coverage, Point, Way};
 pub use error::RuleError;
 pub use expression::Expression;
 pub use functions::{Family, Function, families, functions};
