@@ -24,7 +24,7 @@ const FAULTS: [(&str, &str, &str, &str); 13] = [
     ("type", "let x = event.data.kind - 1;", "- 1", "no function fits"),
     ("zero", "let x = 1 / 0;", "/ 0", "by zero"),
     ("throw", "throw \"enough\";", "throw", "enough"),
-    ("unknown", "let x = event.data.kind.nope();", "nope()", "no function fits"),
+    ("unfit", "let x = event.data.kind.keys();", "keys()", "no function fits"),
 ];
 
 /// A feed in which each fault strikes once, with healthy events around it.

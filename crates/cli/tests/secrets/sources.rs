@@ -32,7 +32,7 @@ sources:
     rate: unlimited
 transforms:
   looked: { type: http_lookup, inputs: [market], url: "${API_URL}/{{ event.id }}", auth: { bearer: "${LOOKUP}" }, retry: { max_elapsed: 1s } }
-  strict: { type: rhai, inputs: [chat, bot], source: "event.data.message.attachments[0].url.nope();" }
+  strict: { type: rhai, inputs: [chat, bot], source: "event.data.message.attachments[0].url.keys();" }
 sinks:
   none: { type: blackhole, inputs: [looked, strict] }
 "#;
