@@ -149,7 +149,7 @@ fn refuse_restored_backup(
     Ok(())
 }
 
-/// A destination knows where it stands, but what the transforms remembered lay in the state, which is gone: going on
+/// A destination knows where it stands, but what the transforms remembered there lay in a state that is gone: going on
 /// would count or let through again what they knew, so a person has to choose. The partitions are noted as waiting, so
 /// that the choice can be made.
 ///
@@ -168,7 +168,7 @@ pub(crate) async fn refuse_lost_memory(
     };
     let message = format!(
         "a sink holds {source}/{partition} up to {cursor}{others}, but the state of this pipeline, with everything that \
-         its transforms remember, is not there. Either put the state back, or let the transforms remember anew from \
+         its transforms remember, is not there or older. Either put the newest state back, or let the transforms remember anew from \
          there: `sluicebox cursor set {pipeline} {source}/{partition} {cursor}`, then start again"
     );
     let waiting = |record| PartitionRecord {

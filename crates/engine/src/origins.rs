@@ -86,16 +86,25 @@ impl Origins {
         Memories::restored(own.map(|(name, entries)| (name.component.clone(), entries.clone())))
     }
 
-    /// Partitions that a sink knows and the state does not: the state was lost, and with it what transforms remembered.
-    /// They stay so until a person has chosen.
+    /// Partitions of which a sink knows more than the state: the state was lost or put back from a backup, and what
+    /// transforms remembered is not that of the sink's position. They stay so until a person has chosen.
     pub(crate) fn without_memory(&self, names: &[PartitionName]) -> Vec<PartitionRecord> {
-        let is_known = |name: &PartitionName| {
-            let mut records = self.state.partitions.iter();
-            let record = records.find(|record| (&record.source, &record.partition) == (&name.0, &name.1));
-            record.is_some_and(|record| record.paused.as_deref() != Some(MEMORY_LOST))
+        let starts = names.iter().map(|name| self.start_of(name));
+        starts.filter(|start| start.safe_seq > 0 && !self.knows_memory_of(start)).collect()
+    }
+
+    fn knows_memory_of(&self, start: &PartitionRecord) -> bool {
+        let (source, partition) = (&start.source, &start.partition);
+        let mut records = self.state.partitions.iter();
+        let record = records.find(|record| (&record.source, &record.partition) == (source, partition));
+        let remembers = || {
+            let mut names = self.state.memories.keys();
+            names.any(|name| (&name.source, &name.partition) == (source, partition))
         };
-        let unknown = names.iter().filter(|name| !is_known(name)).map(|name| self.start_of(name));
-        unknown.filter(|start| start.safe_seq > 0).collect()
+        record.is_some_and(|record| {
+            let is_behind = record.safe_seq < start.safe_seq;
+            record.paused.as_deref() != Some(MEMORY_LOST) && !(is_behind && remembers())
+        })
     }
 
     /// The partitions of a source that were known before this start.

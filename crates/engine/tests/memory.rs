@@ -17,9 +17,10 @@ use bytes::Bytes;
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_core::{
     AnyTransform, CheckContext, CheckpointStore, Commit, Context, Error, Event, Memory, Outputs,
-    PartitionRecord, Problem, Result, ScriptFiles, State, StatefulTransform, Transform,
+    PartitionRecord, Problem, Remembered, Result, ScriptFiles, State, StatefulTransform, Transform,
 };
 use sluicebox_engine::{Failure, Outcome};
+use smol_str::SmolStr;
 use support::{Destination, Feed, Piped, Step, Verdict, number, until};
 
 /// Lets every third event of a key on, with how many there have been; the others become part of the count.
@@ -219,6 +220,19 @@ async fn a_state_that_was_lost_with_its_memory_is_not_begun_afresh_in_silence() 
     assert!(matches!(first.run_once(&store).await, Outcome::Finished));
     let again = piped(200, thirds()).sink("exact", &["thirds"], &exact, true);
     assert!(matches!(again.run_once(&store).await, Outcome::Finished));
+
+    // A state that is older than the sink has the wrong memory for its position.
+    let older = Arc::new(MemoryStore::new());
+    let state = store.state();
+    let partitions = state.partitions.iter().map(|record| PartitionRecord { safe_seq: 1, ..record.clone() });
+    let remembered = |(key, entry): (&SmolStr, &Remembered)| (key.clone(), Some(entry.clone()));
+    let memories = state.memories.iter();
+    let memories = memories.map(|(name, entries)| (name.clone(), entries.iter().map(remembered).collect()));
+    let partitions = partitions.filter(|record| record.source == "feed").collect();
+    let backup = Commit { partitions, memories: memories.collect(), ..Commit::default() };
+    older.commit(backup).await.unwrap();
+    let third = piped(300, thirds()).sink("exact", &["thirds"], &exact, true);
+    assert!(matches!(third.try_start(&older).await, Err(Failure::State(_))));
 
     let lost = Arc::new(MemoryStore::new());
     for _ in 0..2 {
