@@ -56,6 +56,8 @@ fn assert_complete(found: &[String], expected: usize) -> usize {
     let mut seen = HashSet::new();
     let first: Vec<&String> = found.iter().filter(|id| seen.insert(id.as_str())).collect();
     let all: Vec<String> = (0..expected).map(|n| format!("e-{n}")).collect();
+    let missing: Vec<&String> = all.iter().filter(|id| !seen.contains(id.as_str())).collect();
+    assert!(missing.is_empty(), "{} of {expected} are missing: {missing:?}", missing.len());
     assert_eq!(first, all.iter().collect::<Vec<_>>());
     found.len() - expected
 }
