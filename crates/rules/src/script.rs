@@ -11,7 +11,7 @@ use crate::compare::same;
 use crate::effects::{self, Effects};
 use crate::error::{RuleError, kind};
 use crate::library::Surroundings;
-use crate::lower::{self, NativeScript, Tier};
+use crate::lower::{self, NativeScript, Projection, Tier};
 use crate::outcome::{Emission, Emitted, ScriptOutcome};
 use crate::program::{Program, at};
 use crate::state::{Remembering, State, StateHandle};
@@ -33,6 +33,8 @@ pub struct Script {
     /// A script that remembers always runs in the interpreter.
     remembering: Option<Remembering>,
     native: Result<NativeScript, String>,
+    /// What the interpreter must read of an event.
+    reads: Projection,
 }
 
 impl Script {
@@ -57,7 +59,9 @@ impl Script {
             None => NativeScript::compile(program.ast()),
             Some(_) => Err("it remembers".to_owned()),
         };
-        Ok(Self { program, outputs, remembering, native })
+        let reads = Projection::of(program.ast());
+        let reads = remembering.iter().fold(reads, |reads, remembering| remembering.add_to(reads));
+        Ok(Self { program, outputs, remembering, native, reads })
     }
 
     /// How it runs.
@@ -65,10 +69,16 @@ impl Script {
         Tier::of(&self.native)
     }
 
-    /// The same script, by the interpreter for every event: what the native form is held against.
+    /// The same script, by the interpreter for every event, as if it had no native form.
+    #[must_use]
+    pub fn without_native(self) -> Self {
+        Self { native: Err(lower::NOT_WANTED.to_owned()), ..self }
+    }
+
+    /// The same script, by the interpreter over the whole tree of every event: what all else is held against.
     #[must_use]
     pub fn interpreted(self) -> Self {
-        Self { native: Err(lower::NOT_WANTED.to_owned()), ..self }
+        Self { reads: Projection::default(), ..self.without_native() }
     }
 
     /// What the native form makes of an event, if there is one and it can tell.
@@ -121,7 +131,7 @@ impl Script {
         let needs = self.program.needs();
         let text = event.json();
         let keys_need = self.remembering.as_ref().map(Remembering::needs).unwrap_or_default();
-        let mut original = if needs.and(keys_need).event { view::read(&text)? } else { Dynamic::UNIT };
+        let mut original = if needs.and(keys_need).event { self.reads.read(&text)? } else { Dynamic::UNIT };
         let copy = if needs.event { original.clone() } else { Dynamic::UNIT };
         let mut variables = view::script_variables(copy, event.meta(), needs);
         let (value, effects) = effects::collect(|| match (&self.remembering, memory) {
@@ -132,7 +142,7 @@ impl Script {
             }
             _ => self.program.evaluate(&mut variables),
         });
-        let changed = variables.get(view::EVENT).cloned().unwrap_or_default().flatten();
+        let changed = view::take_event(&mut variables);
         cycles::cut(&variables);
         let log = effects.log.clone();
         let value = match (value, &effects.dead_letter) {
@@ -212,12 +222,12 @@ impl Run<'_> {
             let found = kind(event.type_name());
             return Err(self.script.program.error(format!("`event` must stay a map, found {found}")));
         }
-        if same(&self.original, event) {
+        if tree::is_partial(&self.original) == tree::is_partial(event) && same(&self.original, event) {
             return Ok(Emitted::Unchanged);
         }
-        write::patched(&self.text, &self.original, event)
-            .map(|json| Emitted::Changed(json.into()))
-            .map_err(|error| self.script.program.error(error.to_string()))
+        let json = write::patched(&self.text, &self.original, event);
+        let json = json.map_err(|error| self.script.program.error(error.to_string()))?;
+        Ok(json.map_or(Emitted::Unchanged, |json| Emitted::Changed(json.into())))
     }
 
     fn child(&self, map: &Dynamic) -> Result<Emitted, RuleError> {

@@ -24,6 +24,7 @@ use self::keys::KeyRule;
 pub(crate) use self::operation::{Operation, StateHandle};
 pub(crate) use self::session::call;
 use crate::limits;
+use crate::lower::Projection;
 use crate::program::Program;
 use crate::view::Needs;
 
@@ -98,9 +99,17 @@ impl Remembering {
 
     /// What its keys are made from.
     pub(crate) fn needs(&self) -> Needs {
-        let keys = self.state.names.iter().zip(&self.used).filter(|(_, used)| **used);
-        let needs = keys.filter_map(|(declared, _)| declared.key.as_ref()).map(KeyRule::needs);
-        needs.fold(Needs::default(), Needs::and)
+        self.keys().map(KeyRule::needs).fold(Needs::default(), Needs::and)
+    }
+
+    /// A projection with what its keys are made from.
+    pub(crate) fn add_to(&self, reads: Projection) -> Projection {
+        self.keys().fold(reads, |reads, key| key.add_to(reads))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &KeyRule> {
+        let used = self.state.names.iter().zip(&self.used).filter(|(_, used)| **used);
+        used.filter_map(|(declared, _)| declared.key.as_ref())
     }
 
     /// Runs `evaluate`, which may call the functions of `state`. `original` is the event as it came.

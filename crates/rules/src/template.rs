@@ -4,8 +4,9 @@ use rhai::{Dynamic, Position};
 use sluicebox_core::{Event, Located, Problem, Timestamp};
 
 use crate::error::{RuleError, kind};
+use crate::lower::Projection;
 use crate::program::Program;
-use crate::view::{self, Needs};
+use crate::view::Needs;
 use crate::{budget, escape, write};
 
 /// What a template makes, and so how its values are escaped.
@@ -26,6 +27,7 @@ pub struct Template {
     kind: TemplateKind,
     parts: Vec<Part>,
     needs: Needs,
+    reads: Projection,
     fixed: bool,
     prefix: String,
     place: Located,
@@ -48,6 +50,7 @@ impl Template {
         let mut template = Self {
             kind,
             needs: Needs::default(),
+            reads: Projection::nothing(),
             fixed: !parts.iter().any(|part| matches!(part, Part::Value(_))),
             prefix: String::new(),
             place: Located { text: String::new(), ..text.clone() },
@@ -56,6 +59,7 @@ impl Template {
         for part in &template.parts {
             if let Part::Value(program) = part {
                 template.needs = template.needs.and(program.needs());
+                template.reads = template.reads.and(program.ast());
             }
         }
         if let Some(Part::Literal(literal)) = template.parts.first() {
@@ -88,7 +92,7 @@ impl Template {
         mut put: impl FnMut(&mut String, &str),
     ) -> Result<String, RuleError> {
         let _budget = budget::begin();
-        let mut variables = view::variables(event, self.needs)?;
+        let mut variables = self.reads.variables(event, self.needs)?;
         let mut text = String::new();
         for part in &self.parts {
             match part {

@@ -13,6 +13,8 @@ use crate::budget;
 pub(crate) const EVENT_TAG: i32 = 1;
 /// Tag of a map inside the event.
 pub(crate) const NESTED_TAG: i32 = 2;
+/// Tag of a map of the event, or the event itself, of which only some fields were read.
+pub(crate) const PARTIAL_TAG: i32 = 3;
 /// Tag of a map that a script made.
 const OWN_TAG: i32 = 0;
 
@@ -47,6 +49,11 @@ fn read(json: &[u8], tag: i32) -> Result<Dynamic, serde_json::Error> {
     let value = Tree { tag }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
+}
+
+/// Whether only some fields of a map were read.
+pub(crate) fn is_partial(value: &Dynamic) -> bool {
+    value.tag() == PARTIAL_TAG
 }
 
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! An event as variables: what a rule's names stand for. Only what the rule mentions is built.
 
 use rhai::{Dynamic, Map, Scope};
-use sluicebox_core::{Event, Meta};
+use sluicebox_core::Meta;
 
 use crate::error::RuleError;
 use crate::{budget, tree};
@@ -37,16 +37,7 @@ pub(crate) fn names() -> Scope<'static> {
     scope
 }
 
-/// The variables for one evaluation that only reads.
-///
-/// # Errors
-/// The event cannot be read as a tree.
-pub(crate) fn variables(event: &Event, needs: Needs) -> Result<Scope<'static>, RuleError> {
-    let tree = if needs.event { read(&event.json())? } else { Dynamic::UNIT };
-    Ok(constants(tree, event.meta(), needs))
-}
-
-/// The same for an event that has been read.
+/// The variables for one evaluation that only reads, of an event that has been read.
 pub(crate) fn constants(tree: Dynamic, meta: &Meta, needs: Needs) -> Scope<'static> {
     let mut scope = Scope::new();
     scope.push_constant_dynamic(EVENT, tree);
@@ -60,6 +51,15 @@ pub(crate) fn script_variables(tree: Dynamic, meta: &Meta, needs: Needs) -> Scop
     scope.push_dynamic(EVENT, tree);
     push_meta(&mut scope, meta, needs);
     scope
+}
+
+/// The event as a script left it.
+pub(crate) fn take_event(variables: &mut Scope<'_>) -> Dynamic {
+    match variables.get_mut(EVENT) {
+        // What functions share is emptied where it is.
+        Some(event) if !event.is_shared() => std::mem::take(event),
+        _ => variables.get(EVENT).cloned().unwrap_or_default().flatten(),
+    }
 }
 
 /// Reads the JSON of an event.

@@ -8,7 +8,7 @@ use std::io::Write;
 use rhai::{Dynamic, Map};
 
 use crate::compare::same;
-use crate::{limits, lower};
+use crate::{limits, lower, tree};
 
 /// A value that has no JSON form.
 #[derive(Debug, thiserror::Error)]
@@ -40,27 +40,33 @@ pub(crate) fn json(value: &Dynamic) -> Result<Vec<u8>, Unwritable> {
 /// # Errors
 /// [`Unwritable`].
 pub(crate) fn json_within(value: &Dynamic, most: usize) -> Result<Vec<u8>, Unwritable> {
-    let mut writer = Writer { out: Vec::new(), most };
+    let mut writer = Writer { out: Vec::new(), most, is_changed: false };
     writer.value(value, 0)?;
     Ok(writer.out)
 }
 
-/// JSON text of `new`, made from the text of `old` by changing no more than what differs.
+/// JSON text of `new`, made from the text of `old` by changing no more than what differs; `None` if nothing does.
+///
+/// Of `old` only some fields may have been read. Then those that were not are still there in a `new` that is the same
+/// map, changed; any other map says what it holds, and what is not known of `old` is read.
 ///
 /// # Errors
 /// [`Unwritable`].
-pub(crate) fn patched(text: &[u8], old: &Dynamic, new: &Dynamic) -> Result<Vec<u8>, Unwritable> {
-    let mut writer = Writer { out: Vec::with_capacity(text.len() + 64), most: limits::OUTPUT_BYTES };
-    match (std::str::from_utf8(text), old.as_map_ref(), new.as_map_ref()) {
-        (Ok(text), Ok(old), Ok(new)) => writer.patch(text, &old, &new, 0)?,
-        _ => writer.value(new, 0)?,
+pub(crate) fn patched(text: &[u8], old: &Dynamic, new: &Dynamic) -> Result<Option<Vec<u8>>, Unwritable> {
+    let out = Vec::with_capacity(text.len() + 64);
+    let mut writer = Writer { out, most: limits::OUTPUT_BYTES, is_changed: false };
+    match std::str::from_utf8(text) {
+        Ok(text) if old.is_map() && new.is_map() => writer.patch(text, old, new, 0)?,
+        _ => writer.anew(new, 0)?,
     }
-    Ok(writer.out)
+    Ok(writer.is_changed.then_some(writer.out))
 }
 
 struct Writer {
     out: Vec<u8>,
     most: usize,
+    /// Of a patch: whether anything differs.
+    is_changed: bool,
 }
 
 impl Writer {
@@ -104,50 +110,96 @@ impl Writer {
         self.out.push(b'{');
         for (index, (name, value)) in map.iter().enumerate() {
             self.separate(index == 0);
-            self.entry(name, value, depth)?;
+            self.name(name);
+            self.value(value, depth + 1)?;
         }
         self.out.push(b'}');
         Ok(())
     }
 
-    fn entry(&mut self, name: &str, value: &Dynamic, depth: usize) -> Result<(), Unwritable> {
-        self.text(name);
-        self.out.push(b':');
-        self.value(value, depth + 1)
+    /// Something that differs from what was there.
+    fn anew(&mut self, value: &Dynamic, depth: usize) -> Result<(), Unwritable> {
+        self.is_changed = true;
+        self.value(value, depth)
     }
 
-    /// `text` is the JSON of `old`, an object.
-    fn patch(&mut self, text: &str, old: &Map, new: &Map, depth: usize) -> Result<(), Unwritable> {
-        let Some(fields) = lower::object_fields(text) else {
-            return self.map(new, depth);
+    /// `text` is the JSON of `old`; both values are maps.
+    fn patch(&mut self, text: &str, old: &Dynamic, new: &Dynamic, depth: usize) -> Result<(), Unwritable> {
+        let (is_part, leaves_rest) = (tree::is_partial(old), tree::is_partial(new));
+        let (Some(fields), Ok(old), Ok(new)) =
+            (lower::object_fields(text), old.as_map_ref(), new.as_map_ref())
+        else {
+            return self.anew(new, depth);
         };
         self.out.push(b'{');
         let mut first = true;
-        let duplicates = fields.len() != old.len();
+        let duplicates = is_part || fields.len() != old.len();
         for (index, (name, raw)) in fields.iter().enumerate() {
-            let repeated = duplicates && fields[index + 1..].iter().any(|(later, _)| later == name);
-            let Some(value) = new.get(&**name).filter(|_| !repeated) else { continue };
-            self.separate(first);
-            first = false;
-            self.text(name);
-            self.out.push(b':');
-            let before = old.get(&**name);
-            let maps = before.map(|before| (before.as_map_ref(), value.as_map_ref()));
-            if before.is_some_and(|before| same(before, value)) {
-                self.out.extend_from_slice(raw.as_bytes());
-            } else if let Some((Ok(before), Ok(after))) = maps {
-                self.patch(raw, &before, &after, depth + 1)?;
-            } else {
-                self.value(value, depth + 1)?;
+            if duplicates && fields[index + 1..].iter().any(|(later, _)| later == name) {
+                continue;
             }
+            let before = old.get(&**name);
+            if before.is_none() && leaves_rest {
+                self.separate(first);
+                self.name(name);
+                self.out.extend_from_slice(raw.as_bytes());
+            } else if let Some(value) = new.get(&**name) {
+                self.separate(first);
+                self.name(name);
+                self.patch_value(raw, before, value, depth + 1)?;
+            } else {
+                self.is_changed = true;
+                continue;
+            }
+            first = false;
         }
-        for (name, value) in new.iter().filter(|(name, _)| !old.contains_key(name.as_str())) {
+        let is_old = |name: &str| match old.contains_key(name) {
+            false if is_part => fields.iter().any(|(field, _)| field == name),
+            is_old => is_old,
+        };
+        for (name, value) in new.iter().filter(|(name, _)| !is_old(name)) {
             self.separate(first);
             first = false;
-            self.entry(name, value, depth)?;
+            self.name(name);
+            self.anew(value, depth + 1)?;
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// `text` is the JSON of what stood where `value` stands now; `before` is what was read of it.
+    fn patch_value(
+        &mut self,
+        text: &str,
+        before: Option<&Dynamic>,
+        value: &Dynamic,
+        depth: usize,
+    ) -> Result<(), Unwritable> {
+        let is_known = |before: &&Dynamic| !tree::is_partial(before) || tree::is_partial(value);
+        let read;
+        let before = match before.filter(is_known) {
+            Some(before) => before,
+            None => match tree::read_part(text.as_bytes()) {
+                Ok(all) => {
+                    read = all;
+                    &read
+                }
+                Err(_) => return self.anew(value, depth),
+            },
+        };
+        if same(before, value) {
+            self.out.extend_from_slice(text.as_bytes());
+            Ok(())
+        } else if before.is_map() && value.is_map() {
+            self.patch(text, before, value, depth)
+        } else {
+            self.anew(value, depth)
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.text(name);
+        self.out.push(b':');
     }
 
     fn separate(&mut self, first: bool) {
@@ -190,7 +242,7 @@ mod tests {
         let text = r#"{ "z": 1.10, "big": 18446744073709551616, "in": {"y": 1e2, "x": 0}, "a": 1,"a":2, "gone": 3 }"#;
         let old = read_event(text.as_bytes()).unwrap();
         let new = read_event(br#"{"z":1.1,"big":18446744073709551616,"in":{"x":5,"y":100.0},"a":2,"n":[]}"#);
-        let written = patched(text.as_bytes(), &old, &new.unwrap()).unwrap();
+        let written = patched(text.as_bytes(), &old, &new.unwrap()).unwrap().unwrap();
         let expected = r#"{"z":1.10,"big":18446744073709551616,"in":{"y":1e2,"x":5},"a":2,"n":[]}"#;
         assert_eq!(String::from_utf8(written).unwrap(), expected);
     }

@@ -70,11 +70,10 @@ impl Fields {
         self.names[name].is_made = true;
     }
 
-    /// Says that the first so many fields are read as a whole.
-    pub(super) fn mark_leaves(&mut self, count: usize) {
-        for end in &self.ends[..count] {
-            self.names[*end].is_leaf = true;
-        }
+    /// Says that what stands at a path is used as a whole.
+    pub(super) fn mark_leaf(&mut self, path: &[String]) {
+        let name = self.name(path);
+        self.names[name].is_leaf = true;
     }
 
     /// How many fields are read.
@@ -149,8 +148,9 @@ impl Fields {
         Ok(())
     }
 
+    /// The name inside another that a key is.
     #[inline]
-    fn wanted(&self, name: usize, scanner: &Scanner<'_>, key: Token) -> Native<Option<usize>> {
+    pub(super) fn wanted(&self, name: usize, scanner: &Scanner<'_>, key: Token) -> Native<Option<usize>> {
         let Some(name) = self.names.get(name) else { return Ok(None) };
         let decoded;
         let key = if key.kind == Kind::Text {

@@ -111,7 +111,8 @@ impl Draft<'_> {
             State::Set(value) if value.kind == Kind::Map && found.kind == Kind::Map => {
                 let (old, new) = (found.text(self.bytes), value.text(&self.written));
                 let read = |text| tree::read_value(text).map_err(|_| Unusual);
-                out.extend(write::patched(old, &read(old)?, &read(new)?).map_err(|_| Unusual)?);
+                let patched = write::patched(old, &read(old)?, &read(new)?).map_err(|_| Unusual)?;
+                out.extend_from_slice(patched.as_deref().unwrap_or(old));
             }
             State::Set(value) => out.extend_from_slice(value.text(&self.written)),
             State::Kept { .. } | State::Made => self.write_map(name, out)?,

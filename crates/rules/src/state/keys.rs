@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use super::{Declared, State};
 use crate::error::kind;
 use crate::limits;
+use crate::lower::Projection;
 use crate::program::Program;
 use crate::view::{self, EVENT, META, Needs};
 
@@ -40,6 +41,15 @@ impl KeyRule {
             Self::Event(_) => Needs { event: true, meta: false },
             Self::Meta(_) => Needs::default(),
             Self::Rule(program) => program.needs(),
+        }
+    }
+
+    /// A projection with what it reads.
+    pub(super) fn add_to(&self, reads: Projection) -> Projection {
+        match self {
+            Self::Event(path) => reads.and_path(path),
+            Self::Meta(_) => reads,
+            Self::Rule(program) => reads.and(program.ast()),
         }
     }
 

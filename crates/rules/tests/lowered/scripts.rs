@@ -1,4 +1,4 @@
-//! Random scripts: fields set, moved, taken out, maps made, branches, endings.
+//! Random scripts: fields set, moved, taken out, maps made, branches, endings, and what has no native form.
 
 use std::fmt::Write;
 
@@ -29,7 +29,7 @@ fn statements(chance: &mut Chance, script: &mut String, depth: usize) {
 }
 
 fn statement(chance: &mut Chance, script: &mut String, depth: usize) {
-    match chance.below(if depth < 2 { 16 } else { 13 }) {
+    match chance.below(if depth < 2 { 17 } else { 14 }) {
         0..=5 => write!(script, "{} = {}; ", place(chance), assigned(chance)).unwrap(),
         6 | 7 => write!(script, "{} = {}; ", place(chance), map(chance, 1)).unwrap(),
         8 | 9 => write!(script, "{} = {}; ", place(chance), removal(chance)).unwrap(),
@@ -41,6 +41,7 @@ fn statement(chance: &mut Chance, script: &mut String, depth: usize) {
             3 => script.push_str("dead_letter(\"no\"); "),
             _ => write!(script, "{} = {}; ", place(chance), path(chance)).unwrap(),
         },
+        13 => beyond_native(chance, script),
         _ => {
             write!(script, "if {} {{ ", calm(chance)).unwrap();
             statements(chance, script, depth + 1);
@@ -55,6 +56,26 @@ fn statement(chance: &mut Chance, script: &mut String, depth: usize) {
             }
         }
     }
+}
+
+/// What only the interpreter does.
+fn beyond_native(chance: &mut Chance, script: &mut String) {
+    let (path, place) = (path(chance), place(chance));
+    match chance.below(12) {
+        0 => write!(script, "let x = {path}; x = {}; {place} = x; ", assigned(chance)),
+        1 => write!(script, "let x = {path}; x.remove(\"{}\"); ", chance.pick(&NAMES)),
+        2 => write!(script, "if {path}.contains(\"{}\") {{ {place} = 1; }} ", chance.pick(&NAMES)),
+        3 => write!(script, "if \"{}\" in {path} {{ {place} = 1; }} ", chance.pick(&NAMES)),
+        4 => write!(script, "for name in [\"a\", \"b\"] {{ {path}[name] = 1; }} "),
+        5 => write!(script, "for item in {path} {{ {place} = item; }} "),
+        6 => write!(script, "emit({}); ", map(chance, 0)),
+        7 => write!(script, "replace({}); ", map(chance, 0)),
+        8 => write!(script, "let f = |x| event.b == x; {place} = f.call({path}); "),
+        9 => write!(script, "let event = {}; ", map(chance, 0)),
+        10 => write!(script, "try {{ {place} = {path}.len(); }} catch {{ {place} = \"?\"; }} "),
+        _ => write!(script, "{path}.set({}); {place} += 1; ", assigned(chance)),
+    }
+    .unwrap();
 }
 
 fn assigned(chance: &mut Chance) -> String {
