@@ -3,20 +3,16 @@
 //! Each is one configuration struct and one `register` line. Invariant: one `next` is one attempt; what came back is
 //! classified here, and waiting, retrying, pausing and saving cursors are the engine's.
 
-mod asking;
 mod generate;
-mod item;
 mod opentrain_updates;
-mod pace;
 mod page;
-mod protocol;
-mod standing;
-mod start;
 mod zenzap_updates;
+
+use sluicebox_polling::{asking, item, pace, protocol, standing};
 
 pub use generate::Generate;
 pub use opentrain_updates::OpenTrainUpdates;
-pub use start::Start;
+pub use sluicebox_polling::Start;
 pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates};
 
 /// Adds every source of this crate.

@@ -8,7 +8,6 @@ mod decode;
 mod feed;
 mod own;
 mod probe;
-mod quiet;
 mod status;
 
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use sluicebox_core::{
     SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
+use sluicebox_polling::quiet;
 
 use crate::item::Origin;
 use crate::{Start, asking};

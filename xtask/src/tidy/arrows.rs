@@ -50,6 +50,7 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/rules", Place::Foundation),
     ("crates/tls", Place::Foundation),
     ("crates/lookups", Place::Shared),
+    ("crates/polling", Place::Shared),
     ("crates/postgres", Place::Shared),
     ("crates/tables", Place::Shared),
     ("crates/sources", Place::Component),

@@ -9,11 +9,11 @@ const MOST_IN_A_ROW: u32 = 10;
 
 /// Counts malformed answers in a row.
 #[derive(Debug, Default)]
-pub(crate) struct Malformed(u32);
+pub struct Malformed(u32);
 
 impl Malformed {
     /// The error for one more malformed answer.
-    pub(crate) fn another(&mut self, message: &str) -> Error {
+    pub fn another(&mut self, message: &str) -> Error {
         self.0 += 1;
         let help = "check that `base_url` names the API itself and not a proxy's page";
         if self.0 < MOST_IN_A_ROW {
@@ -25,7 +25,7 @@ impl Malformed {
     }
 
     /// A failed call: a body over the limit counts as malformed, everything else is passed on.
-    pub(crate) fn judge(&mut self, error: Error) -> Error {
+    pub fn judge(&mut self, error: Error) -> Error {
         if error.reason() != "too_large" {
             return error;
         }
@@ -33,7 +33,7 @@ impl Malformed {
     }
 
     /// A well-formed answer came.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.0 = 0;
     }
 }

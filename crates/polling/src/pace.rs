@@ -5,17 +5,17 @@ use std::time::Duration;
 use sluicebox_core::{Chance, Pace};
 
 /// `interval` give or take ten percent.
-pub(crate) fn after(interval: Duration, chance: &dyn Chance) -> Pace {
+pub fn after(interval: Duration, chance: &dyn Chance) -> Pace {
     Pace::After(interval.mul_f64(0.9 + 0.2 * chance.fraction()))
 }
 
 /// `wait`, or up to a fifth longer.
-pub(crate) fn no_sooner_than(wait: Duration, chance: &dyn Chance) -> Pace {
+pub fn no_sooner_than(wait: Duration, chance: &dyn Chance) -> Pace {
     Pace::After(wait.mul_f64(1.0 + 0.2 * chance.fraction()))
 }
 
 /// A wait that doubles from `first` with every step and stays at `longest`; never shorter than `first`.
-pub(crate) fn growing(first: Duration, step: u32, longest: Duration) -> Duration {
+pub fn growing(first: Duration, step: u32, longest: Duration) -> Duration {
     let doubled = first.saturating_mul(1_u32.checked_shl(step).unwrap_or(u32::MAX));
     doubled.min(longest).max(first)
 }

@@ -8,23 +8,23 @@ use std::time::Duration;
 
 /// How long there has been nothing.
 #[derive(Debug, Default)]
-pub(super) struct Quiet {
+pub struct Quiet {
     since: Option<Duration>,
     early_in_a_row: u32,
 }
 
 /// What to do after an empty page.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rest {
+pub struct Rest {
     /// Whether a whole held poll, or as long a time, has passed without items.
-    pub(super) caught_up: bool,
+    pub caught_up: bool,
     /// Set if the page came too early to ask again at once: how many did so before it.
-    pub(super) early_in_a_row: Option<u32>,
+    pub early_in_a_row: Option<u32>,
 }
 
 impl Quiet {
     /// An empty page came at `now` after `took`; the server was allowed to hold it for `timeout`.
-    pub(super) fn after_empty(&mut self, timeout: Duration, took: Duration, now: Duration) -> Rest {
+    pub fn after_empty(&mut self, timeout: Duration, took: Duration, now: Duration) -> Rest {
         let since = *self.since.get_or_insert(now.saturating_sub(took));
         let held =
             !timeout.is_zero() && took >= timeout.saturating_sub(Duration::from_secs(1)).max(timeout / 2);
@@ -40,17 +40,18 @@ impl Quiet {
 
 /// The offsets that were left behind last.
 #[derive(Debug, Default)]
-pub(super) struct Trail(VecDeque<String>);
+pub struct Trail(VecDeque<String>);
 
 impl Trail {
     const LENGTH: usize = 32;
 
     /// Whether this offset was left behind not long ago.
-    pub(super) fn holds(&self, offset: &str) -> bool {
+    pub fn holds(&self, offset: &str) -> bool {
         self.0.iter().any(|left| left == offset)
     }
 
-    pub(super) fn leave(&mut self, offset: Option<String>) {
+    /// Remembers an offset that was left behind.
+    pub fn leave(&mut self, offset: Option<String>) {
         if self.0.len() == Self::LENGTH {
             self.0.pop_front();
         }

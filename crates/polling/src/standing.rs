@@ -12,18 +12,18 @@ const PRIMING: &str = "priming";
 
 /// A place in a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub struct Standing {
     /// The API's own cursor; `None`: none is sent.
-    pub(crate) cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Whether everything is read away until the feed is empty, for `start: now`.
-    pub(crate) priming: bool,
+    pub priming: bool,
     /// Whether the start has been decided, so that `start:` no longer counts.
-    pub(crate) begun: bool,
+    pub begun: bool,
 }
 
 impl Standing {
     /// Stands at a saved cursor, else where `start` says.
-    pub(crate) fn new(saved: Option<&Cursor>, start: &Start) -> Result<Self> {
+    pub fn new(saved: Option<&Cursor>, start: &Start) -> Result<Self> {
         let Some(saved) = saved else {
             let cursor = match start {
                 Start::Cursor(text) => Some(text.clone()).filter(|text| !text.is_empty()),
@@ -44,7 +44,7 @@ impl Standing {
     }
 
     /// The cursor to save.
-    pub(crate) fn to_cursor(&self) -> Option<Cursor> {
+    pub fn to_cursor(&self) -> Option<Cursor> {
         match (&self.cursor, self.priming) {
             (Some(cursor), true) => Some(Cursor::from(format!("{PRIMING} {cursor}"))),
             (None, true) => Some(Cursor::from(PRIMING)),
@@ -54,7 +54,7 @@ impl Standing {
     }
 
     /// The feed had nothing more: what comes from now on is new.
-    pub(crate) fn primed(&mut self) {
+    pub fn primed(&mut self) {
         self.priming = false;
         self.begun = true;
     }

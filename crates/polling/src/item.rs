@@ -13,28 +13,32 @@ use smol_str::{SmolStr, format_smolstr};
 
 /// What all events of one partition have in common.
 #[derive(Clone)]
-pub(crate) struct Origin {
+pub struct Origin {
     /// First part of every id: `opentrain`.
-    family: &'static str,
+    family: SmolStr,
     source: Arc<str>,
-    pub(crate) account: Arc<str>,
+    /// The account that the items come from.
+    pub account: Arc<str>,
     account_key: SmolStr,
 }
 
 /// What an item says about itself.
-pub(crate) struct Said<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) event_type: &'a str,
+pub struct Said<'a> {
+    /// Its id, unique within the account.
+    pub id: &'a str,
+    /// What kind of event it is.
+    pub event_type: &'a str,
     /// Event time; what is missing or odd is replaced by the time of receipt.
-    pub(crate) time: Option<Timestamp>,
+    pub time: Option<Timestamp>,
     /// Ordering key; the account if there is none.
-    pub(crate) key: Option<&'a str>,
+    pub key: Option<&'a str>,
 }
 
 impl Origin {
-    pub(crate) fn new(family: &'static str, cx: &Context) -> Self {
+    /// The origin of what a source reads; `family` begins every id.
+    pub fn new(family: impl Into<SmolStr>, cx: &Context) -> Self {
         Self {
-            family,
+            family: family.into(),
             source: Arc::clone(&cx.component),
             account: Arc::clone(&cx.account),
             account_key: SmolStr::from(&*cx.account),
@@ -42,7 +46,7 @@ impl Origin {
     }
 
     /// The event of an item that said who it is.
-    pub(crate) fn event(&self, raw: Bytes, said: &Said<'_>, received: Timestamp) -> Event {
+    pub fn event(&self, raw: Bytes, said: &Said<'_>, received: Timestamp) -> Event {
         let meta = Meta {
             id: format_smolstr!("{}:{}:{}", self.family, self.account, said.id),
             event_type: said.event_type.into(),
@@ -58,7 +62,7 @@ impl Origin {
     }
 
     /// The reject of an item that did not; its id is made from its bytes.
-    pub(crate) fn reject(&self, raw: Bytes, why: &str, received: Timestamp) -> Reject {
+    pub fn reject(&self, raw: Bytes, why: &str, received: Timestamp) -> Reject {
         let digest = Sha256::digest(&raw);
         let hash = digest.iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
         let id = format!("parse:{hash:016x}");
@@ -72,6 +76,6 @@ impl Origin {
 }
 
 /// The bytes of an item as a slice of its page.
-pub(crate) fn slice(page: &Bytes, item: &RawValue) -> Bytes {
+pub fn slice(page: &Bytes, item: &RawValue) -> Bytes {
     page.slice_ref(item.get().as_bytes())
 }
