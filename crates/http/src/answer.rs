@@ -1,4 +1,4 @@
-//! What came back: any status but a redirect, read whole within its limits.
+//! What came back: any status but a redirect (304 is none), read whole within its limits.
 //!
 //! Invariant: an answer says nothing about success; whoever knows the API judges the status.
 
@@ -11,7 +11,7 @@ use sluicebox_core::Timestamp;
 /// A complete answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status, never 3xx.
+    /// The status; of 3xx only 304, which answers a condition of the request.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,

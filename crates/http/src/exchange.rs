@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use http::StatusCode;
 use http::header::{CONTENT_LENGTH, LOCATION};
 use sluicebox_core::{Clock, Environment, Error, Result};
 
@@ -76,7 +77,7 @@ impl Exchange {
             return Err(failure::silent(named, limits.read, 0));
         };
         let mut response = sent.map_err(|error| failure::broken(named, error, 0))?;
-        if response.status.is_redirection() {
+        if response.status.is_redirection() && response.status != StatusCode::NOT_MODIFIED {
             let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
             return Err(failure::redirected(named, response.status.as_u16(), location));
         }

@@ -4,8 +4,11 @@
 //! Invariant: nothing here asks anybody, waits or saves; it judges what a source has at hand.
 
 pub mod asking;
+pub mod digits;
 pub mod item;
 pub mod pace;
+pub mod page;
+pub mod path;
 pub mod protocol;
 pub mod quiet;
 pub mod standing;

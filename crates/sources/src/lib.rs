@@ -4,13 +4,14 @@
 //! classified here, and waiting, retrying, pausing and saving cursors are the engine's.
 
 mod generate;
+mod opentrain_job_changes;
 mod opentrain_updates;
-mod page;
 mod zenzap_updates;
 
-use sluicebox_polling::{asking, item, pace, protocol, standing};
+use sluicebox_polling::{asking, item, pace, page, protocol, standing};
 
 pub use generate::Generate;
+pub use opentrain_job_changes::OpenTrainJobChanges;
 pub use opentrain_updates::OpenTrainUpdates;
 pub use sluicebox_polling::Start;
 pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates};
@@ -18,6 +19,7 @@ pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates};
 /// Adds every source of this crate.
 pub fn register(registry: &mut sluicebox_core::Registry) {
     registry.source::<Generate>();
+    registry.source::<OpenTrainJobChanges>();
     registry.source::<OpenTrainUpdates>();
     registry.source::<ZenzapUpdates>();
 }

@@ -26,6 +26,7 @@ use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 use crate::item::Origin;
 use crate::{Start, asking};
 use feed::OpenTrainFeed;
+pub(crate) use status::said;
 
 /// Polls the events of an OpenTrain account: proposals, messages, contracts, milestones, payments, approvals.
 ///

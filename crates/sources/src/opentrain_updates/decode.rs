@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use sluicebox_core::{Event, Reject, Timestamp, Unread};
 use sluicebox_http::Answer;
+pub(super) use sluicebox_polling::digits::is_number;
 
 use crate::item::{Origin, Said, slice};
 use crate::page::{is_null, item_fields, split, text, text_or_integer};
@@ -37,11 +38,6 @@ pub(super) fn page(body: &[u8]) -> Result<UpdatesPage<'_>, String> {
         _ => return Err("`nextCursor` is neither a number nor null".to_owned()),
     };
     Ok(UpdatesPage { items: page.items, next_cursor, has_more })
-}
-
-/// Whether a text can be a cursor.
-pub(super) fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The items of a page, to be read beside the next poll.

@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use sluicebox_polling::digits::compare;
+
 use super::decode::UpdatesPage;
 
 /// What a page does to the cursor.
@@ -36,30 +38,10 @@ pub(super) fn progress(sent: Option<&str>, page: &UpdatesPage<'_>) -> Progress {
     }
 }
 
-/// Compares two decimal numbers of any length.
-fn compare(left: &str, right: &str) -> Ordering {
-    let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
-    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::opentrain_updates::decode::page;
-
-    #[test]
-    fn numbers_compare_as_numbers() {
-        for (left, right, expected) in [
-            ("999", "1000", Ordering::Less),
-            ("1000", "999", Ordering::Greater),
-            ("007", "7", Ordering::Equal),
-            ("0", "000", Ordering::Equal),
-            ("9007199254740993", "9007199254740992", Ordering::Greater),
-            ("340282366920938463463374607431768211456", "99", Ordering::Greater),
-        ] {
-            assert_eq!(compare(left, right), expected, "{left} {right}");
-        }
-    }
 
     fn judged(sent: Option<&str>, next: &str, events: &str, has_more: bool) -> Progress {
         let body = format!(r#"{{"events":{events},"nextCursor":{next},"hasMore":{has_more}}}"#);

@@ -10,13 +10,18 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use serde_json::value::RawValue;
 
 /// A page: its items, and the raw values of the other fields that were asked for.
-pub(crate) struct Page<'a, const N: usize> {
-    pub(crate) items: Vec<&'a RawValue>,
-    pub(crate) fields: [Option<&'a RawValue>; N],
+pub struct Page<'a, const N: usize> {
+    /// The items, each as it stands in the page.
+    pub items: Vec<&'a RawValue>,
+    /// The other fields, in the order in which they were asked for.
+    pub fields: [Option<&'a RawValue>; N],
 }
 
 /// Splits `body`, an object with an array `items` and `fields` beside it.
-pub(crate) fn split<'a, const N: usize>(
+///
+/// # Errors
+/// The body is no JSON, no object, or has no such array.
+pub fn split<'a, const N: usize>(
     body: &'a [u8],
     items: &'static str,
     fields: [&'static str; N],
@@ -30,7 +35,7 @@ pub(crate) fn split<'a, const N: usize>(
 }
 
 /// The raw values of some fields of an object; `None` for the whole if `text` is not an object.
-pub(crate) fn fields<'a, const N: usize>(
+pub fn fields<'a, const N: usize>(
     text: &'a RawValue,
     names: [&'static str; N],
 ) -> Option<[Option<&'a RawValue>; N]> {
@@ -38,7 +43,7 @@ pub(crate) fn fields<'a, const N: usize>(
 }
 
 /// The raw values of some fields of an item that was split off a page.
-pub(crate) fn item_fields<'a, const N: usize>(
+pub fn item_fields<'a, const N: usize>(
     item: &'a [u8],
     names: [&'static str; N],
 ) -> Option<[Option<&'a RawValue>; N]> {
@@ -54,7 +59,7 @@ fn fields_of<'a, const N: usize>(
 }
 
 /// The text of a JSON string; `None` for anything else, text that is not Unicode included.
-pub(crate) fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
+pub fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let raw = value?.get();
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -65,18 +70,18 @@ pub(crate) fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
 }
 
 /// The text of a JSON string, or the digits of a JSON integer that is not negative.
-pub(crate) fn text_or_integer(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
+pub fn text_or_integer(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let raw = value?.get();
     if raw.bytes().all(|byte| byte.is_ascii_digit()) { Some(Cow::Borrowed(raw)) } else { text(value) }
 }
 
 /// Whether the value is missing or `null`.
-pub(crate) fn is_null(value: Option<&RawValue>) -> bool {
+pub fn is_null(value: Option<&RawValue>) -> bool {
     value.is_none_or(|value| value.get() == "null")
 }
 
 /// Finds a key among names. Reads bytes, because a key may hold text that is not Unicode.
-struct Name<'n>(&'n [&'static str]);
+pub(crate) struct Name<'n>(pub(crate) &'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Option<usize>;
@@ -139,7 +144,7 @@ impl<'de, const N: usize> Visitor<'de> for PageVisitor<N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let names: Vec<&'static str> = self.fields.into_iter().chain([self.items]).collect();
+        let names: Vec<&str> = self.fields.into_iter().chain([self.items]).collect();
         let (mut items, mut fields) = (None, [None; N]);
         while let Some(name) = map.next_key_seed(Name(&names))? {
             match name {
