@@ -29,7 +29,7 @@ static META_SHAPE: LazyLock<Shape> = LazyLock::new(|| {
 });
 
 impl Catalogue {
-    /// The catalogue of an API, as sources name it: `opentrain`, `zenzap`.
+    /// The catalogue of an API, as sources name it: `opentrain`, `opentrain_jobs`, `zenzap`.
     pub fn of_api(api: &str) -> Option<&'static Self> {
         CATALOGUES.iter().find(|catalogue| catalogue.api == api)
     }
@@ -110,7 +110,8 @@ mod tests {
                 let own = known(shape, &[catalogue.type_field()]);
                 assert_eq!(own.values(), Some(&[json!(name)][..]), "{name}");
                 assert!(shape.description().is_some(), "{name}");
-                assert!(known(shape, &["createdAt"]).description().is_some(), "{name}");
+                let time = if files.api == "opentrain_jobs" { "occurredAt" } else { "createdAt" };
+                assert!(known(shape, &[time]).description().is_some(), "{name}");
             }
         }
         assert!(Catalogue::of_api("slack").is_none());

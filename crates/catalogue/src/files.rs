@@ -21,7 +21,7 @@ macro_rules! schemas {
 }
 
 /// Every API.
-pub(crate) const APIS: [ApiFiles; 2] = [
+pub(crate) const APIS: [ApiFiles; 3] = [
     ApiFiles {
         api: "opentrain",
         title: "OpenTrain",
@@ -37,6 +37,12 @@ pub(crate) const APIS: [ApiFiles; 2] = [
             "proposal.received",
             "proposal.status_changed",
         ),
+    },
+    ApiFiles {
+        api: "opentrain_jobs",
+        title: "OpenTrain",
+        type_field: "eventType",
+        schemas: schemas!("opentrain_jobs": "CLOSED", "PUBLISHED", "UPDATED", "envelope"),
     },
     ApiFiles {
         api: "zenzap",
@@ -76,7 +82,7 @@ mod tests {
 
     #[test]
     fn every_file_is_listed() {
-        assert_eq!(folder(""), ["meta.json", "opentrain", "zenzap"]);
+        assert_eq!(folder(""), ["meta.json", "opentrain", "opentrain_jobs", "zenzap"]);
         for files in &APIS {
             let listed: Vec<String> = files.schemas.iter().map(|(name, _)| format!("{name}.json")).collect();
             assert_eq!(folder(files.api), listed);

@@ -25,7 +25,8 @@
 //!
 //! * **OpenTrain**: `GET /api/public/v1/updates`, and the look-ups `/auth/me`, `/proposals/{id}`,
 //!   `/messages?conversationId=`, `/contracts`, `/contracts/{id}`, `/payments/pending`, `/approvals/{id}`,
-//!   `/jobs/{id}`, `/jobs/mine`, `/jobs/changes`. Bearer token; scopes hide event types and forbid look-ups.
+//!   `/jobs/{id}`, `/jobs/mine`. Bearer token; scopes hide event types and forbid look-ups. Without a token, the feed
+//!   `/jobs/changes`: the latest change of each job, at most 5,000, 120 requests a minute, behind a cache.
 //! * **Zenzap**: `GET /v2/updates` (a long poll), `POST /oauth/token`, and the look-ups `/v2/members/me`,
 //!   `/v2/members`, `/v2/members/{id}`, `/v2/topics`, `/v2/topics/{id}`, `/v2/topics/{id}/messages`. A key with a
 //!   signature over the bytes of the request line as they were received, or an OAuth access token without one.
@@ -38,7 +39,7 @@
 //! Each account has credentials, a feed and faults of its own, so one port can play hundreds of customers. What happens
 //! is generated: equal seeds give equal bytes on every machine, see [`events`]. Whatever an event names can be looked
 //! up and answers with the state after the newest event generated so far; only the newest messages of a chat topic
-//! and the newest 200 pending payments are remembered.
+//! and the newest 200 pending payments are remembered. `/jobs/changes` is as old as the events of the other feed are.
 //!
 //! Where the contracts are silent, the emulator decides: `limit` of OpenTrain defaults to 50; the first request of
 //! Zenzap starts at the oldest update that is kept; a timestamp in the future is accepted; a wrong client secret is
@@ -83,6 +84,7 @@
 //! | `slack_error=WORD` | a refusal with this word, documented or not, in the way of the path (Slack) |
 //! | `stored_reset`, `stored_hang=SECONDS`, `stored_status=CODE`, `stored_slack_error=WORD` | the same, but after the message was stored (Slack) |
 //!
+//! A fault of `poll` also strikes `/jobs/changes`, whose cursor is `until`; it has no `hasMore` to lie with.
 //! Faults that bend pages do nothing to look-ups and to Slack, and those that go back to an earlier page nothing on the first one.
 //!
 //! # Control over HTTP

@@ -86,6 +86,9 @@ pub struct Options {
     pub clock_skew: i64,
     /// Requests that an account may make in a minute before it is answered 429. Default no limit.
     pub requests_per_minute: Option<u32>,
+    /// How long the edge keeps an answer of `/jobs/changes` fresh; stale, it is given once more within twelve times as
+    /// long (OpenTrain). Zero keeps none. Default 300 seconds, as the contract says.
+    pub edge_cache: Duration,
     /// Generate every event before [`start`](crate::start) returns, instead of when it is first needed. Default off.
     pub prerender: bool,
 }
@@ -108,6 +111,7 @@ impl Options {
             delivery_mode: DeliveryMode::Polling,
             clock_skew: 0,
             requests_per_minute: None,
+            edge_cache: Duration::from_secs(300),
             prerender: false,
         }
     }

@@ -30,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) directory: RwLock<HashMap<String, u32>>,
     pub(crate) access_tokens: Mutex<AccessTokens>,
     pub(crate) faults: Mutex<FaultBoard>,
+    /// What stands before the public feed of the marketplace.
+    pub(crate) edge: Mutex<opentrain::Edge>,
     pub(crate) log: Mutex<RequestLog>,
     /// Changes whenever a held poll should look again.
     pub(crate) changed: watch::Sender<u64>,
@@ -61,6 +63,7 @@ impl Server {
             directory: RwLock::new(directory),
             access_tokens: Mutex::default(),
             faults: Mutex::new(faults),
+            edge: Mutex::default(),
             log: Mutex::default(),
             changed: watch::Sender::new(0),
             closing: watch::Sender::new(false),
@@ -93,7 +96,9 @@ impl Server {
 
     fn target(&self, call: &Call) -> Target {
         match (self.options.api, call.path.as_str()) {
-            (Api::OpenTrain, opentrain::POLL) | (Api::Zenzap, zenzap::POLL) => Target::Poll,
+            (Api::OpenTrain, opentrain::POLL | opentrain::PUBLIC_POLL) | (Api::Zenzap, zenzap::POLL) => {
+                Target::Poll
+            }
             (Api::Zenzap, zenzap::TOKEN) => Target::OAuth,
             (Api::Slack, path) if slack::posts(path) => Target::Poll,
             _ => Target::LookUp,

@@ -31,7 +31,7 @@ pub enum When {
 /// The requests that a fault is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// The polled feed: `/updates` or `/v2/updates`; for Slack, everything that posts.
+    /// The polled feeds: `/updates`, `/jobs/changes` or `/v2/updates`; for Slack, everything that posts.
     Poll,
     /// Every other call that reads something.
     LookUp,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::changes;
 use super::events::consumed_fraction;
 use super::world::Marketplace;
 use super::{bad_parameter, refuse};
@@ -11,9 +12,6 @@ use crate::chance::Chance;
 use crate::clock::iso_time;
 use crate::server::Server;
 use crate::vocabulary::{COUNTRIES, FIRST_NAMES, JOB_SUBJECTS, JOB_TASKS, LAST_NAMES, MILESTONES, REMARKS};
-
-/// At most so many changes are told at once.
-const CHANGES: usize = 5000;
 
 /// Refuses a `limit` that the list does not know.
 pub(super) fn check_range(server: &Server, call: &Call, list: &str) -> Result<(), Answer> {
@@ -38,42 +36,11 @@ pub(super) fn public_job(server: &Server, id: &str) -> Answer {
     }
 }
 
-/// `GET /jobs/changes`, section 8 of the contract, over the jobs of every account.
-pub(super) fn job_changes(server: &Server, call: &Call) -> Result<Answer, Answer> {
-    let refusal = || bad_parameter(server, "since", "since must be an ISO-8601 time");
-    let since = call.parameter("since").ok_or_else(refusal)?;
-    let start = since.parse::<jiff::Timestamp>().map_err(|_| refusal())?.as_millisecond();
-    let mut changes = Vec::new();
-    let mut newest = start;
-    for account in &server.accounts {
-        let feed = account.feed_at(server.clock.elapsed());
-        if let Some(Value::Array(list)) = feed.look_up(&["jobs", "changes"], &[]) {
-            changes.extend(list.into_iter().filter_map(|change| {
-                let at = change["occurredAt"].as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond();
-                (at >= start).then_some((at, change))
-            }));
-        }
-    }
-    changes.sort_by_key(|(at, _)| *at);
-    changes.truncate(CHANGES);
-    if let Some((at, _)) = changes.last() {
-        newest = *at;
-    }
-    let changes: Vec<Value> = changes.into_iter().map(|(_, change)| change).collect();
-    Ok(Answer::json(
-        200,
-        &json!({
-            "since": iso_time(start), "until": iso_time(newest), "changes": changes,
-            "generatedAt": iso_time(server.clock.now(call.skew())),
-        }),
-    ))
-}
-
 pub(super) fn look_up(market: &Marketplace, path: &[&str], query: &[(String, String)]) -> Option<Value> {
     let parameter = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     match *path {
         ["jobs", "mine"] => Some(market.own_jobs(parameter("cursor"), parameter("limit"))),
-        ["jobs", "changes"] => Some(market.job_changes()),
+        ["jobs", "changes"] => Some(changes::latest(market)),
         ["jobs", id] => market.number("job_", id, market.jobs.len()).map(|job| market.public_job(job)),
         ["proposals", id] => {
             let number = market.number("prop_", id, market.proposals.len())?;
@@ -174,17 +141,6 @@ impl Marketplace {
         let jobs: Vec<Value> = jobs.collect();
         let next = (end < self.jobs.len()).then(|| self.id("job_", end - 1));
         json!({ "jobs": jobs, "nextCursor": next })
-    }
-
-    fn job_changes(&self) -> Value {
-        let latest = self.jobs.iter().enumerate().map(|(number, job)| {
-            let (kind, at) = match job.closed {
-                Some(closed) => ("CLOSED", closed),
-                None => ("PUBLISHED", job.created),
-            };
-            json!({ "jobId": self.id("job_", number), "eventType": kind, "occurredAt": iso_time(at) })
-        });
-        Value::Array(latest.collect())
     }
 
     fn proposal(&self, number: usize) -> Value {

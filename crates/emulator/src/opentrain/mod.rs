@@ -1,11 +1,13 @@
 //! The marketplace API: bearer tokens, a feed with a numeric cursor, and look-ups by id.
 
+mod changes;
 mod events;
 mod lookups;
 mod world;
 
 use serde_json::{Value, json};
 
+pub(crate) use changes::Edge;
 pub(crate) use world::Marketplace;
 
 use crate::account::Account;
@@ -19,6 +21,8 @@ use crate::server::Server;
 use events::Kind;
 
 pub(crate) const POLL: &str = "/api/public/v1/updates";
+/// The other feed, which is polled without a token.
+pub(crate) const PUBLIC_POLL: &str = "/api/public/v1/jobs/changes";
 const PREFIX: &str = "/api/public/v1/";
 
 pub(crate) const SCOPES: &[&str] = &[
@@ -63,7 +67,7 @@ fn route(server: &Server, call: &Call) -> Result<Answer, Answer> {
     let scope = match path[..] {
         ["updates"] => return poll(server, call),
         ["auth", "me"] => return Ok(me(authenticate(server, call)?)),
-        ["jobs", "changes"] => return lookups::job_changes(server, call),
+        ["jobs", "changes"] => return changes::answer(server, call),
         ["jobs", "mine"] => "jobs:read",
         ["jobs", id] => return Ok(lookups::public_job(server, id)),
         ["proposals", _] | ["proposals", _, "interview"] => "proposals:read",

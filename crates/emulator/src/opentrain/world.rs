@@ -14,8 +14,13 @@ const BEGINNING: i64 = 1_740_988_800_000;
 /// How far back a new event looks for something to happen to.
 const RECENT: usize = 40;
 
+/// The owner of a job words it anew after so many proposals.
+const UPDATED_AFTER: u64 = 5;
+
 pub(super) struct Job {
     pub(super) created: i64,
+    pub(super) published: i64,
+    pub(super) updated: Option<i64>,
     pub(super) proposals: u64,
     pub(super) closed: Option<i64>,
 }
@@ -150,6 +155,9 @@ impl Marketplace {
             _ => self.post_job(),
         };
         self.jobs[job].proposals += 1;
+        if self.jobs[job].proposals == UPDATED_AFTER {
+            self.jobs[job].updated = Some(self.now);
+        }
         self.proposals.push(Proposal {
             job,
             status: "UNREVIEWED",
@@ -162,7 +170,8 @@ impl Marketplace {
     }
 
     fn post_job(&mut self) -> usize {
-        self.jobs.push(Job { created: self.now - 3_600_000, proposals: 0, closed: None });
+        let (created, published) = (self.now - 3_600_000, self.now);
+        self.jobs.push(Job { created, published, updated: None, proposals: 0, closed: None });
         self.jobs.len() - 1
     }
 

@@ -52,7 +52,7 @@ fn forbidden(envelope: &Value, client: &Client, said: &str) -> Error {
 }
 
 /// `(status 400, code BAD_REQUEST, request 6f0c…: text)`.
-fn said(envelope: &Value, answer: &Answer, client: &Client) -> String {
+pub(crate) fn said(envelope: &Value, answer: &Answer, client: &Client) -> String {
     let part = |name: &str| envelope.get(name).and_then(Value::as_str).map(|text| client.quote(text));
     let mut said = format!("(status {}", answer.status.as_u16());
     for (label, name) in [(", code ", "code"), (", request ", "requestId"), (": ", "error")] {

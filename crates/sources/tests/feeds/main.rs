@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test, in its support code too")]
 
 mod generate;
+mod job_changes;
 mod opentrain;
 mod options;
 mod support;

@@ -31,6 +31,11 @@ fn good_options_have_no_problems() {
             "zenzap_updates",
             json!({ "auth": oauth, "timeout": "0s", "limit": 100, "base_url": "http://localhost:1/" }),
         ),
+        ("opentrain_job_changes", json!({})),
+        (
+            "opentrain_job_changes",
+            json!({ "start": { "cursor": "2026-06-12T00:00:00+02:00" }, "base_url": "http://127.0.0.1:1/api" }),
+        ),
         ("generate", json!({ "count": 3, "fields": { "a": 1 } })),
     ] {
         assert_eq!(paths(source_type, options.clone()), Vec::<String>::new(), "{options}");
@@ -80,6 +85,9 @@ fn every_fault_is_found_at_its_place() {
             json!({ "auth": { "oauth": { "client_id": "b@1", "client_secret": "s", "token_url": "x" } } }),
             "auth",
         ),
+        ("opentrain_job_changes", &json!({}), json!({ "interval": "10ms" }), "interval"),
+        ("opentrain_job_changes", &json!({}), json!({ "start": { "cursor": "1041" } }), "start.cursor"),
+        ("opentrain_job_changes", &json!({}), json!({ "base_url": "http://app.opentrain.ai" }), "base_url"),
         ("generate", &json!({}), json!({ "rate": 0 }), "rate"),
         ("generate", &json!({}), json!({ "fields": { "type": "x" } }), "fields.type"),
     ] {
@@ -95,6 +103,7 @@ fn unknown_options_are_refused() {
             .contains("timeout")
     );
     assert!(parse_error("zenzap_updates", json!({ "token": "t" })).is_some());
+    assert!(parse_error("opentrain_job_changes", json!({ "token": "t" })).unwrap().contains("token"));
     assert!(parse_error("generate", json!({ "counts": 1 })).is_some());
 }
 
