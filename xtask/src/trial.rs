@@ -21,7 +21,7 @@ struct Trial {
 /// The package of the command line program.
 const PROGRAM: &str = "sluicebox-cli";
 
-const TRIALS: [Trial; 4] = [
+const TRIALS: [Trial; 5] = [
     Trial {
         name: "kill-loop",
         package: PROGRAM,
@@ -39,6 +39,15 @@ const TRIALS: [Trial; 4] = [
         full: ("SLUICEBOX_KILLS", "20"),
         also: &[("SLUICEBOX_SERVER_KILLS", "10")],
         needs_services: true,
+    },
+    Trial {
+        name: "webhook-kills",
+        package: PROGRAM,
+        test: "webhook_kills",
+        only: "",
+        full: ("SLUICEBOX_KILLS", "200"),
+        also: &[("SLUICEBOX_SENDERS", "50")],
+        needs_services: false,
     },
     Trial {
         name: "storm",

@@ -30,7 +30,16 @@ pub(crate) async fn verb(registry: Registry, arguments: RunArguments, logs: Logs
         match pipeline_files::load(file, &registry, &ProcessVariables::default(), false) {
             Ok(plan) => {
                 report(&plan.warnings, Severity::Warning, &logs);
-                plans.push(plan);
+                if arguments.once && only_listens(&plan) {
+                    tracing::error!(
+                        pipeline = %plan.name,
+                        help = "leave `--once` out",
+                        "every source waits for others to send: `--once` would have no end"
+                    );
+                    exit = Exit::Configuration;
+                } else {
+                    plans.push(plan);
+                }
             }
             Err(problems) => {
                 report(&problems.problems, Severity::Error, &logs);
@@ -52,6 +61,12 @@ pub(crate) async fn verb(registry: Registry, arguments: RunArguments, logs: Logs
     let ended = launch.all(plans).await;
     drop((progress, server));
     Ok(exit.max(ended))
+}
+
+/// Whether no source can say when it has everything.
+fn only_listens(plan: &Plan) -> bool {
+    let mut accounts = plan.sources.iter().flat_map(|source| &source.accounts);
+    accounts.all(|account| account.config.listens())
 }
 
 /// Two files of one name would share one state: the later ones are refused.

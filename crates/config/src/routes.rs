@@ -97,6 +97,10 @@ fn class_problem(source: &SourcePlan) -> Option<String> {
         SourceClass::RecordField => {
             Some(format!("`{}` reads by a field of its records, with an overlap", source.name))
         }
+        SourceClass::Push if source.accounts.iter().any(|account| account.config.listens()) => Some(format!(
+            "`{}` is pushed by its sender, who may send again; repeats are known by the id of the delivery",
+            source.name
+        )),
         SourceClass::Push => Some(format!("`{}` is pushed by its sender, who may send again", source.name)),
         SourceClass::RetainedFeed | SourceClass::ConfirmOnRead => None,
     }

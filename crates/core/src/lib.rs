@@ -6,6 +6,7 @@
 //! A component is a configuration struct that implements [`SourceSpec`], [`TransformSpec`] or [`SinkSpec`] and one
 //! `register` line; built-in components use exactly this API.
 
+mod background;
 mod backoff;
 mod batch;
 mod context;
@@ -39,6 +40,7 @@ mod token;
 mod transform;
 mod units;
 
+pub use background::{Background, BackgroundWork, StateFolder};
 pub use backoff::Backoff;
 pub use batch::{Batch, Gap, Pace, ReadItems, Reject, Unread};
 pub use context::{CheckContext, Context, ScriptFiles, Shared};

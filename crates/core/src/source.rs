@@ -26,6 +26,13 @@ pub trait Source: Send {
     /// Retryable classes are asked again from the same cursor; all others pause the partition.
     async fn next(&mut self) -> Result<Option<Batch>>;
 
+    /// Waits for a reason to be asked before the wait that the last page named ([`Pace::After`](crate::Pace)) is over:
+    /// a bell. Cancel-safe: a reason that came while nobody waited is still there at the next call. By default there is
+    /// none.
+    async fn woken(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
     /// Tells the upstream that a position is durable everywhere, for sources that want to hear it apart from the next
     /// poll. Asked once, after `open`; it may outlive the source, whose last pages become durable after the last poll.
     fn committer(&self) -> Option<Box<dyn Committer>> {

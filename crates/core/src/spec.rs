@@ -26,6 +26,12 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         None
     }
 
+    /// Whether it only takes what others send it, so that nothing says when it has everything (a webhook): alone, it
+    /// cannot be run `--once`. Repeats are known by the id of the delivery.
+    fn listens(&self) -> bool {
+        false
+    }
+
     /// Everything wrong with the values that the types cannot say. Pure.
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
@@ -172,6 +178,10 @@ pub trait AnySource: Send + Sync {
     fn api(&self) -> Option<&'static str> {
         None
     }
+    /// See [`SourceSpec::listens`].
+    fn listens(&self) -> bool {
+        false
+    }
     /// See [`SourceSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`SourceSpec::item`].
@@ -274,6 +284,9 @@ impl<S: SourceSpec> AnySource for S {
     }
     fn api(&self) -> Option<&'static str> {
         SourceSpec::api(self)
+    }
+    fn listens(&self) -> bool {
+        SourceSpec::listens(self)
     }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SourceSpec::check(self, cx)

@@ -36,6 +36,9 @@ pub(crate) struct Poller {
 
 /// What to do after a poll.
 enum Next {
+    /// The source rests: something may wake it.
+    Rest(Duration),
+    /// A failure is waited out.
     Wait(Duration),
     Poll,
     End,
@@ -67,6 +70,15 @@ impl Poller {
             match next {
                 Next::End => return self.stay_paused().await,
                 Next::Poll => {}
+                Next::Rest(wait) => {
+                    let clock = Arc::clone(&self.partitions.options.environment.clock);
+                    tokio::select! {
+                        () = clock.sleep(wait) => {}
+                        () = self.source.woken() => {}
+                        () = self.partition.wait_until_lost() => {}
+                        () = self.drain.cancelled() => return,
+                    }
+                }
                 Next::Wait(wait) => {
                     let clock = Arc::clone(&self.partitions.options.environment.clock);
                     tokio::select! {
@@ -175,7 +187,7 @@ impl Poller {
         match pace {
             _ if caught_up && self.partitions.options.once => Next::End,
             Pace::Immediately => Next::Poll,
-            Pace::After(wait) => Next::Wait(wait),
+            Pace::After(wait) => Next::Rest(wait),
         }
     }
 

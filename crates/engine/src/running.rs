@@ -25,6 +25,8 @@ pub struct Running {
     checkpointer: Checkpointer,
     tasks: Tasks,
     commits: Tasks,
+    /// What components left to us; it ends with the pipeline, or ends the pipeline by failing.
+    background: Tasks,
     around: Surroundings,
 }
 
@@ -46,7 +48,7 @@ impl Running {
         pipeline: Arc<str>,
         (members, partitions, tracer): (Vec<SharedMember>, Arc<Partitions>, Tracer),
         checkpointer: Checkpointer,
-        (tasks, commits): (Tasks, Tasks),
+        (tasks, commits, background): (Tasks, Tasks, Tasks),
         around: Surroundings,
     ) -> Self {
         let environment = around.options.environment.clone();
@@ -60,7 +62,7 @@ impl Running {
             metrics: Arc::clone(&around.metrics),
             shared: around.shared.clone(),
         };
-        Self { watch, checkpointer, tasks, commits, around }
+        Self { watch, checkpointer, tasks, commits, background, around }
     }
 
     /// A view for the admin server and for progress.
@@ -79,6 +81,7 @@ impl Running {
                 tokio::select! {
                     settled = supervise(&mut self.tasks, &self.around.drain) => settled?,
                     broken = supervise(&mut self.commits, &self.around.drain) => broken?,
+                    broken = first_failure(&mut self.background) => return Err(broken),
                 }
                 // Everything is settled: the last positions are committed.
                 self.checkpointer.close();
@@ -91,6 +94,7 @@ impl Running {
                 () = limit => None,
             }
         };
+        self.background.shutdown().await;
         self.tasks.shutdown().await;
         self.commits.shutdown().await;
         self.watch.partitions.shut_down().await;
@@ -125,6 +129,16 @@ async fn supervise(tasks: &mut Tasks, drain: &CancellationToken) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// Waits for a task that fails; those that end well, or none at all, are no news.
+async fn first_failure(tasks: &mut Tasks) -> Failure {
+    while let Some(joined) = tasks.join_next().await {
+        if let Err(failure) = settled(joined) {
+            return failure;
+        }
+    }
+    std::future::pending().await
 }
 
 /// How a task ended; a panic is a failure of its pipeline.

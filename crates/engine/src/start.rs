@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sluicebox_config::Plan;
-use sluicebox_core::{CheckpointStore, Commit, ComponentKind, ScriptFiles, Shared};
+use sluicebox_core::{Background, CheckpointStore, Commit, ComponentKind, ScriptFiles, Shared};
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -194,9 +194,26 @@ impl Starter {
             };
             launch_source(source, &launcher, &mut tasks);
         }
+        let background = self.launch_background();
         tracing::info!(pipeline = %self.pipeline, event = "started", "pipeline started");
         let seen = (members, partitions, self.tracer);
-        Running::new(self.pipeline, seen, self.checkpointer, (tasks, commits), self.around)
+        Running::new(self.pipeline, seen, self.checkpointer, (tasks, commits, background), self.around)
+    }
+
+    /// Starts what components left to us while they were built.
+    fn launch_background(&self) -> Tasks {
+        let mut background = Tasks::new();
+        for (component, work) in Background::of(&self.around.shared).take() {
+            let span = span(&self.pipeline, &component, "");
+            let run = async move {
+                work.await.map_err(|error| Failure::Component {
+                    component: component.as_ref().into(),
+                    message: error.chain(),
+                })
+            };
+            background.spawn(run.instrument(span));
+        }
+        background
     }
 
     /// Starts the partition that replays dead letters.

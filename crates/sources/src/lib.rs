@@ -6,6 +6,7 @@
 mod generate;
 mod opentrain_job_changes;
 mod opentrain_updates;
+mod webhook;
 mod zenzap_updates;
 
 use sluicebox_polling::{asking, item, pace, page, protocol, standing};
@@ -14,6 +15,7 @@ pub use generate::Generate;
 pub use opentrain_job_changes::OpenTrainJobChanges;
 pub use opentrain_updates::OpenTrainUpdates;
 pub use sluicebox_polling::Start;
+pub use webhook::Webhook;
 pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates};
 
 /// Adds every source of this crate.
@@ -21,5 +23,6 @@ pub fn register(registry: &mut sluicebox_core::Registry) {
     registry.source::<Generate>();
     registry.source::<OpenTrainJobChanges>();
     registry.source::<OpenTrainUpdates>();
+    registry.source::<Webhook>();
     registry.source::<ZenzapUpdates>();
 }

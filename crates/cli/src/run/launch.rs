@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sluicebox_checkpoints::SqliteStore;
 use sluicebox_config::Plan;
-use sluicebox_core::Shared;
+use sluicebox_core::{Shared, StateFolder};
 use sluicebox_engine::{RunOptions, Surroundings, system};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,8 @@ impl Launch {
 
     async fn run(&self, plan: Plan) -> Verdict {
         let (dir, name) = (self.state_dir.clone(), plan.name.clone());
+        let shared = Shared::default();
+        shared.publish("", "", Arc::new(StateFolder(dir.join(&name))));
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, &name)).await;
         let store = match opened {
             Ok(Ok(store)) => store,
@@ -67,7 +69,7 @@ impl Launch {
             store: Arc::new(store),
             files: Arc::new(Folder::of(&plan.file)),
             metrics: Arc::clone(&self.fleet.metrics),
-            shared: Shared::default(),
+            shared,
             options,
             drain: self.drain.clone(),
         };

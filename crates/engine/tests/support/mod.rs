@@ -20,6 +20,7 @@ use sluicebox_core::{
     TransactionalSink, Transform, Window, Written,
 };
 use sluicebox_engine::{Failure, Metrics, Outcome, RunOptions, Running, Surroundings, start, system};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// An event of the scripted feed.
@@ -50,6 +51,11 @@ pub(crate) struct Feed {
     pub(crate) partitions: Vec<&'static str>,
     /// Cursors that were confirmed upstream; `None`: it does not want to hear.
     pub(crate) confirmed: Option<Arc<Mutex<Vec<String>>>>,
+    /// How long it rests once it is caught up, and what wakes it.
+    pub(crate) rest: Duration,
+    pub(crate) bell: Arc<Notify>,
+    /// Work that it leaves to the engine: waits for this, and fails.
+    pub(crate) background: Option<Arc<Notify>>,
 }
 
 impl Feed {
@@ -65,6 +71,9 @@ impl Feed {
             opened: Arc::default(),
             partitions: Vec::new(),
             confirmed: None,
+            rest: Duration::from_millis(20),
+            bell: Arc::default(),
+            background: None,
         }
     }
 }
@@ -77,7 +86,13 @@ impl AnySource for Feed {
     fn check(&self, _: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
     }
-    async fn build(self: Box<Self>, _: &Context) -> Result<BuiltSource> {
+    async fn build(self: Box<Self>, cx: &Context) -> Result<BuiltSource> {
+        if let Some(signal) = self.background.clone() {
+            cx.leave_to_background(async move {
+                signal.notified().await;
+                Err(Error::permanent("the listener fell over"))
+            });
+        }
         if self.partitions.is_empty() {
             return Ok(BuiltSource::single(FeedSource { feed: *self, at: 0, poll: 0 }));
         }
@@ -150,8 +165,12 @@ impl Source for FeedSource {
         let events: Vec<Event> = events.collect();
         self.at = end;
         let caught_up = end == self.feed.total;
-        let pace = if caught_up { Pace::After(Duration::from_millis(20)) } else { Pace::Immediately };
+        let pace = if caught_up { Pace::After(self.feed.rest) } else { Pace::Immediately };
         Ok(Some(Batch { events, pace, caught_up, ..Batch::empty(Some(Cursor::from(end.to_string()))) }))
+    }
+
+    async fn woken(&mut self) {
+        self.feed.bell.notified().await;
     }
 
     fn committer(&self) -> Option<Box<dyn Committer>> {

@@ -1,0 +1,114 @@
+//! The `webhook` source: what `check` promises, what `--once` cannot mean, and a delivery on its way.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod webhook_sender;
+
+use insta::assert_snapshot;
+use sluicebox_testkit::{Process, Sandbox, wait_for};
+use webhook_sender::Sender;
+
+fn sandbox(more: &str) -> Sandbox {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.write(
+        "p.yaml",
+        &format!(
+            "sources:\n  hooks: {{ type: webhook, listen: \"127.0.0.1:0\", path: /hooks, scheme: opentrain, \
+             secrets: [whsec_test], max_body: 1KiB, inbox: 2KiB }}\nsinks:\n  \
+             rows: {{ type: sqlite, inputs: [hooks], path: rows.db, table: events }}\n{more}"
+        ),
+    );
+    sandbox
+}
+
+/// Where it listens, by its log.
+fn port(process: &mut Process) -> u16 {
+    let line = process.wait_for_log("webhooks are taken at http://127.0.0.1:");
+    let (_, rest) = line.split_once("http://127.0.0.1:").unwrap();
+    rest.split_once('/').unwrap().0.parse().unwrap()
+}
+
+#[test]
+fn check_prints_what_a_pushed_source_promises() {
+    let finished = sandbox("").run("check p.yaml").expect(0);
+    assert_snapshot!(finished.stdout, @r"
+    p.yaml: p is fine
+      hooks → rows  at_least_once  `hooks` is pushed by its sender, who may send again; repeats are known by the id of the delivery
+    ");
+    let sandbox = sandbox("");
+    sandbox.write("p.yaml", &sandbox.read("p.yaml").replace("table: events", "delivery: exactly_once"));
+    let refused = sandbox.run("check p.yaml").expect(78);
+    assert!(refused.stderr.contains("cannot be exactly once: `hooks` is pushed"), "{}", refused.stderr);
+}
+
+#[test]
+fn options_that_cannot_be_are_told_at_their_place() {
+    let sandbox = sandbox("");
+    let wrong = "listen: localhost, path: hooks, scheme: standard, secrets: [\"whsec_!\"]";
+    sandbox.write(
+        "p.yaml",
+        &format!("sources:\n  hooks: {{ type: webhook, {wrong} }}\nsinks: {{ o: {{ type: stdout, inputs: [hooks] }} }}\n"),
+    );
+    let said = sandbox.run("check p.yaml").expect(78).stderr;
+    for part in
+        ["expected an address and a port, found `localhost`", "begins with `/`", "not `whsec_` and base64"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn alone_it_cannot_run_once() {
+    let finished = sandbox("").run("run --once p.yaml --admin off").expect(78);
+    assert!(finished.stderr.contains("`--once` would have no end"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_delivery_lands_once_and_leaves_the_inbox_and_a_bad_one_is_a_dead_letter() {
+    let sandbox = sandbox("");
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    let body = r#"{ "id":"7", "type":"payment.created","createdAt":"2026-06-12T10:00:00.000Z" }"#;
+    assert_eq!(sender.post("d-1", body), Some(200));
+    assert_eq!(sender.post("d-1", body), Some(200), "a retry is welcome");
+    assert_eq!(sender.post("d-2", "[1]"), Some(200), "it is signed: what is in it is our matter");
+    let stranger = Sender::new(port(&mut process), "/hooks", "whsec_other");
+    assert_eq!(stranger.post("d-3", body), Some(401));
+    let found = "SELECT _event_id || ' ' || _type || ' ' || _event_time || ' ' || event FROM events";
+    let rows = wait_for("the row", || Some(sandbox.rows("rows.db", found)).filter(|rows| !rows.is_empty()));
+    assert_eq!(rows, [format!("webhook:hooks:d-1 payment.created 2026-06-12T10:00:00.000Z {body}")]);
+    let letters =
+        wait_for("the letter", || Some(sandbox.dead_letters()).filter(|letters| !letters.is_empty()));
+    assert_eq!(letters[0]["meta"]["id"], "webhook:hooks:d-2");
+    wait_for("an empty inbox", || {
+        let left = sandbox.rows(".sluicebox/p/inbox/hooks.db", "SELECT id FROM deliveries");
+        left.is_empty().then_some(())
+    });
+    process.terminate();
+    process.finish().expect(0);
+    assert_eq!(sandbox.cursors()[0]["cursor"], "2");
+}
+
+#[test]
+fn a_full_inbox_asks_for_patience_and_has_room_once_every_sink_has_what_it_held() {
+    let sandbox =
+        sandbox("  slow: { type: blackhole, inputs: [hooks], delay: 1h, batch: { max_events: 1 } }\n");
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    let body = |number: usize| format!(r#"{{"id":"{number}","filling":"{}"}}"#, "x".repeat(300));
+    let taken =
+        (0..10).take_while(|number| sender.post(&format!("d-{number}"), &body(*number)) == Some(200)).count();
+    assert!((2..8).contains(&taken), "2 KiB take a few: {taken}");
+    assert_eq!(sender.post("d-next", &body(taken)), Some(503));
+    process.kill();
+    process.finish();
+    let all = sandbox.read("p.yaml");
+    sandbox.write("p.yaml", all.split_once("  slow:").unwrap().0);
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    wait_for("room", || (sender.post("d-next", &body(taken)) == Some(200)).then_some(()));
+    let expected: Vec<String> = (0..=taken).map(body).collect();
+    wait_for("all of them", || {
+        (sandbox.rows("rows.db", "SELECT event FROM events ORDER BY rowid") == expected).then_some(())
+    });
+}
