@@ -10,6 +10,7 @@ use crate::review;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     sluicebox_sources::register(&mut registry);
+    sluicebox_declared::register(&mut registry);
     sluicebox_transforms::register(&mut registry);
     sluicebox_lookup_sql::register(&mut registry);
     sluicebox_sinks::register(&mut registry);

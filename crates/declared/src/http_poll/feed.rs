@@ -1,0 +1,345 @@
+//! Polls a declared API: one request per call, and the judgement where its answer leaves us.
+//!
+//! Invariant: the cursor is the API's text, byte for byte; nothing changes before the answer is there, so that a
+//! dropped poll is simply asked again; no answer makes a hot loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::header::{ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, StatusCode};
+use sluicebox_core::{
+    Batch, Context, Cursor, Environment, Error, Gap, Pace, Result, Source, SourceClass, Timestamp,
+};
+use sluicebox_http::{Answer, Call, Client};
+use sluicebox_polling::item::Origin;
+use sluicebox_polling::protocol::Malformed;
+use sluicebox_polling::quiet::{Quiet, Trail};
+use sluicebox_polling::standing::Standing;
+use sluicebox_polling::{Start, digits, pace};
+
+use super::compiled::Compiled;
+use super::cursor::CursorKind;
+use super::page::Page;
+use super::progress::{Facts, Progress};
+use super::refusals::{self, Meaning};
+use super::template::Variables;
+use super::{HttpPoll, OnCursorExpired};
+
+/// First and longest wait after a 429 that does not say how long.
+const LIMITED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// The feed of one account.
+pub(super) struct DeclaredFeed {
+    compiled: Compiled,
+    client: Arc<Client>,
+    origin: Origin,
+    environment: Environment,
+    initial: Option<String>,
+    interval: Duration,
+    timeout: Option<Duration>,
+    start: Start,
+    on_cursor_expired: OnCursorExpired,
+    /// Whether the boundary comes again with every poll.
+    repeats: bool,
+    asks_for_changes: bool,
+    standing: Standing,
+    trail: Trail,
+    quiet: Quiet,
+    malformed: Malformed,
+    /// The target that was asked last with what its answer is known by.
+    known: Option<(String, HeaderValue)>,
+    /// Answers in a row that asked to wait without saying how long.
+    limited: u32,
+    last_seen: Option<Timestamp>,
+}
+
+impl DeclaredFeed {
+    pub(super) fn new(
+        options: &HttpPoll,
+        compiled: Compiled,
+        client: Arc<Client>,
+        origin: Origin,
+        cx: &Context,
+    ) -> Self {
+        Self {
+            compiled,
+            client,
+            origin,
+            environment: cx.environment.clone(),
+            initial: options.cursor.as_ref().and_then(|cursor| cursor.initial.clone()),
+            interval: options.interval.0,
+            timeout: options.timeout.map(|timeout| timeout.0),
+            start: options.start.clone(),
+            on_cursor_expired: options.on_cursor_expired,
+            repeats: options.source_class() == SourceClass::RecordField,
+            asks_for_changes: options.etag,
+            standing: Standing { cursor: None, priming: false, begun: false },
+            trail: Trail::default(),
+            quiet: Quiet::default(),
+            malformed: Malformed::default(),
+            known: None,
+            limited: 0,
+            last_seen: None,
+        }
+    }
+
+    /// The cursor that the next request sends.
+    fn sent(&self) -> Option<&str> {
+        self.standing.cursor.as_deref().or(self.initial.as_deref())
+    }
+
+    fn call(&self) -> Result<Call> {
+        // History is read away without holding: what comes during a held poll is news already.
+        let timeout =
+            self.timeout.map(|timeout| if self.standing.priming { Duration::ZERO } else { timeout });
+        let variables = Variables { cursor: self.sent(), limit: self.compiled.limit, timeout };
+        let mut call = match self.sent() {
+            Some(address) if self.compiled.kind == CursorKind::Url => {
+                self.compiled.request.to(address.to_owned(), &variables)?
+            }
+            _ => self.compiled.request.call(&variables)?,
+        };
+        if let Some((_, tag)) = self.known.as_ref().filter(|(target, _)| *target == call.target) {
+            call.headers.insert(IF_NONE_MATCH, tag.clone());
+        }
+        Ok(call)
+    }
+
+    fn rested(&self, answer: &Answer) -> Pace {
+        let asked = self.compiled.interval_header.as_ref().and_then(|name| {
+            let seconds: u64 = answer.headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
+            Some(Duration::from_secs(seconds))
+        });
+        match asked.filter(|asked| *asked > self.interval) {
+            Some(asked) => pace::no_sooner_than(asked, &*self.environment.chance),
+            None => pace::after(self.interval, &*self.environment.chance),
+        }
+    }
+
+    /// A page without anything, and the usual wait.
+    fn nothing(&mut self, answer: &Answer) -> Batch {
+        self.primed();
+        let mut batch = Batch::empty(self.standing.to_cursor());
+        batch.caught_up = true;
+        batch.pace = self.rested(answer);
+        batch
+    }
+
+    fn primed(&mut self) {
+        if self.standing.priming {
+            self.standing.primed();
+            tracing::info!(account = %self.origin.account, "history is read away; what comes from now on is emitted");
+        }
+    }
+
+    /// What a page means for where we stand. No `await` in here: it happens whole or not at all.
+    fn take(&mut self, mut page: Page<'_>, answer: &Answer, target: String) -> Batch {
+        let progress = self.advance(&mut page);
+        let tag = answer.headers.get(ETAG).filter(|_| self.asks_for_changes);
+        self.known = tag.map(|tag| (target, tag.clone()));
+        let newest = page.items.last().and_then(|item| self.compiled.event.time(item));
+        self.last_seen = newest.or(self.last_seen);
+        let mut batch = Batch::empty(None);
+        if !self.standing.priming && !page.items.is_empty() {
+            batch.unread = Some(page.unread(answer, &self.origin, &self.compiled.event));
+        }
+        // Where the boundary comes again with every poll, a page that moves nothing holds nothing new.
+        let more = page.more && !(self.repeats && progress == Progress::Still);
+        match self.timeout {
+            Some(timeout) if !self.standing.priming => {
+                self.hold(&mut batch, &page, (timeout, progress), answer);
+            }
+            _ => {
+                if !more {
+                    self.primed();
+                }
+                batch.caught_up = !more;
+                if !more || progress != Progress::Forward {
+                    batch.pace = self.rested(answer);
+                }
+            }
+        }
+        batch.cursor = self.standing.to_cursor();
+        batch
+    }
+
+    /// When to ask again after a long poll.
+    fn hold(
+        &mut self,
+        batch: &mut Batch,
+        page: &Page<'_>,
+        (timeout, progress): (Duration, Progress),
+        answer: &Answer,
+    ) {
+        if !page.items.is_empty() {
+            self.quiet = Quiet::default();
+            if progress != Progress::Forward {
+                batch.pace = self.rested(answer);
+            }
+            return;
+        }
+        let clock = &*self.environment.clock;
+        let rest = self.quiet.after_empty(timeout, answer.took, clock.elapsed());
+        batch.caught_up = rest.caught_up;
+        if let Some(step) = rest.early_in_a_row {
+            let wait = pace::growing(Duration::from_secs(1), step, self.interval);
+            batch.pace = pace::no_sooner_than(wait, &*self.environment.chance);
+        }
+    }
+
+    /// Moves the cursor, unless the page would lead astray.
+    fn advance(&mut self, page: &mut Page<'_>) -> Progress {
+        if self.compiled.next.is_none() {
+            return Progress::Still;
+        }
+        let next = page.next.take();
+        let facts = Facts {
+            sent: self.sent(),
+            next: next.as_deref(),
+            brings: page.more || !page.items.is_empty(),
+            kind: self.compiled.kind,
+            repeats: self.repeats,
+        };
+        let progress = facts.judge(&self.trail);
+        match progress {
+            Progress::Forward => {
+                let left = std::mem::replace(&mut self.standing.cursor, next);
+                self.trail.leave(left);
+            }
+            Progress::Still => {}
+            Progress::Fault(what) => tracing::error!(
+                account = %self.origin.account,
+                sent_cursor = self.sent().unwrap_or("none"),
+                next_cursor = next.as_deref().unwrap_or("none"),
+                "the API {what}; the cursor is kept, the page's items go on, and the next poll waits the interval"
+            ),
+        }
+        progress
+    }
+
+    /// The error for an answer that asks to wait.
+    fn asked_to_wait(&mut self, answer: &Answer) -> Error {
+        let said = answer.retry_after();
+        let wait = said.unwrap_or_else(|| pace::growing(LIMITED.0, self.limited, LIMITED.1));
+        if said.is_none() {
+            self.client.pause_for(wait);
+        }
+        self.limited = self.limited.saturating_add(1);
+        let host = self.client.base_url();
+        Error::rate_limited(
+            format!("{host} asks to wait {}", refusals::said(answer, &self.client)),
+            Some(wait),
+        )
+    }
+
+    /// What a rule says of an answer: a page without items, or an error.
+    fn declared(&mut self, answer: &Answer, meaning: Meaning, help: Option<String>) -> Result<Batch> {
+        let said = refusals::said(answer, &self.client);
+        let host = self.client.base_url();
+        let error = match meaning {
+            Meaning::Empty => return Ok(self.nothing(answer)),
+            Meaning::RateLimited => return Err(self.asked_to_wait(answer)),
+            Meaning::Retry => refusals::transient(answer, &self.client),
+            Meaning::Auth => Error::auth(format!("{host} refused the credentials {said}")),
+            Meaning::Expired if self.standing.cursor.is_some() => return self.expired(&said, help),
+            Meaning::Expired | Meaning::Pause => Error::permanent(format!("{host} refused the poll {said}")),
+        };
+        Err(match help {
+            Some(help) => error.with_help(help),
+            None => error,
+        })
+    }
+
+    /// The cursor is gone.
+    fn expired(&mut self, said: &str, help: Option<String>) -> Result<Batch> {
+        let message = match self.last_seen {
+            Some(time) => format!("the cursor is no longer available; what came after {time} may be lost"),
+            None => "the cursor is no longer available; what came since the last run may be lost".to_owned(),
+        };
+        if self.on_cursor_expired == OnCursorExpired::Stop {
+            let help = help.unwrap_or_else(|| {
+                "to go on with what the API still has: `sluicebox cursor reset`".to_owned()
+            });
+            return Err(Error::permanent(format!("{message} {said}"))
+                .with_reason("offset_expired")
+                .with_help(help));
+        }
+        let lost_cursor = self.standing.cursor.take().map(Cursor::from);
+        self.standing.begun = true;
+        (self.trail, self.quiet, self.known) = (Trail::default(), Quiet::default(), None);
+        let mut batch = Batch::empty(self.standing.to_cursor());
+        batch.pace = pace::no_sooner_than(Duration::from_secs(1), &*self.environment.chance);
+        // What is lost while history is read away would not have been emitted.
+        batch.gap =
+            (!self.standing.priming).then_some(Gap { lost_cursor, last_seen: self.last_seen, message });
+        Ok(batch)
+    }
+
+    /// A page whose next address, if it is one, is on the same host.
+    fn page<'a>(&self, answer: &'a Answer) -> Result<Page<'a>, String> {
+        let page = Page::read(answer, &self.compiled)?;
+        if let Some(address) = page.next.as_deref().filter(|_| self.compiled.kind == CursorKind::Url) {
+            self.client.base_url().resolve(address).map_err(|error| error.to_string())?;
+        }
+        Ok(page)
+    }
+}
+
+#[async_trait]
+impl Source for DeclaredFeed {
+    async fn open(&mut self, saved: Option<&Cursor>) -> Result<()> {
+        let standing = Standing::new(saved, &self.start)?;
+        if let Some(cursor) = standing.cursor.as_deref()
+            && self.compiled.kind == CursorKind::Number
+            && !digits::is_number(cursor)
+        {
+            return Err(Error::config(format!("the cursor `{cursor}` is not a number"))
+                .with_reason("cursor_rejected")
+                .with_help("set a good one with `sluicebox cursor set`"));
+        }
+        if standing.priming {
+            tracing::info!(account = %self.origin.account, "reading history away without emitting it (start: now)");
+        }
+        self.standing = standing;
+        (self.trail, self.quiet, self.known) = (Trail::default(), Quiet::default(), None);
+        self.malformed.reset();
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<Batch>> {
+        let call = self.call()?;
+        let (target, asked_for_changes) = (call.target.clone(), call.headers.contains_key(IF_NONE_MATCH));
+        let answer = match self.client.send(call).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.malformed.judge(error)),
+        };
+        if answer.status == StatusCode::NOT_MODIFIED && asked_for_changes {
+            self.malformed.reset();
+            return Ok(Some(self.nothing(&answer)));
+        }
+        if let Some(rule) = self.compiled.rules.iter().find(|rule| rule.holds(&answer)) {
+            let (meaning, help) = (rule.then, rule.help.clone());
+            return self.declared(&answer, meaning, help).map(Some);
+        }
+        if refusals::asks_to_wait(&answer) {
+            return Err(self.asked_to_wait(&answer));
+        }
+        self.limited = 0;
+        if let Some(error) = refusals::of_status(&answer, &self.client, self.standing.cursor.as_deref()) {
+            return Err(error);
+        }
+        match self.page(&answer) {
+            Ok(page) => {
+                self.malformed.reset();
+                Ok(Some(self.take(page, &answer, target)))
+            }
+            Err(why) => {
+                let (host, status) = (self.client.base_url(), answer.status.as_u16());
+                let message = format!("{host} answered {status} with something that is not a page: {why}");
+                Err(self.malformed.another(&message))
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Sources that are declared, not programmed: `http_poll`, any API with a cursor, written in YAML.
+//!
+//! Invariant: the language is capped. It names places in requests and answers and has no rules of its own; what it
+//! cannot say is written in Rust. Cursors are the API's own text, byte for byte.
+
+mod http_poll;
+
+pub use http_poll::{
+    Class, CursorKind, CursorOptions, ErrorRule, EventOptions, HttpPoll, Meaning, MoreOptions, NextOptions,
+    OnCursorExpired, PollMethod, RequestOptions, Several, TimeFormat,
+};
+
+/// Adds every source of this crate.
+pub fn register(registry: &mut sluicebox_core::Registry) {
+    registry.source::<HttpPoll>();
+}
