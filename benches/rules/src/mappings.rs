@@ -64,12 +64,13 @@ pub fn run(events: &[Event]) {
     for (title, rhai, vrl) in [IN_PLACE, NEW_MAP].into_iter().filter(|(title, ..)| is_wanted(title)) {
         let native = Script::compile(&Located::unplaced(rhai)).expect("a script");
         assert_eq!(native.tier(), Tier::Native, "{rhai}");
-        let interpreted = native.clone().interpreted();
+        let (projected, interpreted) = (native.clone().without_native(), native.clone().interpreted());
         let vrl = Vrl::new(vrl);
         let vrl = |event: &Event| serde_json::to_vec(&vrl.run(&event.json()).1).expect("values are JSON");
         for event in events {
             assert!(native.native_outcome(event).is_some());
             let changed = changed(&native, event);
+            assert_eq!(changed, self::changed(&projected, event));
             assert_eq!(changed, self::changed(&interpreted, event));
             let tree = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).expect("JSON");
             assert_eq!(tree(&changed), tree(&vrl(event)));
@@ -79,7 +80,8 @@ pub fn run(events: &[Event]) {
             events,
             &[
                 Way::new("native", |event| changed(&native, event).len()),
-                Way::new("interpreted", |event| changed(&interpreted, event).len()),
+                Way::new("interpreted over the fields it names", |event| changed(&projected, event).len()),
+                Way::new("interpreted over the whole event", |event| changed(&interpreted, event).len()),
                 Way::new("VRL", |event| vrl(event).len()),
             ],
         );

@@ -27,6 +27,8 @@ pub(crate) const OUT_OF_STACK: &str = "out of stack";
 
 /// How many operations pass between two looks at the clock.
 const OPERATIONS_PER_LOOK: u64 = 64;
+/// How long an event may take before its thread is asked how much of that it worked.
+const UNASKED: Duration = Duration::from_millis(10);
 /// How many bytes costly functions may work through between two looks at the clock.
 const WORK_PER_LOOK: usize = 256 << 10;
 
@@ -36,7 +38,9 @@ const LITERAL: usize = 4 << 10;
 thread_local! {
     /// Whether an event is being worked on.
     static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
-    /// When it must be over, in CPU time of the thread; none before the first look at the clock.
+    /// When a clock was looked at first.
+    static FIRST_LOOK: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// When it must be over, in CPU time of the thread; none before the thread was asked.
     static DEADLINE: Cell<Option<Duration>> = const { Cell::new(None) };
     /// Operations so far.
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
@@ -67,6 +71,7 @@ pub(crate) struct Budget {
 pub(crate) fn begin() -> Budget {
     let is_outermost = !IS_RUNNING.replace(true);
     if is_outermost {
+        FIRST_LOOK.set(None);
         DEADLINE.set(None);
         MARK.set(sluicebox_heap::held());
         WORK.set(0);
@@ -130,15 +135,21 @@ fn stack_address() -> usize {
 
 fn is_out_of_time() -> bool {
     WORK.set(0);
-    let now = cpu_time();
-    // Most rules are over before the first look and never ask the kernel.
-    let deadline = DEADLINE.get().unwrap_or(now + limits::CPU);
+    // No thread works longer than time passes, and asking for the time alone does not take a call into the kernel.
+    let passing = clock(ClockId::MonotonicCoarse);
+    let first = FIRST_LOOK.get().unwrap_or(passing);
+    FIRST_LOOK.set(Some(first));
+    if passing.saturating_sub(first) < UNASKED {
+        return false;
+    }
+    let worked = clock(ClockId::ThreadCPUTime);
+    let deadline = DEADLINE.get().unwrap_or(worked + limits::CPU);
     DEADLINE.set(Some(deadline));
-    now > deadline
+    worked > deadline
 }
 
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+fn clock(id: ClockId) -> Duration {
+    let time = clock_gettime(id);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -14,8 +14,10 @@ mod compile;
 mod draft;
 mod entries;
 mod fields;
+mod flat;
 mod node;
 mod objects;
+mod part;
 mod projection;
 mod refusal;
 mod run;
@@ -31,6 +33,8 @@ use rhai::{AST, Expr};
 use sluicebox_core::{Event, Meta};
 
 pub(crate) use entries::object_fields;
+pub(crate) use flat::Flat;
+pub(crate) use part::Part;
 pub(crate) use projection::Projection;
 
 use compile::Compiler;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rhai::{AST, ASTNode, Dynamic, Engine, Expr, OptimizationLevel, ParseError, Position, Scope, Stmt};
+use rhai::{
+    AST, ASTNode, Dynamic, Engine, EvalAltResult, Expr, OptimizationLevel, ParseError, Position, Scope, Stmt,
+};
 use sluicebox_core::{Located, Problem};
 
 use crate::error::{RuleError, problem};
 use crate::library::Surroundings;
+use crate::lower::Flat;
 use crate::origin::Origin;
 use crate::semicolons::Places;
 use crate::state::StateHandle;
@@ -17,6 +20,8 @@ use crate::{budget, coverage, effects, language, semicolons, unknown, view};
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     ast: AST,
+    /// The same with variables instead of paths, of a script that only reads.
+    flat: Option<Box<Flat>>,
     needs: Needs,
     origin: Origin,
     /// What it sees as `args`.
@@ -58,13 +63,16 @@ impl Program {
             origin.functions = Some((library.lines(), library.place.clone()));
         }
         let has_state = surroundings.state.is_some();
-        let program = Self::compile(&text, origin, surroundings.arguments(), |engine, scope, text| {
+        let mut program = Self::compile(&text, origin, surroundings.arguments(), |engine, scope, text| {
             let mut scope = scope.clone();
             if has_state {
                 scope.push_constant(STATE, StateHandle);
             }
             engine.compile_with_scope(&scope, text)
         })?;
+        if !has_state {
+            program.flatten(&text);
+        }
         match program.assignment_to_constant() {
             Some((name, position)) => Err(at(Problem::new("", format!("`{name}` is read-only")), position)),
             None => Ok(program),
@@ -119,7 +127,25 @@ impl Program {
             }
             true
         });
-        Ok(Self { ast, needs, origin, arguments, is_observed })
+        Ok(Self { ast, flat: None, needs, origin, arguments, is_observed })
+    }
+
+    /// Looks for a flat form. `text` is what the script was parsed from.
+    fn flatten(&mut self, text: &str) {
+        if self.is_observed {
+            return;
+        }
+        let flat = Flat::of(&self.ast, text, |paths, text| {
+            let mut names = paths.clone();
+            names.push_constant_dynamic(META, Dynamic::UNIT);
+            if self.arguments.is_some() {
+                names.push_constant_dynamic(ARGUMENTS, Dynamic::UNIT);
+            }
+            let engine = language::engine();
+            let ast = engine.compile_with_scope(&names, text).ok()?;
+            Some(engine.optimize_ast(&Scope::new(), ast, OptimizationLevel::Simple))
+        });
+        self.flat = flat.map(Box::new);
     }
 
     /// Refuses what calls a function that nobody has.
@@ -214,18 +240,30 @@ impl Program {
         found
     }
 
+    /// The flat form, if there is one.
+    pub(crate) fn flat(&self) -> Option<&Flat> {
+        self.flat.as_deref()
+    }
+
     /// Runs it over `variables`.
     ///
     /// # Errors
     /// What went wrong, with its place in the user's file.
     pub(crate) fn evaluate(&self, variables: &mut Scope<'static>) -> Result<Dynamic, RuleError> {
+        self.evaluate_ast(&self.ast, variables).map_err(|error| RuleError::evaluation(&error, &self.origin))
+    }
+
+    /// Runs its flat form over the variables of that; `None` if it failed.
+    pub(crate) fn evaluate_flat(&self, flat: &Flat, variables: &mut Scope<'static>) -> Option<Dynamic> {
+        self.evaluate_ast(flat.ast(), variables).ok()
+    }
+
+    fn evaluate_ast(&self, ast: &AST, variables: &mut Scope<'static>) -> Result<Dynamic, Box<EvalAltResult>> {
         let engine = if self.is_observed { language::observed_engine() } else { language::engine() };
         if let Some(arguments) = &self.arguments {
             variables.push_constant_dynamic(ARGUMENTS, arguments.clone());
         }
-        budget::within(|| engine.eval_ast_with_scope::<Dynamic>(variables, &self.ast))
-            .map(Dynamic::flatten)
-            .map_err(|error| RuleError::evaluation(&error, &self.origin))
+        budget::within(|| engine.eval_ast_with_scope::<Dynamic>(variables, ast)).map(Dynamic::flatten)
     }
 
     /// An error about the result as a whole.

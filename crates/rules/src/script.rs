@@ -11,10 +11,11 @@ use crate::compare::same;
 use crate::effects::{self, Effects};
 use crate::error::{RuleError, kind};
 use crate::library::Surroundings;
-use crate::lower::{self, NativeScript, Projection, Tier};
+use crate::lower::{self, NativeScript, Part, Projection, Tier};
 use crate::outcome::{Emission, Emitted, ScriptOutcome};
 use crate::program::{Program, at};
 use crate::state::{Remembering, State, StateHandle};
+use crate::view::Needs;
 use crate::write::Unwritable;
 use crate::{budget, cycles, limits, tree, view, write};
 
@@ -35,6 +36,8 @@ pub struct Script {
     native: Result<NativeScript, String>,
     /// What the interpreter must read of an event.
     reads: Projection,
+    /// Whether the flat form may run, if there is one.
+    is_flattened: bool,
 }
 
 impl Script {
@@ -61,7 +64,7 @@ impl Script {
         };
         let reads = Projection::of(program.ast());
         let reads = remembering.iter().fold(reads, |reads, remembering| remembering.add_to(reads));
-        Ok(Self { program, outputs, remembering, native, reads })
+        Ok(Self { program, outputs, remembering, native, reads, is_flattened: true })
     }
 
     /// How it runs.
@@ -78,7 +81,7 @@ impl Script {
     /// The same script, by the interpreter over the whole tree of every event: what all else is held against.
     #[must_use]
     pub fn interpreted(self) -> Self {
-        Self { reads: Projection::default(), ..self.without_native() }
+        Self { reads: Projection::default(), is_flattened: false, ..self.without_native() }
     }
 
     /// What the native form makes of an event, if there is one and it can tell.
@@ -123,22 +126,52 @@ impl Script {
         ran.or_else(|given_up| *given_up)
     }
 
+    /// What the flat form makes of an event, if there is one and nothing goes wrong.
+    fn flat_outcome(&self, event: &Event) -> Option<ScriptOutcome> {
+        let flat = self.program.flat().filter(|_| self.is_flattened)?;
+        let text = event.json();
+        let mut variables = flat.variables(&text)?;
+        view::push_meta(&mut variables, event.meta(), self.program.needs());
+        let (value, mut effects) = effects::collect(|| self.program.evaluate_flat(flat, &mut variables));
+        cycles::cut(&variables);
+        let log = std::mem::take(&mut effects.log);
+        let run =
+            Run { script: self, text, before: Before::Unread, touches_event: false, written: Cell::new(0) };
+        let emitted = run.emitted(value?, Dynamic::UNIT, effects).ok()?;
+        Some(ScriptOutcome { emitted, dead_letter: None, log })
+    }
+
+    /// The tree of an event, as far as it is needed, and what to compare with what becomes of it.
+    fn before(&self, text: &Bytes, needs: Needs) -> Result<(Before<'_>, Dynamic), RuleError> {
+        if !needs.event {
+            return Ok((Before::Unread, Dynamic::UNIT));
+        }
+        if let Some((part, tree)) = self.reads.part(text) {
+            return Ok((Before::Part(part), tree));
+        }
+        let tree = view::read(text)?;
+        Ok((Before::Whole(tree.clone()), tree))
+    }
+
     fn run_over(&self, event: &Event, memory: Option<&mut Memory>) -> Result<ScriptOutcome, RuleError> {
         if let Some(outcome) = self.native_outcome(event) {
             return Ok(outcome);
         }
         let _budget = budget::begin();
+        if let Some(outcome) = self.flat_outcome(event) {
+            return Ok(outcome);
+        }
         let needs = self.program.needs();
         let text = event.json();
         let keys_need = self.remembering.as_ref().map(Remembering::needs).unwrap_or_default();
-        let mut original = if needs.and(keys_need).event { self.reads.read(&text)? } else { Dynamic::UNIT };
-        let copy = if needs.event { original.clone() } else { Dynamic::UNIT };
-        let mut variables = view::script_variables(copy, event.meta(), needs);
+        let (before, tree) = self.before(&text, needs.and(keys_need))?;
+        let mut keyed = if keys_need.event { tree.clone() } else { Dynamic::UNIT };
+        let mut variables = view::script_variables(tree, event.meta(), needs);
         let (value, effects) = effects::collect(|| match (&self.remembering, memory) {
             (Some(remembering), Some(memory)) => {
                 variables.push_constant(view::STATE, StateHandle);
                 let evaluate = || self.program.evaluate(&mut variables);
-                remembering.during(memory, (&mut original, event.meta()), evaluate)
+                remembering.during(memory, (&mut keyed, event.meta()), evaluate)
             }
             _ => self.program.evaluate(&mut variables),
         });
@@ -152,17 +185,24 @@ impl Script {
             }
             (value, _) => value?,
         };
-        let run = Run { script: self, text, original, touches_event: needs.event, written: Cell::new(0) };
+        let run = Run { script: self, text, before, touches_event: needs.event, written: Cell::new(0) };
         let emitted = run.emitted(value, changed, effects)?;
         Ok(ScriptOutcome { emitted, dead_letter: None, log })
     }
+}
+
+/// What is known of the event as it came.
+enum Before<'a> {
+    Whole(Dynamic),
+    Part(Part<'a>),
+    Unread,
 }
 
 /// One run that ended without an error.
 struct Run<'a> {
     script: &'a Script,
     text: Bytes,
-    original: Dynamic,
+    before: Before<'a>,
     touches_event: bool,
     /// Bytes of JSON so far.
     written: Cell<usize>,
@@ -222,10 +262,12 @@ impl Run<'_> {
             let found = kind(event.type_name());
             return Err(self.script.program.error(format!("`event` must stay a map, found {found}")));
         }
-        if tree::is_partial(&self.original) == tree::is_partial(event) && same(&self.original, event) {
-            return Ok(Emitted::Unchanged);
-        }
-        let json = write::patched(&self.text, &self.original, event);
+        let json = match &self.before {
+            Before::Whole(before) if same(before, event) => Ok(None),
+            Before::Whole(before) => write::patched(&self.text, before, event),
+            Before::Part(part) if tree::is_partial(event) => part.patched(event),
+            Before::Part(_) | Before::Unread => write::patched(&self.text, &tree::unread_event(), event),
+        };
         let json = json.map_err(|error| self.script.program.error(error.to_string()))?;
         Ok(json.map_or(Emitted::Unchanged, |json| Emitted::Changed(json.into())))
     }

@@ -51,7 +51,30 @@ fn read(json: &[u8], tag: i32) -> Result<Dynamic, serde_json::Error> {
     Ok(value)
 }
 
-/// Whether only some fields of a map were read.
+/// An event of which nothing was read.
+pub(crate) fn unread_event() -> Dynamic {
+    let mut event = Dynamic::from_map(Map::new());
+    event.set_tag(PARTIAL_TAG);
+    event
+}
+
+/// What stands for a value of the event that nobody looks at.
+#[derive(Clone)]
+struct Unread;
+
+/// A value of the event that was not read.
+pub(crate) fn unread() -> Dynamic {
+    let mut value = Dynamic::from(Unread);
+    value.set_tag(PARTIAL_TAG);
+    value
+}
+
+/// Whether a value was not read.
+pub(crate) fn is_unread(value: &Dynamic) -> bool {
+    value.is::<Unread>()
+}
+
+/// Whether something of a value of the event was not read.
 pub(crate) fn is_partial(value: &Dynamic) -> bool {
     value.tag() == PARTIAL_TAG
 }

@@ -71,7 +71,8 @@ pub(crate) fn read(json: &[u8]) -> Result<Dynamic, RuleError> {
     tree::read_event(json).map_err(|error| RuleError::unreadable(&error))
 }
 
-fn push_meta(scope: &mut Scope<'static>, meta: &Meta, needs: Needs) {
+/// Adds our envelope, if it is needed.
+pub(crate) fn push_meta(scope: &mut Scope<'static>, meta: &Meta, needs: Needs) {
     let value = if needs.meta { meta_map(meta) } else { Dynamic::UNIT };
     scope.push_constant_dynamic(META, value);
 }

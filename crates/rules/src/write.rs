@@ -46,23 +46,21 @@ pub(crate) fn json_within(value: &Dynamic, most: usize) -> Result<Vec<u8>, Unwri
 }
 
 /// JSON text of `new`, made from the text of `old` by changing no more than what differs; `None` if nothing does.
-///
-/// Of `old` only some fields may have been read. Then those that were not are still there in a `new` that is the same
-/// map, changed; any other map says what it holds, and what is not known of `old` is read.
+/// Where `old` was not read as a whole, what is missing of it is read.
 ///
 /// # Errors
 /// [`Unwritable`].
 pub(crate) fn patched(text: &[u8], old: &Dynamic, new: &Dynamic) -> Result<Option<Vec<u8>>, Unwritable> {
-    let out = Vec::with_capacity(text.len() + 64);
-    let mut writer = Writer { out, most: limits::OUTPUT_BYTES, is_changed: false };
+    let mut writer = Writer::with_capacity(text.len() + 64);
     match std::str::from_utf8(text) {
         Ok(text) if old.is_map() && new.is_map() => writer.patch(text, old, new, 0)?,
         _ => writer.anew(new, 0)?,
     }
-    Ok(writer.is_changed.then_some(writer.out))
+    Ok(writer.changed())
 }
 
-struct Writer {
+/// Writes JSON, value by value.
+pub(crate) struct Writer {
     out: Vec<u8>,
     most: usize,
     /// Of a patch: whether anything differs.
@@ -70,6 +68,79 @@ struct Writer {
 }
 
 impl Writer {
+    /// Into memory of so many bytes, to begin with.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { out: Vec::with_capacity(bytes), most: limits::OUTPUT_BYTES, is_changed: false }
+    }
+
+    /// What was written, if anything differs.
+    pub(crate) fn changed(self) -> Option<Vec<u8>> {
+        self.is_changed.then_some(self.out)
+    }
+
+    /// Begins a map.
+    pub(crate) fn open(&mut self) {
+        self.out.push(b'{');
+    }
+
+    /// Ends a map.
+    pub(crate) fn close(&mut self) {
+        self.out.push(b'}');
+    }
+
+    /// A name of a map.
+    pub(crate) fn name(&mut self, name: &str) {
+        self.separate();
+        self.text(name);
+        self.out.push(b':');
+    }
+
+    /// A name as it stood in the text, without its quotes.
+    pub(crate) fn key(&mut self, key: &[u8]) {
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A value as it stood in the text.
+    pub(crate) fn raw(&mut self, text: &[u8]) {
+        self.out.extend_from_slice(text);
+    }
+
+    /// Something that was there is not any more.
+    pub(crate) fn leave_out(&mut self) {
+        self.is_changed = true;
+    }
+
+    /// Something that differs from what was there.
+    ///
+    /// # Errors
+    /// [`Unwritable`].
+    pub(crate) fn anew(&mut self, value: &Dynamic, depth: usize) -> Result<(), Unwritable> {
+        self.is_changed = true;
+        self.value(value, depth)
+    }
+
+    /// What `write` writes, or the text as it stood if that changes nothing.
+    ///
+    /// # Errors
+    /// [`Unwritable`].
+    pub(crate) fn raw_unless_changed(
+        &mut self,
+        text: &[u8],
+        write: impl FnOnce(&mut Self) -> Result<(), Unwritable>,
+    ) -> Result<(), Unwritable> {
+        let (start, was_changed) = (self.out.len(), std::mem::take(&mut self.is_changed));
+        write(self)?;
+        if !self.is_changed {
+            self.out.truncate(start);
+            self.raw(text);
+        }
+        self.is_changed |= was_changed;
+        Ok(())
+    }
+
     fn value(&mut self, value: &Dynamic, depth: usize) -> Result<(), Unwritable> {
         if depth > limits::VALUE_DEPTH {
             return Err(Unwritable::Depth);
@@ -95,8 +166,8 @@ impl Writer {
             self.map(&map, depth)?;
         } else if let Ok(array) = value.as_array_ref() {
             self.out.push(b'[');
-            for (index, element) in array.iter().enumerate() {
-                self.separate(index == 0);
+            for element in array.iter() {
+                self.separate();
                 self.value(element, depth + 1)?;
             }
             self.out.push(b']');
@@ -107,88 +178,67 @@ impl Writer {
     }
 
     fn map(&mut self, map: &Map, depth: usize) -> Result<(), Unwritable> {
-        self.out.push(b'{');
-        for (index, (name, value)) in map.iter().enumerate() {
-            self.separate(index == 0);
+        self.open();
+        for (name, value) in map {
             self.name(name);
             self.value(value, depth + 1)?;
         }
-        self.out.push(b'}');
+        self.close();
         Ok(())
-    }
-
-    /// Something that differs from what was there.
-    fn anew(&mut self, value: &Dynamic, depth: usize) -> Result<(), Unwritable> {
-        self.is_changed = true;
-        self.value(value, depth)
     }
 
     /// `text` is the JSON of `old`; both values are maps.
     fn patch(&mut self, text: &str, old: &Dynamic, new: &Dynamic, depth: usize) -> Result<(), Unwritable> {
-        let (is_part, leaves_rest) = (tree::is_partial(old), tree::is_partial(new));
+        let is_part = tree::is_partial(old);
         let (Some(fields), Ok(old), Ok(new)) =
             (lower::object_fields(text), old.as_map_ref(), new.as_map_ref())
         else {
             return self.anew(new, depth);
         };
-        self.out.push(b'{');
-        let mut first = true;
+        self.open();
         let duplicates = is_part || fields.len() != old.len();
         for (index, (name, raw)) in fields.iter().enumerate() {
             if duplicates && fields[index + 1..].iter().any(|(later, _)| later == name) {
                 continue;
             }
-            let before = old.get(&**name);
-            if before.is_none() && leaves_rest {
-                self.separate(first);
-                self.name(name);
-                self.out.extend_from_slice(raw.as_bytes());
-            } else if let Some(value) = new.get(&**name) {
-                self.separate(first);
-                self.name(name);
-                self.patch_value(raw, before, value, depth + 1)?;
-            } else {
-                self.is_changed = true;
+            let Some(value) = new.get(&**name) else {
+                self.leave_out();
                 continue;
+            };
+            self.name(name);
+            match old.get(&**name) {
+                Some(before) => self.patch_value(raw, before, value, depth + 1)?,
+                None => match tree::read_part(raw.as_bytes()) {
+                    Ok(before) => self.patch_value(raw, &before, value, depth + 1)?,
+                    Err(_) => self.anew(value, depth + 1)?,
+                },
             }
-            first = false;
         }
         let is_old = |name: &str| match old.contains_key(name) {
             false if is_part => fields.iter().any(|(field, _)| field == name),
             is_old => is_old,
         };
         for (name, value) in new.iter().filter(|(name, _)| !is_old(name)) {
-            self.separate(first);
-            first = false;
             self.name(name);
             self.anew(value, depth + 1)?;
         }
-        self.out.push(b'}');
+        self.close();
         Ok(())
     }
 
-    /// `text` is the JSON of what stood where `value` stands now; `before` is what was read of it.
-    fn patch_value(
+    /// `text` is the JSON of `before`, in whose place `value` stands.
+    ///
+    /// # Errors
+    /// [`Unwritable`].
+    pub(crate) fn patch_value(
         &mut self,
         text: &str,
-        before: Option<&Dynamic>,
+        before: &Dynamic,
         value: &Dynamic,
         depth: usize,
     ) -> Result<(), Unwritable> {
-        let is_known = |before: &&Dynamic| !tree::is_partial(before) || tree::is_partial(value);
-        let read;
-        let before = match before.filter(is_known) {
-            Some(before) => before,
-            None => match tree::read_part(text.as_bytes()) {
-                Ok(all) => {
-                    read = all;
-                    &read
-                }
-                Err(_) => return self.anew(value, depth),
-            },
-        };
         if same(before, value) {
-            self.out.extend_from_slice(text.as_bytes());
+            self.raw(text.as_bytes());
             Ok(())
         } else if before.is_map() && value.is_map() {
             self.patch(text, before, value, depth)
@@ -197,13 +247,9 @@ impl Writer {
         }
     }
 
-    fn name(&mut self, name: &str) {
-        self.text(name);
-        self.out.push(b':');
-    }
-
-    fn separate(&mut self, first: bool) {
-        if !first {
+    /// A comma, unless something just began.
+    fn separate(&mut self) {
+        if !matches!(self.out.last(), Some(b'{' | b'[') | None) {
             self.out.push(b',');
         }
     }

@@ -148,9 +148,8 @@ impl Fields {
         Ok(())
     }
 
-    /// The name inside another that a key is.
     #[inline]
-    pub(super) fn wanted(&self, name: usize, scanner: &Scanner<'_>, key: Token) -> Native<Option<usize>> {
+    fn wanted(&self, name: usize, scanner: &Scanner<'_>, key: Token) -> Native<Option<usize>> {
         let Some(name) = self.names.get(name) else { return Ok(None) };
         let decoded;
         let key = if key.kind == Kind::Text {

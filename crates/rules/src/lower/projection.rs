@@ -4,19 +4,19 @@
 //! certainly read, the whole tree is built. A map of which only some fields were read carries a tag of its own, so that
 //! whoever writes the event anew knows that the others are still there.
 
-use rhai::{AST, ASTNode, Dynamic, Expr, Map, Scope, Stmt};
+use bytes::Bytes;
+use rhai::{AST, ASTNode, Dynamic, Expr, Scope, Stmt};
 use sluicebox_core::Event;
 use smol_str::SmolStr;
 
 use super::LARGEST_BYTES;
 use super::compile::name;
 use super::fields::Fields;
-use super::scan::{Kind, Native, Scanner, Token, Unusual};
-use super::value::Value;
+use super::part::Part;
+use crate::budget;
 use crate::claim::{Chain, Link};
 use crate::error::RuleError;
 use crate::view::{self, EVENT, Needs};
-use crate::{budget, tree};
 
 /// Methods of a map that look at one field only, the one that they are given the name of.
 const METHODS_OF_ONE_FIELD: [&str; 2] = ["contains", "remove"];
@@ -64,12 +64,23 @@ impl Projection {
     ///
     /// # Errors
     /// The event cannot be read as a tree.
-    pub(crate) fn read(&self, json: &[u8]) -> Result<Dynamic, RuleError> {
-        let part = self.0.as_ref().and_then(|fields| read(fields, json).ok());
-        match part {
-            Some(part) => Ok(part),
+    pub(crate) fn read(&self, json: &Bytes) -> Result<Dynamic, RuleError> {
+        match self.part(json) {
+            Some((_, tree)) => Ok(tree),
             None => view::read(json),
         }
+    }
+
+    /// What is named of an event and its tree; `None` if only the whole will do.
+    pub(crate) fn part(&self, json: &Bytes) -> Option<(Part<'_>, Dynamic)> {
+        let fields = self.0.as_ref()?;
+        if json.len() > LARGEST_BYTES || fields.names().is_empty() {
+            return None;
+        }
+        budget::reads(json.len());
+        let part = Part::of(fields, json.clone()).ok()?;
+        let tree = part.tree().ok()?;
+        Some((part, tree))
     }
 }
 
@@ -80,6 +91,7 @@ fn add_fields(rule: &AST, fields: &mut Fields) -> bool {
         match path {
             [around @ .., ASTNode::Expr(Expr::Variable(variable, ..))] if variable.1 == EVENT => {
                 match around.last().and_then(path_of) {
+                    Some(names) if is_replaced(around, rule) => _ = fields.name(&names),
                     Some(names) => fields.mark_leaf(&names),
                     None => names_all = false,
                 }
@@ -93,6 +105,25 @@ fn add_fields(rule: &AST, fields: &mut Fields) -> bool {
         names_all
     });
     names_all
+}
+
+/// Whether what stands at the path is taken out or replaced, and nobody asks what it was. `around` ends with the chain.
+fn is_replaced(around: &[ASTNode<'_>], rule: &AST) -> bool {
+    match around {
+        // The value of the last statement, here or in a block, is asked for.
+        [ASTNode::Stmt(statement @ Stmt::Expr(_)), ASTNode::Expr(chain)] => {
+            let is_last = rule.statements().last().is_some_and(|last| std::ptr::eq(last, *statement));
+            !is_last && Chain::of(chain).links.last().and_then(field_of_method).is_some()
+        }
+        [.., ASTNode::Stmt(Stmt::Assignment(assignment)), ASTNode::Expr(chain)] => {
+            let (operator, sides) = &**assignment;
+            let is_place = std::ptr::eq(&raw const sides.lhs, *chain);
+            is_place
+                && !operator.is_op_assignment()
+                && Chain::of(chain).links.iter().all(|link| name(link).is_some())
+        }
+        _ => false,
+    }
 }
 
 /// The names behind `event` in a chain that begins with it.
@@ -116,76 +147,35 @@ fn field_of_method(link: &Link<'_>) -> Option<String> {
     }
 }
 
-fn read(fields: &Fields, bytes: &[u8]) -> Native<Dynamic> {
-    if bytes.len() > LARGEST_BYTES || fields.names().is_empty() {
-        return Err(Unusual);
-    }
-    budget::reads(bytes.len());
-    let mut part = Part { fields, bytes, scanner: Scanner::new(bytes, 0) };
-    let event = part.map(0, 1)?;
-    part.scanner.end()?;
-    Ok(event)
-}
-
-/// An event of which a part is read.
-struct Part<'e> {
-    fields: &'e Fields,
-    bytes: &'e [u8],
-    scanner: Scanner<'e>,
-}
-
-impl Part<'_> {
-    /// The map that begins here, for a name of the tree; of duplicate keys the last wins.
-    fn map(&mut self, name: usize, depth: usize) -> Native<Dynamic> {
-        let mut map = Map::new();
-        self.scanner.enter_object()?;
-        while let Some(key) = self.scanner.next_key()? {
-            match self.fields.wanted(name, &self.scanner, key)? {
-                Some(child) => {
-                    let value = self.value(child, depth)?;
-                    map.insert(self.fields.names()[child].text.as_str().into(), value);
-                }
-                None => _ = self.scanner.value(depth)?,
-            }
-        }
-        let mut map = Dynamic::from_map(map);
-        map.set_tag(tree::PARTIAL_TAG);
-        Ok(map)
-    }
-
-    fn value(&mut self, name: usize, depth: usize) -> Native<Dynamic> {
-        if !self.fields.names()[name].is_leaf && self.scanner.is_at_map() {
-            return self.map(name, depth + 1);
-        }
-        let token = self.scanner.value(depth)?;
-        whole(token, self.bytes)
-    }
-}
-
-fn whole(token: Token, bytes: &[u8]) -> Native<Dynamic> {
-    if matches!(token.kind, Kind::Map | Kind::List) {
-        return tree::read_part(token.text(bytes)).map_err(|_| Unusual);
-    }
-    Ok(match Value::of(token, bytes)? {
-        Value::Unit => Dynamic::UNIT,
-        Value::Bool(truth) => truth.into(),
-        Value::Int(number) => number.into(),
-        Value::Float(number) => number.into(),
-        Value::Text(text) => std::str::from_utf8(&text).map_err(|_| Unusual)?.into(),
-        Value::Map(_) | Value::List(_) => return Err(Unusual),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use rhai::Map;
+
     use super::*;
+    use crate::library::Surroundings;
     use crate::program::Program;
+    use crate::tree;
 
     fn projected(rule: &str, event: &str) -> Option<String> {
-        let program = Program::expression(&rule.into()).unwrap();
-        let fields = Projection::of(program.ast()).0?;
-        let read = read(&fields, event.as_bytes()).unwrap();
-        Some(String::from_utf8(crate::write::json(&read).unwrap()).unwrap())
+        part(&Program::expression(&rule.into()).unwrap(), event)
+    }
+
+    fn part(program: &Program, event: &str) -> Option<String> {
+        let projection = Projection::of(program.ast());
+        let (_, tree) = projection.part(&Bytes::copy_from_slice(event.as_bytes()))?;
+        Some(shown(&tree))
+    }
+
+    fn shown(value: &Dynamic) -> String {
+        if tree::is_unread(value) {
+            return "?".to_owned();
+        }
+        let Some(map) = value.read_lock::<Map>().filter(|_| tree::is_partial(value)) else {
+            return String::from_utf8(crate::write::json(value).unwrap()).unwrap();
+        };
+        let fields: Vec<String> =
+            map.iter().map(|(name, value)| format!("\"{name}\":{}", shown(value))).collect();
+        format!("{{{}}}", fields.join(","))
     }
 
     #[test]
@@ -202,6 +192,23 @@ mod tests {
         }
         for whole in ["\"a\" in event", "event.len() == 1", "event.a == event", "event[meta.key] == 1"] {
             assert_eq!(projected(whole, event), None, "{whole}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_taken_out_or_replaced_is_not_read() {
+        let event = r#"{"a":[1,2],"b":"text","c":{"x":1,"y":[3]}}"#;
+        for (script, expected) in [
+            ("event.remove(\"a\"); event.b = 1;", r#"{"a":?,"b":?}"#),
+            ("event.c.x = 1; event.c.remove(\"y\"); ()", r#"{"c":{"x":?,"y":?}}"#),
+            ("event.b = event.remove(\"a\");", r#"{"a":[1,2],"b":?}"#),
+            ("event.remove(\"a\")", r#"{"a":[1,2]}"#),
+            ("if true { event.remove(\"a\") }", r#"{"a":[1,2]}"#),
+            ("event.b += 1; event.a[0] = 2;", r#"{"a":[1,2],"b":"text"}"#),
+            ("event.c = #{}; event.c.x.y = 1;", r#"{"c":{"x":1}}"#),
+        ] {
+            let program = Program::script(&script.into(), &Surroundings::default()).unwrap();
+            assert_eq!(part(&program, event).as_deref(), Some(expected), "{script}");
         }
     }
 }

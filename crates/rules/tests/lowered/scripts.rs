@@ -9,7 +9,11 @@ use crate::events::NAMES;
 /// The text of a script.
 pub(crate) fn script(chance: &mut Chance) -> String {
     let mut script = String::new();
-    statements(chance, &mut script, 0);
+    if chance.once_in(4) {
+        (0..chance.below(3)).for_each(|_| reading(chance, &mut script));
+    } else {
+        statements(chance, &mut script, 0);
+    }
     match chance.below(12) {
         0 => script.push_str("event"),
         1 => script.push_str(&calm(chance)),
@@ -56,6 +60,21 @@ fn statement(chance: &mut Chance, script: &mut String, depth: usize) {
             }
         }
     }
+}
+
+/// What only reads the event.
+fn reading(chance: &mut Chance, script: &mut String) {
+    let path = path(chance);
+    match chance.below(7) {
+        0 => write!(script, "let x = {path}; x += 1; log(`${{x}}`); "),
+        1 => write!(script, "if {} {{ emit({}); }} ", calm(chance), map(chance, 0)),
+        2 => write!(script, "let x = {path}; if x.contains(\"a\") {{ x.remove(\"a\"); replace(x); }} "),
+        3 => write!(script, "for item in {path} {{ log(item.to_string()); }} "),
+        4 => write!(script, "let y = {path}[0]; log(`${{y}} ${{{path}.len()}}`); "),
+        5 => write!(script, "if {} {{ drop(); }} ", calm(chance)),
+        _ => write!(script, "log({path}.to_upper()); "),
+    }
+    .unwrap();
 }
 
 /// What only the interpreter does.
