@@ -37,6 +37,7 @@ Usage: cargo xtask TASK
   kill-loop [N]     kill -9 the program N times (50) while events flow, and compare what arrived
   sink-kills [N]    for each sink: kill -9 the program N times (20) and its real server 10 times, and compare
   webhook-kills [N] kill -9 the program N times (200) while 50 senders retry their webhooks, and compare
+  bell [N]          N events (300) that a webhook rings for: how long until each is durable
   storm [N]         N events (20000) of each API with every passing fault switched on
   rules-fuzz [N]    N random conditions and N random scripts (1000000), native against interpreted;
                     SLUICEBOX_RULE_SEED begins elsewhere than at 1

@@ -21,7 +21,7 @@ struct Trial {
 /// The package of the command line program.
 const PROGRAM: &str = "sluicebox-cli";
 
-const TRIALS: [Trial; 5] = [
+const TRIALS: [Trial; 6] = [
     Trial {
         name: "kill-loop",
         package: PROGRAM,
@@ -47,6 +47,15 @@ const TRIALS: [Trial; 5] = [
         only: "",
         full: ("SLUICEBOX_KILLS", "200"),
         also: &[("SLUICEBOX_SENDERS", "50")],
+        needs_services: false,
+    },
+    Trial {
+        name: "bell",
+        package: PROGRAM,
+        test: "bell",
+        only: "at_once",
+        full: ("SLUICEBOX_RINGS", "300"),
+        also: &[],
         needs_services: false,
     },
     Trial {

@@ -170,6 +170,9 @@ pub(crate) struct EmulateArguments {
     /// A fault to inject: `KIND[=ARG][@N|@every:N]`, or `all`; repeatable
     #[arg(long, value_name = "FAULT")]
     pub(crate) fault: Vec<String>,
+    /// Also post every event to this address, as OpenTrain's webhooks are; the announcement has the `webhook_secret`
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook: Option<String>,
     /// End when stdin does: a parent that dies takes its emulators along
     #[arg(long, hide = true)]
     pub(crate) stop_with_stdin: bool,

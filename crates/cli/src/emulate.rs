@@ -25,6 +25,7 @@ pub(crate) async fn verb(arguments: EmulateArguments) -> Ended {
         rate: arguments.rate.unwrap_or(defaults.rate),
         seed: arguments.seed,
         faults,
+        webhook: arguments.webhook,
         ..defaults
     };
     let stop = CancellationToken::new();

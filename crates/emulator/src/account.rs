@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::credentials::Credentials;
 use crate::feed::{Feed, World};
-use crate::opentrain::Marketplace;
+use crate::opentrain::{Marketplace, Webhooks};
 use crate::options::{Api, DeliveryMode, Options};
 use crate::page::History;
 use crate::slack::Workspace;
@@ -22,6 +22,7 @@ pub(crate) struct Account {
     pub(crate) bot: Mutex<Bot>,
     pub(crate) window: Mutex<Window>,
     pub(crate) workspace: Mutex<Workspace>,
+    pub(crate) webhooks: Mutex<Webhooks>,
 }
 
 /// Who may read what.
@@ -99,6 +100,7 @@ impl Account {
             }),
             window: Mutex::default(),
             workspace: Mutex::new(Workspace::new(options.seed, number)),
+            webhooks: Mutex::new(Webhooks::new(options.seed, number)),
         }
     }
 

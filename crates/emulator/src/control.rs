@@ -9,6 +9,7 @@ use crate::account::Account;
 use crate::credentials::Credentials;
 use crate::faults::Fault;
 use crate::log::{RequestRecord, Stats};
+use crate::opentrain::WebhookAttempt;
 use crate::options::DeliveryMode;
 use crate::server::Server;
 use crate::slack::PostedMessage;
@@ -133,6 +134,11 @@ impl Control {
     /// The messages that were posted to the workspace of an account, in the order in which they were stored (Slack).
     pub fn messages(&self, account: u32) -> Vec<PostedMessage> {
         self.server.account(account).map(|account| account.workspace.lock().messages()).unwrap_or_default()
+    }
+
+    /// Every attempt to deliver a webhook of an account, oldest first; the newest 100,000 are remembered (OpenTrain).
+    pub fn webhook_attempts(&self, account: u32) -> Vec<WebhookAttempt> {
+        self.server.account(account).map(|account| account.webhooks.lock().attempts()).unwrap_or_default()
     }
 
     /// The requests so far, oldest first; the newest 200,000 are remembered.

@@ -12,6 +12,7 @@ use crate::EmulatorError;
 use crate::connection::{Connection, Gate, wait_for_close};
 use crate::control::Control;
 use crate::credentials::Credentials;
+use crate::opentrain;
 use crate::options::{Api, Options};
 use crate::server::{Server, serve};
 
@@ -31,6 +32,9 @@ pub async fn start(options: Options) -> Result<Emulator, EmulatorError> {
     let closed = wait_for_close(&server.closing);
     let gate = Gate { listener, closing: server.closing.clone() };
     let service = app.into_make_service_with_connect_info::<Connection>();
+    if server.options.api == Api::OpenTrain {
+        tokio::spawn(opentrain::ring(Arc::clone(&server)));
+    }
     let task = tokio::spawn(async move {
         // Serving ends when it is told to, never by an error: the gate tries again for ever.
         let _ = axum::serve(gate, service).with_graceful_shutdown(closed).await;
@@ -42,6 +46,7 @@ pub async fn start(options: Options) -> Result<Emulator, EmulatorError> {
 async fn build(options: Options) -> Result<Arc<Server>, EmulatorError> {
     let prepare = move || {
         let server = Server::new(options);
+        opentrain::subscribe_from_start(&server);
         if server.options.prerender {
             for account in &server.accounts {
                 account.feed.write().generate(server.options.events);
@@ -73,6 +78,9 @@ pub struct Announcement {
     /// The credentials of account 0.
     #[serde(flatten)]
     pub credentials: Credentials,
+    /// What signs the deliveries to [`Options::webhook`](crate::Options::webhook), if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<String>,
 }
 
 impl Emulator {
@@ -92,7 +100,8 @@ impl Emulator {
     /// Where the emulator is and what lets a client in as account 0.
     pub fn announcement(&self) -> Announcement {
         let credentials = self.server.accounts[0].access.read().credentials.clone();
-        Announcement { api: self.server.options.api, url: self.url(), credentials }
+        let webhook_secret = self.server.accounts[0].webhooks.lock().first_secret();
+        Announcement { api: self.server.options.api, url: self.url(), credentials, webhook_secret }
     }
 
     /// The current credentials of an account; `None` if there is no such account.

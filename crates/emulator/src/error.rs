@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::options::Api;
+
 /// Why an emulator did not start, or did not understand what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,18 @@ pub enum EmulatorError {
     Rate {
         /// The rate that was given.
         rate: f64,
+    },
+    /// Webhooks of this API are not emulated.
+    #[error("webhooks of {api} are not emulated, only those of opentrain")]
+    NoWebhooks {
+        /// The API.
+        api: Api,
+    },
+    /// The webhook is not `http` to this machine.
+    #[error("webhooks are delivered to this machine only, over http: `{url}` is something else")]
+    Webhook {
+        /// The address that was given.
+        url: String,
     },
     /// The address could not be listened on.
     #[error("cannot listen on {address}")]

@@ -27,6 +27,8 @@
 //!   `/messages?conversationId=`, `/contracts`, `/contracts/{id}`, `/payments/pending`, `/approvals/{id}`,
 //!   `/jobs/{id}`, `/jobs/mine`. Bearer token; scopes hide event types and forbid look-ups. Without a token, the feed
 //!   `/jobs/changes`: the latest change of each job, at most 5,000, 120 requests a minute, behind a cache.
+//!   Webhooks are made with `POST /webhooks`; deliveries are signed and tried five times, and only an `http` address of
+//!   this machine is delivered to.
 //! * **Zenzap**: `GET /v2/updates` (a long poll), `POST /oauth/token`, and the look-ups `/v2/members/me`,
 //!   `/v2/members`, `/v2/members/{id}`, `/v2/topics`, `/v2/topics/{id}`, `/v2/topics/{id}/messages`. A key with a
 //!   signature over the bytes of the request line as they were received, or an OAuth access token without one.
@@ -98,6 +100,7 @@
 //! | `POST /_emulator/fault`, `DELETE /_emulator/fault` | switches on the faults of the body, one a line; switches all off |
 //! | `GET /_emulator/events` | every visible event exactly as it is served, as JSON lines |
 //! | `GET /_emulator/messages` | every stored message in order, as JSON lines of [`PostedMessage`] (Slack) |
+//! | `GET /_emulator/webhooks` | every attempt to deliver a webhook, as JSON lines of [`WebhookAttempt`] (OpenTrain) |
 //! | `GET /_emulator/stats` | [`Stats`], with `visible` and `total` of the feed |
 //! | `GET /_emulator/credentials` | the current [`Credentials`] |
 //! | `POST /_emulator/append?n=N`, `POST /_emulator/visible?n=N` | adds events; shows exactly so many |
@@ -136,5 +139,6 @@ pub use error::EmulatorError;
 pub use faults::{Fault, FaultKind, RetryAfter, Target, When};
 pub use history::events;
 pub use log::{Credential, RequestRecord, Stats};
+pub use opentrain::WebhookAttempt;
 pub use options::{Api, DeliveryMode, Options};
 pub use slack::PostedMessage;

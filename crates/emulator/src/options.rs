@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::EmulatorError;
 use crate::faults::Fault;
+use crate::opentrain::address;
 
 /// An API that can be emulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -89,6 +90,12 @@ pub struct Options {
     /// How long the edge keeps an answer of `/jobs/changes` fresh; stale, it is given once more within twelve times as
     /// long (OpenTrain). Zero keeps none. Default 300 seconds, as the contract says.
     pub edge_cache: Duration,
+    /// An address of this machine that every event of account 0 is posted to from the start (OpenTrain); more are made
+    /// with `POST /webhooks`. Default none.
+    pub webhook: Option<String>,
+    /// How long a minute of the waits between attempts of a webhook takes (OpenTrain): the contract waits 1, 5, 30 and
+    /// 120 of them. Default one minute.
+    pub webhook_minute: Duration,
     /// Generate every event before [`start`](crate::start) returns, instead of when it is first needed. Default off.
     pub prerender: bool,
 }
@@ -112,6 +119,8 @@ impl Options {
             clock_skew: 0,
             requests_per_minute: None,
             edge_cache: Duration::from_secs(300),
+            webhook: None,
+            webhook_minute: Duration::from_secs(60),
             prerender: false,
         }
     }
@@ -123,6 +132,12 @@ impl Options {
         }
         if self.accounts == 0 {
             return Err(EmulatorError::NoAccounts);
+        }
+        if self.webhook.is_some() && self.api != Api::OpenTrain {
+            return Err(EmulatorError::NoWebhooks { api: self.api });
+        }
+        if let Some(url) = self.webhook.as_ref().filter(|url| address(url).is_none()) {
+            return Err(EmulatorError::Webhook { url: url.clone() });
         }
         if !self.rate.is_finite() || self.rate < 0.0 {
             return Err(EmulatorError::Rate { rate: self.rate });

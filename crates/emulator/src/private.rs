@@ -38,6 +38,7 @@ fn route(server: &Arc<Server>, path: &str, call: &Call) -> Result<Response, Stri
             return lines(&control.log_after(number(call, "after", 0)?));
         }
         ("GET", "messages") => return lines(&control.messages(account)),
+        ("GET", "webhooks") => return lines(&control.webhook_attempts(account)),
         ("GET", "events") => return Ok(events(server, account, control.visible(account))),
         ("GET", "stats") => {
             let mut stats = serde_json::to_value(control.stats()).map_err(|error| error.to_string())?;

@@ -22,6 +22,7 @@ use sluicebox_core::{
     Secret, SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
+use sluicebox_webhooks::{Bell, BellOptions, Scheme, check_endpoint, listen};
 
 use crate::item::Origin;
 use crate::{Start, asking};
@@ -36,6 +37,10 @@ pub(crate) use status::said;
 ///
 /// The token needs at least one of the scopes `proposals:read`, `messages:read` and `payments:read`. Event types whose
 /// scope is missing are left out by the API without a word; the granted scopes are logged at start.
+///
+/// With `webhook:` the feed stays the ledger and a webhook is its bell: a delivery that is verified is answered 200 at
+/// once and wakes the poll, so that events arrive within a second although `interval` is minutes. Nothing depends on a
+/// delivery. Such polls come out of `rate` as all others do.
 ///
 /// An unknown or expired token, a missing scope or a refused cursor pauses the source with its cursor kept. A token
 /// that came from a file (`${file:…}`) is read again once before that.
@@ -70,6 +75,12 @@ pub struct OpenTrainUpdates {
     /// Most bytes of one answer, decompressed.
     #[serde(default = "default_max_body")]
     pub max_body: ByteSize,
+    /// Where OpenTrain's webhooks ring: `{ listen, path, secrets, max_body }`.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({
+        "listen": "127.0.0.1:8080", "path": "/hooks/opentrain", "secrets": ["${OPENTRAIN_WEBHOOK_SECRET}"]
+    }))]
+    pub webhook: Option<BellOptions>,
 }
 
 fn default_base_url() -> String {
@@ -150,6 +161,10 @@ impl SourceSpec for OpenTrainUpdates {
             let message = format!("expected the number of an event, found `{text}`");
             problems.push(Problem::new("start.cursor", message));
         }
+        if let Some(webhook) = &self.webhook {
+            let wrong = check_endpoint(&webhook.endpoint(Scheme::Opentrain));
+            problems.extend(wrong.into_iter().map(|problem| problem.under("webhook")));
+        }
         problems
     }
 
@@ -159,7 +174,16 @@ impl SourceSpec for OpenTrainUpdates {
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
         let client = self.client(cx)?;
-        Ok(BuiltSource::single(OpenTrainFeed::new(self, client, cx)))
+        let ear = match &self.webhook {
+            None => None,
+            Some(webhook) => {
+                let bell = Arc::new(Bell::default());
+                let ear = bell.ear();
+                listen(cx, &webhook.endpoint(Scheme::Opentrain), bell).await?;
+                Some(ear)
+            }
+        };
+        Ok(BuiltSource::single(OpenTrainFeed::new(self, client, cx).woken_by(ear)))
     }
 
     async fn probe(&self, cx: &Context) -> Probe {

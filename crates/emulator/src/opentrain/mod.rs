@@ -3,11 +3,16 @@
 mod changes;
 mod events;
 mod lookups;
+mod ringing;
+mod webhooks;
 mod world;
 
 use serde_json::{Value, json};
 
 pub(crate) use changes::Edge;
+pub(crate) use ringing::{ring, subscribe_from_start};
+pub use webhooks::WebhookAttempt;
+pub(crate) use webhooks::{Webhooks, address};
 pub(crate) use world::Marketplace;
 
 use crate::account::Account;
@@ -61,6 +66,11 @@ pub(crate) fn answer(server: &Server, call: &Call) -> Answer {
 fn route(server: &Server, call: &Call) -> Result<Answer, Answer> {
     let segments = call.segments(PREFIX).ok_or_else(|| unknown_route(server))?;
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if call.method == "POST" && path == ["webhooks"] {
+        let account = authenticate(server, call)?;
+        require(server, account, &["webhooks:manage"])?;
+        return webhooks::create(server, account, call);
+    }
     if call.method != "GET" {
         return Err(unknown_route(server));
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluicebox_core::{Batch, Cursor, Environment, Error, Pace, Result, Source};
 use sluicebox_http::{Answer, Client};
+use tokio::sync::watch;
 
 use super::decode::{self, UpdatesPage};
 use super::progress::{Progress, progress};
@@ -29,7 +30,25 @@ pub(super) struct OpenTrainFeed {
     standing: Standing,
     malformed: Malformed,
     introduced: bool,
+    bell: Option<Alarm>,
 }
+
+/// What a webhook rings for.
+struct Alarm {
+    ear: watch::Receiver<u64>,
+    /// When the last poll began, by the clock that never goes back.
+    polled: Duration,
+    /// Whether the next poll is one that it asked for.
+    rang: bool,
+}
+
+/// Rings within this time of a poll's beginning share the next one: a burst of events shall not take the request budget
+/// of the account.
+const SHORTEST_REST: Duration = Duration::from_millis(200);
+
+/// When to look again if a poll found nothing that was rung for: no contract says that the feed has an event before its
+/// webhook is sent.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 impl OpenTrainFeed {
     pub(super) fn new(options: OpenTrainUpdates, client: Arc<Client>, cx: &sluicebox_core::Context) -> Self {
@@ -43,7 +62,13 @@ impl OpenTrainFeed {
             standing: Standing { cursor: None, priming: false, begun: false },
             malformed: Malformed::default(),
             introduced: false,
+            bell: None,
         }
+    }
+
+    /// The same feed, woken by what this ear hears.
+    pub(super) fn woken_by(self, ear: Option<watch::Receiver<u64>>) -> Self {
+        Self { bell: ear.map(|ear| Alarm { ear, polled: Duration::ZERO, rang: false }), ..self }
     }
 
     fn target(&self) -> String {
@@ -114,6 +139,13 @@ impl Source for OpenTrainFeed {
     }
 
     async fn next(&mut self) -> Result<Option<Batch>> {
+        let mut rang = false;
+        if let Some(bell) = &mut self.bell {
+            rang = std::mem::take(&mut bell.rang);
+            // What rang before this poll is answered by it; what rings while it is under way asks for another.
+            bell.ear.borrow_and_update();
+            bell.polled = self.environment.clock.elapsed();
+        }
         let answer = match self.client.get(&self.target()).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.malformed.judge(error)),
@@ -124,7 +156,11 @@ impl Source for OpenTrainFeed {
         match decode::page(&answer.body) {
             Ok(page) => {
                 self.malformed.reset();
-                Ok(Some(self.take(&page, &answer)))
+                let mut batch = self.take(&page, &answer);
+                if rang && page.items.is_empty() {
+                    batch.pace = Pace::After(SECOND_LOOK.min(self.interval));
+                }
+                Ok(Some(batch))
             }
             Err(why) => {
                 let status = answer.status.as_u16();
@@ -133,5 +169,16 @@ impl Source for OpenTrainFeed {
                 Err(self.malformed.another(&message))
             }
         }
+    }
+
+    async fn woken(&mut self) {
+        let Some(bell) = &mut self.bell else { return std::future::pending().await };
+        let clock = &self.environment.clock;
+        let since = clock.elapsed().saturating_sub(bell.polled);
+        clock.sleep(SHORTEST_REST.saturating_sub(since)).await;
+        if bell.ear.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        bell.rang = true;
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test, in its support code too")]
 
+mod bell;
 mod generate;
 mod job_changes;
 mod opentrain;

@@ -123,6 +123,9 @@ fn every_option_is_described_and_every_default_is_a_good_value() {
         let credentials = match source_type.name {
             "opentrain_updates" => json!({ "token": "t" }),
             "zenzap_updates" => json!({ "auth": { "bearer": "t" } }),
+            "webhook" => json!({
+                "listen": "127.0.0.1:0", "path": "/a", "scheme": "stripe", "secrets": ["s"]
+            }),
             _ => json!({}),
         };
         assert_eq!(paths(source_type.name, with(&defaults.into(), &credentials)), Vec::<String>::new());
