@@ -53,6 +53,14 @@ impl Checker<'_> {
         }
     }
 
+    /// What a type itself says of its events, where the pipeline declares nothing.
+    pub(crate) fn known_by_type(&mut self, header: &Header<'_>, events: &[Value], api: Option<&'static str>) {
+        // Whoever declared the type has checked its schemas.
+        let read = self.registry.schema_reader().and_then(|reader| reader(api, events).ok());
+        let source = header.name.to_string();
+        self.declared.extend(read.map(|read| DeclaredEvents { source, api, read }));
+    }
+
     fn schema(&mut self, value: &Value, node: &Node, path: String) -> Option<Schema> {
         let range = self.faults.focus(node);
         let Some(name) = value.as_str() else {

@@ -30,7 +30,11 @@ impl Checker<'_> {
         self.condition(options.key.as_ref(), "key", header);
         let class = accounts.first()?.config.class();
         let api = accounts.first()?.config.api();
-        self.schemas(header, options.schema.as_ref(), api);
+        if options.schema.is_some() || component.events.is_empty() {
+            self.schemas(header, options.schema.as_ref(), api);
+        } else {
+            self.known_by_type(header, &component.events, api);
+        }
         let prefetch = options.prefetch.unwrap_or(class != SourceClass::ConfirmOnRead);
         if prefetch && class == SourceClass::ConfirmOnRead {
             let range =

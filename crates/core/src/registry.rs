@@ -47,8 +47,14 @@ pub struct ComponentType<C: ?Sized> {
     pub name: &'static str,
     /// JSON Schema of its own options (common options excluded); its description is the reference page.
     pub schema: Schema,
-    parse: fn(serde_json::Value) -> Result<Box<C>, ParseProblem>,
+    /// What its events look like, as JSON Schemas, where the type says so itself: for `check`, as if a pipeline had
+    /// declared them.
+    pub events: Vec<serde_json::Value>,
+    parse: Parser<C>,
 }
+
+/// What makes a component of its options.
+type Parser<C> = Box<dyn Fn(serde_json::Value) -> Result<Box<C>, ParseProblem> + Send + Sync>;
 
 /// A registered source type.
 pub type SourceType = ComponentType<dyn AnySource>;
@@ -63,6 +69,14 @@ pub struct TransformType {
 }
 
 impl<C: ?Sized> ComponentType<C> {
+    fn new(
+        name: &'static str,
+        schema: Schema,
+        parse: impl Fn(serde_json::Value) -> Result<Box<C>, ParseProblem> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, schema, events: Vec::new(), parse: Box::new(parse) }
+    }
+
     /// Parses a component's own options, typed by its declaration.
     ///
     /// # Errors
@@ -101,14 +115,31 @@ impl Registry {
     /// Adds a source type; a later one of the same name replaces an earlier.
     pub fn source<S: SourceSpec>(&mut self) -> &mut Self {
         let parse = |value| parse::<S>(value).map(|spec| Box::new(spec) as Box<dyn AnySource>);
-        self.sources.insert(S::TYPE, ComponentType { name: S::TYPE, schema: schema::<S>(), parse });
+        self.sources.insert(S::TYPE, ComponentType::new(S::TYPE, schema::<S>(), parse));
+        self
+    }
+
+    /// Adds a source type that is no Rust type: one that was declared in a file. A later one of the same name replaces
+    /// an earlier. To be called when a program starts: the name lives as long as the program.
+    pub fn declared_source(
+        &mut self,
+        name: &str,
+        schema: Schema,
+        events: Vec<serde_json::Value>,
+        parse: impl Fn(serde_json::Value) -> Result<Box<dyn AnySource>, ParseProblem> + Send + Sync + 'static,
+    ) -> &mut Self {
+        let name: &'static str = match self.sources.get_key_value(name) {
+            Some((known, _)) => known,
+            None => String::leak(name.to_owned()),
+        };
+        self.sources.insert(name, ComponentType { events, ..ComponentType::new(name, schema, parse) });
         self
     }
 
     /// Adds a transform type.
     pub fn transform<T: TransformSpec>(&mut self) -> &mut Self {
         let parse = |value| parse::<T>(value).map(|spec| Box::new(spec) as Box<dyn AnyTransform>);
-        let component = ComponentType { name: T::TYPE, schema: schema::<T>(), parse };
+        let component = ComponentType::new(T::TYPE, schema::<T>(), parse);
         self.transforms.insert(T::TYPE, TransformType { component, when_discards: T::when_discards() });
         self
     }
@@ -116,7 +147,7 @@ impl Registry {
     /// Adds a sink type.
     pub fn sink<K: SinkSpec>(&mut self) -> &mut Self {
         let parse = |value| parse::<K>(value).map(|spec| Box::new(spec) as Box<dyn AnySink>);
-        self.sinks.insert(K::TYPE, ComponentType { name: K::TYPE, schema: schema::<K>(), parse });
+        self.sinks.insert(K::TYPE, ComponentType::new(K::TYPE, schema::<K>(), parse));
         self
     }
 

@@ -178,7 +178,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl HttpPoll {
     /// The class as declared, else as the cursor makes it.
-    fn source_class(&self) -> SourceClass {
+    pub(crate) fn source_class(&self) -> SourceClass {
         match self.class {
             Some(Class::ConfirmOnRead) => SourceClass::ConfirmOnRead,
             Some(Class::RecordField) => SourceClass::RecordField,
@@ -233,7 +233,7 @@ impl HttpPoll {
     }
 
     /// Everything wrong with it that the types cannot say.
-    fn problems(&self, family: &str) -> Vec<Problem> {
+    pub(crate) fn problems(&self, family: &str) -> Vec<Problem> {
         let mut problems = Compiled::new(self, family).err().unwrap_or_default();
         problems.extend(self.address().err().map(|message| Problem::new("base_url", message)));
         problems.extend(self.check_auth());
@@ -265,6 +265,32 @@ impl HttpPoll {
         Ok(client)
     }
 
+    /// The event of one item; `family` begins its id.
+    pub(crate) fn item_of(
+        &self,
+        family: &str,
+        item: &Bytes,
+        cx: &Context,
+    ) -> Option<Result<Event, Box<Reject>>> {
+        let compiled = Compiled::new(self, family).ok()?;
+        Some(compiled.event.event(item, &Origin::new(family, cx), cx.environment.clock.now()))
+    }
+
+    /// The source of one account; `family` begins the ids of its events.
+    pub(crate) fn build_of(&self, family: &str, cx: &Context) -> Result<BuiltSource> {
+        let compiled = self.compiled(family)?;
+        let client = self.client(cx)?;
+        Ok(BuiltSource::single(DeclaredFeed::new(self, compiled, client, Origin::new(family, cx), cx)))
+    }
+
+    /// Asks the API whether a run would work.
+    pub(crate) async fn probe_of(&self, family: &str, cx: &Context) -> Probe {
+        match self.client(cx).and_then(|client| Ok((client, self.compiled(family)?))) {
+            Ok((client, compiled)) => probe::probe(self, &compiled, &client).await,
+            Err(error) => asking::impossible(error),
+        }
+    }
+
     fn compiled(&self, family: &str) -> Result<Compiled> {
         Compiled::new(self, family).map_err(|problems| {
             let said: Vec<String> = problems
@@ -289,20 +315,14 @@ impl SourceSpec for HttpPoll {
     }
 
     fn item(&self, item: &Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {
-        let compiled = Compiled::new(self, Self::TYPE).ok()?;
-        Some(compiled.event.event(item, &Origin::new(Self::TYPE, cx), cx.environment.clock.now()))
+        self.item_of(Self::TYPE, item, cx)
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
-        let compiled = self.compiled(Self::TYPE)?;
-        let client = self.client(cx)?;
-        Ok(BuiltSource::single(DeclaredFeed::new(&self, compiled, client, Origin::new(Self::TYPE, cx), cx)))
+        self.build_of(Self::TYPE, cx)
     }
 
     async fn probe(&self, cx: &Context) -> Probe {
-        match self.client(cx).and_then(|client| Ok((client, self.compiled(Self::TYPE)?))) {
-            Ok((client, compiled)) => probe::probe(self, &compiled, &client).await,
-            Err(error) => asking::impossible(error),
-        }
+        self.probe_of(Self::TYPE, cx).await
     }
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use serde_json::{Map, Value};
 use sluicebox_core::{Error, Problem, Result};
 use sluicebox_http::Call;
@@ -31,11 +32,11 @@ pub struct RequestOptions {
     #[schemars(example = "/v1/events")]
     pub path: String,
     /// The parameters after the `?`; values are percent-encoded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     #[schemars(example = serde_json::json!({ "after": "{{ cursor }}", "limit": "{{ limit }}" }))]
     pub query: BTreeMap<String, String>,
     /// Headers beside those of `auth`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub headers: BTreeMap<String, String>,
     /// The JSON body, with `POST`. A text that is `{{ limit }}`, `{{ timeout }}` or `{{ cursor + 1 }}` and nothing else
     /// is sent as a number.
@@ -52,6 +53,18 @@ pub enum PollMethod {
     Get,
     /// With a body, of an API that reads by `POST`.
     Post,
+}
+
+/// Texts by name, where a number or a switch stands for its text.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, Value>::deserialize(deserializer)?;
+    let text = |(name, value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Number(number) => Ok((name, number.to_string())),
+        Value::Bool(switch) => Ok((name, switch.to_string())),
+        _ => Err(D::Error::custom(format!("expected a text for `{name}`"))),
+    };
+    values.into_iter().map(text).collect()
 }
 
 /// A request that is ready to be made with any cursor.

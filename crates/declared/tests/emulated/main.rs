@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test, in its support code too")]
 
+mod connectors;
 mod opentrain;
 mod support;
 mod zenzap;

@@ -26,8 +26,8 @@ async fn polled(more: &Value, replies: Vec<Reply>) -> (Vec<Option<String>>, Vec<
     (cursors, transport.targets(), at_once)
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+fn texts(cursors: &[Option<String>]) -> Vec<&str> {
+    cursors.iter().map(|cursor| cursor.as_deref().unwrap_or("none")).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,8 +45,8 @@ async fn a_cursor_is_kept_as_it_is_written_and_never_replaced_by_nothing() {
         ],
     )
     .await;
-    assert_eq!(cursors[..2], [some("18446744073709551617"), some("a+b/==")]);
-    assert!(cursors[2..].iter().all(|cursor| *cursor == some("a+b/==")), "{cursors:?}");
+    assert_eq!(texts(&cursors)[..2], ["18446744073709551617", "a+b/=="]);
+    assert_eq!(texts(&cursors[2..]), ["a+b/=="; 4]);
     assert_eq!(
         targets[..3],
         ["/events", "/events?after=18446744073709551617", "/events?after=a%2Bb%2F%3D%3D"]
@@ -60,10 +60,10 @@ async fn a_header_or_the_last_item_can_hold_the_cursor() {
     let reply = |id: &str, next: &'static str| page(&[id], &Value::Null).header("x-next", next);
     let header = json!({ "cursor": { "next": { "header": "X-Next" } } });
     let (cursors, ..) = polled(&header, vec![reply("1", "p1"), reply("2", "p2")]).await;
-    assert_eq!(cursors, [some("p1"), some("p2")]);
+    assert_eq!(texts(&cursors), ["p1", "p2"]);
     let last = json!({ "cursor": { "next": { "last_item": "id" } }, "newest_first": true });
     let (cursors, ..) = polled(&last, vec![page(&["2", "1"], &Value::Null), page(&[], &Value::Null)]).await;
-    assert_eq!(cursors, [some("2"), some("2")]);
+    assert_eq!(texts(&cursors), ["2", "2"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,5 +139,5 @@ async fn a_telegram_like_cursor_is_counted_up_when_it_is_sent() {
     ];
     let (cursors, targets, _) = polled(&options, replies).await;
     assert_eq!(targets, ["/getUpdates", "/getUpdates?offset=200"]);
-    assert_eq!(cursors, [some("199"), some("199")]);
+    assert_eq!(texts(&cursors), ["199", "199"]);
 }

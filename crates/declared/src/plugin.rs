@@ -1,0 +1,176 @@
+//! Connectors: source types that are written in YAML, one file each, in the language of `http_poll`.
+//!
+//! Invariant: a connector that is registered has been read, filled in with samples and checked as a whole; what is
+//! wrong with its file is told at its place before any pipeline is looked at.
+
+mod connector;
+mod declaration;
+mod fill;
+mod options;
+mod shipped;
+mod trial;
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+use sluicebox_config::{LocatedProblem, Report};
+use sluicebox_core::{AnySource, ParseProblem, Registry};
+
+use crate::HttpPoll;
+use connector::Connector;
+use declaration::Declaration;
+pub use shipped::shipped;
+pub use trial::TrialOutcome;
+
+/// A connector, read from its file.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    declaration: Declaration,
+    /// What messages call the file.
+    file: String,
+    text: String,
+}
+
+impl Plugin {
+    /// Reads a connector. `file` is what messages call it; its stem is the name that the connector must have.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at its place.
+    pub fn read(file: &str, text: &str) -> Result<Self, Report> {
+        let declaration: Declaration = sluicebox_config::document(file, text)?;
+        let plugin = Self { declaration, file: file.to_owned(), text: text.to_owned() };
+        let problems = plugin.problems();
+        if problems.is_empty() { Ok(plugin) } else { Err(Report { problems }) }
+    }
+
+    /// The name of the source type.
+    pub fn name(&self) -> &str {
+        &self.declaration.name
+    }
+
+    /// What it reads, in a sentence.
+    pub fn summary(&self) -> &str {
+        &self.declaration.summary
+    }
+
+    /// Adds it to the source types; it replaces one of its name.
+    pub fn register(self, registry: &mut Registry) {
+        let schema = options::schema(&self.declaration, &language());
+        let (name, events) = (self.declaration.name.clone(), self.declaration.events.clone());
+        registry.declared_source(&name, schema, events, move |given| match given {
+            Value::Object(given) => {
+                let connector = self.connector(&given)?;
+                Ok(Box::new(connector) as Box<dyn AnySource>)
+            }
+            _ => Err(ParseProblem { path: String::new(), message: "expected a map".to_owned() }),
+        });
+    }
+
+    /// The source that these options make.
+    fn connector(&self, given: &Map<String, Value>) -> Result<Connector, ParseProblem> {
+        let declaration = &self.declaration;
+        let knobs = options::knobs(declaration);
+        let mut arguments = Map::new();
+        for (name, parameter) in &declaration.parameters {
+            let value = given.get(name).unwrap_or(&parameter.default);
+            if value.is_null() && parameter.required {
+                let message = format!("missing field `{name}`");
+                return Err(ParseProblem { path: String::new(), message });
+            }
+            arguments.insert(name.clone(), value.clone());
+        }
+        let mut source = fill::fill_options(&declaration.source, &arguments);
+        for (name, value) in given {
+            if knobs.contains(&name.as_str()) {
+                source.insert(name.clone(), value.clone());
+            } else if !declaration.parameters.contains_key(name) {
+                let message = format!("unknown field `{name}`");
+                return Err(ParseProblem { path: name.clone(), message });
+            }
+        }
+        let source: HttpPoll = serde_path_to_error::deserialize(Value::Object(source)).map_err(|error| {
+            ParseProblem { path: error.path().to_string(), message: error.into_inner().to_string() }
+        })?;
+        let family = declaration.family.clone().unwrap_or_else(|| declaration.name.clone());
+        let options = knobs.into_iter().map(str::to_owned).chain(declaration.parameters.keys().cloned());
+        Ok(Connector { name: declaration.name.clone(), family, options: options.collect(), source })
+    }
+
+    /// Everything that is wrong with it beyond its form.
+    fn problems(&self) -> Vec<LocatedProblem> {
+        let declaration = &self.declaration;
+        let mut problems = Vec::new();
+        let stem = std::path::Path::new(&self.file).file_stem().unwrap_or_default().to_string_lossy();
+        if stem != declaration.name {
+            let message =
+                format!("the connector calls itself `{}`, and its file `{stem}.yaml`", declaration.name);
+            problems.push(self.at("name", &message, None));
+        }
+        let source = Value::Object(declaration.source.clone());
+        let used = fill::names(&source);
+        for name in used.iter().filter(|name| !declaration.parameters.contains_key(**name)) {
+            let message = format!("the source names the parameter `{name}`, and there is none");
+            problems.push(self.at("source", &message, Some("declare it under `parameters`")));
+        }
+        for (name, parameter) in &declaration.parameters {
+            if !used.contains(name.as_str()) {
+                let message = "the source never says `{{ parameters.NAME }}` of this one";
+                problems.push(self.at(&format!("parameters.{name}"), message, None));
+            }
+            if parameter.required && !parameter.default.is_null() {
+                let message = "it is required, so its default is never used";
+                problems.push(self.at(&format!("parameters.{name}"), message, None));
+            }
+        }
+        if problems.is_empty() {
+            problems.extend(self.problems_of_source());
+        }
+        problems
+    }
+
+    /// What is wrong with the source when it is filled in with samples.
+    fn problems_of_source(&self) -> Vec<LocatedProblem> {
+        match self.connector(&options::sample(&self.declaration, true)) {
+            Ok(connector) => {
+                let found = connector.source.problems(&connector.family).into_iter();
+                found
+                    .map(|problem| {
+                        self.at(
+                            &format!("source.{}", problem.path),
+                            &problem.message,
+                            problem.help.as_deref(),
+                        )
+                    })
+                    .collect()
+            }
+            Err(problem) => vec![self.at(&format!("source.{}", problem.path), &problem.message, None)],
+        }
+    }
+
+    /// A problem where a dotted path stands in the file, as far as it can be followed.
+    fn at(&self, path: &str, message: &str, help: Option<&str>) -> LocatedProblem {
+        let mut line = 0;
+        let path = path.trim_end_matches('.');
+        for key in path.split(['.', '[']).filter(|key| !key.ends_with(']')) {
+            let of_key = |text: &str| {
+                let rest = text.trim_start_matches(['-', '{', ' ']).strip_prefix(key);
+                rest.is_some_and(|rest| rest.starts_with(':'))
+            };
+            let found = self.text.lines().enumerate().skip(line).find(|(_, text)| of_key(text));
+            line = found.map_or(line, |(number, _)| number);
+        }
+        let indent = self.text.lines().nth(line).map_or(0, |text| text.len() - text.trim_start().len());
+        let mut problem = LocatedProblem::in_text(&self.file, &self.text, (line + 1, indent + 1), message);
+        path.clone_into(&mut problem.path);
+        problem.help = help.map(str::to_owned);
+        problem
+    }
+}
+
+/// JSON Schema of the options of `http_poll`.
+fn language() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.into_generator().into_root_schema_for::<HttpPoll>().to_value()
+}

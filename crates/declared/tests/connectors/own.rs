@@ -1,0 +1,60 @@
+//! The tests that connectors bring along.
+
+use sluicebox_declared::{Plugin, shipped};
+use sluicebox_testkit::context;
+
+#[tokio::test(start_paused = true)]
+async fn every_shipped_connector_passes_its_own_tests() {
+    let connectors = shipped();
+    assert!(connectors.len() >= 2);
+    for connector in connectors {
+        let outcomes = connector.run_tests(&context("test", "feed")).await;
+        assert!(outcomes.len() >= 3, "{}", connector.name());
+        for outcome in outcomes {
+            assert_eq!(outcome.failures, Vec::<String>::new(), "{}: {}", connector.name(), outcome.name);
+        }
+    }
+}
+
+const WRONG: &str = r#"
+name: wrong
+summary: A feed.
+source:
+  base_url: https://api.example.com
+  request: { path: /events, query: { after: "{{ cursor }}" } }
+  items: events
+  cursor: { next: { body: next } }
+  event: { id: id, type: kind }
+tests:
+  - name: everything is wrong
+    polls:
+      - request: GET /events?after=1
+        answer: { body: { events: [{ id: 1, kind: a }, { id: 2, kind: b }, 7], next: x } }
+        caught_up: true
+      - answer: { status: 500 }
+      - answer: { body: { events: [], next: x } }
+        error: auth
+        gap: true
+    events: [{ id: "1", type: z }]
+    cursor_after: "y"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn every_difference_is_told() {
+    let connector = Plugin::read("wrong.yaml", WRONG).unwrap();
+    let outcomes = connector.run_tests(&context("test", "feed")).await;
+    let failures = outcomes[0].failures.join("\n");
+    for part in [
+        "poll 1: expected the request `GET /events?after=1`, and it was `GET /events`",
+        "poll 1: expected `caught_up: true`",
+        "poll 2: expected a page, found `transient`",
+        "poll 3: expected the error `auth`, and a page came",
+        "poll 3: expected a gap, found none",
+        "expected the cursor `y` at the end, found `x`",
+        "expected 0 rejects, found 1",
+        "expected 1 events, found 2: 1, 2",
+        "event 1: expected the type `z`, found `a`",
+    ] {
+        assert!(failures.contains(part), "{part}\n{failures}");
+    }
+}
