@@ -4,7 +4,13 @@
 
 mod webhook_sender;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit, Mac};
 use insta::assert_snapshot;
+use sha2::Sha256;
 use sluicebox_testkit::{Process, Sandbox, wait_for};
 use webhook_sender::Sender;
 
@@ -111,4 +117,67 @@ fn a_full_inbox_asks_for_patience_and_has_room_once_every_sink_has_what_it_held(
     wait_for("all of them", || {
         (sandbox.rows("rows.db", "SELECT event FROM events ORDER BY rowid") == expected).then_some(())
     });
+}
+
+/// Signs a body as Zenzap does, and posts it packed.
+fn post_as_zenzap(port: u16, id: &str, body: &str) -> u16 {
+    let milliseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"zs_secret").unwrap();
+    mac.update(format!("{milliseconds}.{body}").as_bytes());
+    let signature =
+        mac.finalize().into_bytes().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(body.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let head = format!(
+        "POST /hooks/zenzap HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\n\
+         X-Zenzap-Event: message.created\r\nX-Zenzap-Timestamp: {milliseconds}\r\nX-Zenzap-Signature: {signature}\r\n\
+         X-Zenzap-Delivery-Id: {id}\r\nContent-Length: {}\r\n\r\n",
+        packed.len()
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(&[head.as_bytes(), &packed].concat()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_bot_in_webhook_mode_brings_what_polling_would_have() {
+    let mut sandbox = sandbox("");
+    let zenzap = sandbox.emulate_with_variables("zenzap --events 0");
+    sandbox.write(
+        "p.yaml",
+        "sources:\n  chat:\n    type: zenzap_updates\n    base_url: ${ZENZAP_URL}\n    \
+         auth: { api_key: { key: \"${ZENZAP_KEY}\", secret: \"${ZENZAP_SECRET}\" } }\n    drop_own: true\n    \
+         webhook: { listen: \"127.0.0.1:0\", path: /hooks/zenzap, secrets: [zs_secret] }\n\
+         sinks:\n  rows: { type: sqlite, inputs: [chat], path: rows.db, table: events }\n",
+    );
+    let routes = sandbox.run("check p.yaml").expect(0).stdout;
+    assert!(routes.contains("at_least_once  `chat` is pushed by its sender"), "{routes}");
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let port = port(&mut process);
+    let message = |number: u32, sender: &str| {
+        format!(
+            r#"{{"id":"evt_{number}","type":"message.created","eventVersion":1,"timestamp":1699564800000,"data":{{"message":{{"id":"m{number}","topicId":"t1","senderId":"{sender}"}}}}}}"#
+        )
+    };
+    assert_eq!(post_as_zenzap(port, "d-1", &message(1, "u@dana")), 200);
+    assert_eq!(post_as_zenzap(port, "d-1", &message(1, "u@dana")), 200);
+    assert_eq!(post_as_zenzap(port, "d-2", &message(2, zenzap.text("client_id"))), 200);
+    assert_eq!(post_as_zenzap(port, "d-3", &message(3, "dana")), 200);
+    let found =
+        "SELECT _event_id || ' ' || _type || ' ' || _event_time || ' ' || event FROM events ORDER BY rowid";
+    let row = |number: u32, sender: &str| {
+        let event = message(number, sender)
+            .replace(r#""id":"evt"#, r#""updateId":"evt"#)
+            .replace(r#""type":"#, r#""eventType":"#)
+            .replace(r#""timestamp":"#, r#""createdAt":"#);
+        format!("zenzap:chat:evt_{number} message.created 2023-11-09T21:20:00.000Z {event}")
+    };
+    let expected = [row(1, "u@dana"), row(3, "dana")];
+    let rows = wait_for("both rows", || Some(sandbox.rows("rows.db", found)).filter(|rows| rows.len() >= 2));
+    assert_eq!(rows, expected, "once, in order, without the bot's own message");
+    process.terminate();
+    process.finish().expect(0);
 }

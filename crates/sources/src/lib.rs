@@ -16,7 +16,7 @@ pub use opentrain_job_changes::OpenTrainJobChanges;
 pub use opentrain_updates::OpenTrainUpdates;
 pub use sluicebox_polling::Start;
 pub use webhook::Webhook;
-pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates};
+pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates, ZenzapWebhook};
 
 /// Adds every source of this crate.
 pub fn register(registry: &mut sluicebox_core::Registry) {

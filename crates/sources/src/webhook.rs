@@ -18,6 +18,7 @@ use sluicebox_webhooks::{
     Endpoint, Inbox, InboxOptions, Kept, Scheme, check_endpoint, default_body_limit, listen,
 };
 
+use crate::item::Origin;
 pub(crate) use deliveries::Deliveries;
 
 /// Takes signed webhooks: Standard Webhooks, Stripe, GitHub, OpenTrain, Zenzap.
@@ -66,15 +67,15 @@ pub struct Webhook {
     pub remember_most: u64,
 }
 
-fn default_inbox() -> ByteSize {
+pub(crate) fn default_inbox() -> ByteSize {
     ByteSize(256 << 20)
 }
 
-fn default_remember_for() -> Period {
+pub(crate) fn default_remember_for() -> Period {
     Period::from_secs(7 * 24 * 3600)
 }
 
-fn default_remember_most() -> u64 {
+pub(crate) fn default_remember_most() -> u64 {
     1_000_000
 }
 
@@ -94,7 +95,7 @@ impl Webhook {
 }
 
 /// Opens the inbox of a source and an account.
-async fn open_inbox(options: InboxOptions, cx: &Context) -> Result<Inbox> {
+pub(crate) async fn open_inbox(options: InboxOptions, cx: &Context) -> Result<Inbox> {
     let folder = cx.state_folder().ok_or_else(|| {
         Error::config("deliveries are kept beside the state, and nothing is kept here")
             .with_help("use `sluicebox run`")
@@ -139,13 +140,16 @@ impl SourceSpec for Webhook {
 
     fn item(&self, item: &Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {
         let kept = Kept::without_headers(self.scheme, item, cx.environment.clock.now());
-        Some(deliveries::event(&kept, &deliveries::origin("webhook", cx)))
+        Some(deliveries::event(&kept, &Origin::new("webhook", cx)))
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
         let inbox = open_inbox(self.inbox_options(), cx).await?;
         listen(cx, &self.endpoint(), Arc::new(inbox.clone())).await?;
-        Ok(BuiltSource::single(Deliveries::new(inbox, deliveries::origin("webhook", cx))))
+        let origin = Origin::new("webhook", cx);
+        Ok(BuiltSource::single(Deliveries::new(inbox, move |kept| {
+            deliveries::event(kept, &origin).map(Some)
+        })))
     }
 }
 

@@ -8,6 +8,7 @@ mod decode;
 mod feed;
 mod own;
 mod probe;
+mod pushed;
 mod status;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use sluicebox_polling::quiet;
 use crate::item::Origin;
 use crate::{Start, asking};
 use feed::ZenzapFeed;
+pub use pushed::ZenzapWebhook;
 
 /// Long-polls the updates of a Zenzap bot: messages, reactions, members, topics, polls.
 ///
@@ -38,6 +40,11 @@ use feed::ZenzapFeed;
 /// The bot must be set to *polling* in the Zenzap console; in webhook mode the source pauses. Only one poller may read
 /// a bot: two would each see part of the updates. With `oauth`, the bot needs the scope `updates:read`; with
 /// `drop_own`, `member:read` too.
+///
+/// With `webhook:`, for a bot in *webhook* mode, nothing is polled: signed deliveries (packed or not) are written to an
+/// inbox beside the pipeline's state before Zenzap is answered, and every event looks as if it had been polled, with the
+/// id of the webhook event as `updateId`. Then the source is pushed: at least once, repeats known by the id of the
+/// delivery; `limit`, `timeout`, `interval`, `start` and `on_offset_expired` have no meaning.
 ///
 /// How long Zenzap keeps updates is not documented, so the next page is asked for only when this one is durable in
 /// every sink. An offset that is no longer available is a gap: it is logged as an error, counted in
@@ -79,6 +86,12 @@ pub struct ZenzapUpdates {
     /// Most bytes of one answer, decompressed.
     #[serde(default = "default_max_body")]
     pub max_body: ByteSize,
+    /// Takes webhooks in place of polling, for a bot in webhook mode: `{ listen, path, secrets, max_body, inbox }`.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({
+        "listen": "127.0.0.1:8080", "path": "/hooks/zenzap", "secrets": ["${ZENZAP_SECRET}"]
+    }))]
+    pub webhook: Option<ZenzapWebhook>,
 }
 
 /// What follows an offset that is no longer available.
@@ -174,7 +187,11 @@ impl SourceSpec for ZenzapUpdates {
     const TYPE: &'static str = "zenzap_updates";
 
     fn class(&self) -> SourceClass {
-        SourceClass::ConfirmOnRead
+        if self.webhook.is_some() { SourceClass::Push } else { SourceClass::ConfirmOnRead }
+    }
+
+    fn listens(&self) -> bool {
+        self.webhook.is_some()
     }
 
     fn api(&self) -> Option<&'static str> {
@@ -184,6 +201,7 @@ impl SourceSpec for ZenzapUpdates {
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.check_address().into_iter().collect();
         problems.extend(self.check_auth());
+        problems.extend(self.webhook.iter().flat_map(ZenzapWebhook::problems));
         if !(1..=100).contains(&self.limit) {
             problems.push(Problem::new("limit", format!("expected 1 to 100, found {}", self.limit)));
         }
@@ -204,6 +222,9 @@ impl SourceSpec for ZenzapUpdates {
     }
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
+        if let Some(webhook) = &self.webhook {
+            return pushed::build(&self, webhook, cx).await;
+        }
         let client = self.client(cx)?;
         Ok(BuiltSource::single(ZenzapFeed::new(&self, client, cx)))
     }

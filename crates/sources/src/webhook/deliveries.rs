@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sluicebox_core::{
-    Batch, Committer, Context, Cursor, Error, ErrorClass, Event, Pace, Reject, Result, Source,
-};
+use sluicebox_core::{Batch, Committer, Cursor, Error, ErrorClass, Event, Pace, Reject, Result, Source};
 use sluicebox_polling::item::{Origin, Said};
 use sluicebox_webhooks::{Inbox, Kept};
 use tokio::sync::watch;
@@ -18,24 +16,22 @@ const PAGE_BYTES: u64 = 1 << 20;
 /// A delivery wakes it; this only bounds what a missed one would cost.
 const REST: Duration = Duration::from_secs(60);
 
+/// Makes the event of a delivery: none if it is to be left out, a reject if it is no event.
+type Read = Box<dyn Fn(&Kept) -> Result<Option<Event>, Box<Reject>> + Send>;
+
 /// The deliveries of one inbox.
 pub(crate) struct Deliveries {
     inbox: Inbox,
     newest: watch::Receiver<u64>,
-    origin: Origin,
+    read: Read,
     /// The number of the last delivery that was handed out.
     number: u64,
     /// Whether there is a cursor at all.
     begun: bool,
 }
 
-/// What all events of a source have in common.
-pub(crate) fn origin(family: &'static str, cx: &Context) -> Origin {
-    Origin::new(family, cx)
-}
-
-/// The event of a delivery, or why it is none.
-pub(crate) fn event(kept: &Kept, origin: &Origin) -> Result<Event, Box<Reject>> {
+/// The event of a delivery as it was sent, or why it is none.
+pub(super) fn event(kept: &Kept, origin: &Origin) -> Result<Event, Box<Reject>> {
     let said = Said { id: &kept.id, event_type: &kept.event_type, time: kept.time, key: None };
     let event = origin.event(kept.body.clone(), &said, kept.received);
     match Event::parse(&kept.body, event.meta().clone()) {
@@ -48,9 +44,12 @@ pub(crate) fn event(kept: &Kept, origin: &Origin) -> Result<Event, Box<Reject>> 
 }
 
 impl Deliveries {
-    pub(crate) fn new(inbox: Inbox, origin: Origin) -> Self {
+    pub(crate) fn new(
+        inbox: Inbox,
+        read: impl Fn(&Kept) -> Result<Option<Event>, Box<Reject>> + Send + 'static,
+    ) -> Self {
         let newest = inbox.newest();
-        Self { inbox, newest, origin, number: 0, begun: false }
+        Self { inbox, newest, read: Box::new(read), number: 0, begun: false }
     }
 }
 
@@ -82,8 +81,8 @@ impl Source for Deliveries {
         let kept = self.inbox.after(self.number, PAGE_DELIVERIES, PAGE_BYTES).await?;
         let mut batch = Batch::empty(None);
         for one in &kept {
-            match event(one, &self.origin) {
-                Ok(event) => batch.events.push(event),
+            match (self.read)(one) {
+                Ok(event) => batch.events.extend(event),
                 Err(reject) => batch.rejects.push(*reject),
             }
         }

@@ -15,6 +15,11 @@ use crate::asking;
 /// Asks for one update, and with `drop_own` for the bot's own id.
 pub(super) async fn probe(options: &ZenzapUpdates, client: &Client) -> Probe {
     let mut probe = Probe::new();
+    if options.webhook.is_some() {
+        // What is pushed cannot be asked for: a poll would only be told that the mode is another.
+        own_messages(&mut probe, options, client).await;
+        return probe;
+    }
     let limits = asking::limits(options.max_body.as_usize());
     let answer = match client.get_within("/v2/updates?limit=1&timeout=0", &limits).await {
         Ok(answer) => answer,
@@ -26,13 +31,18 @@ pub(super) async fn probe(options: &ZenzapUpdates, client: &Client) -> Probe {
     if !reports(&mut probe, options, &answer, client) {
         return probe;
     }
+    own_messages(&mut probe, options, client).await;
+    probe
+}
+
+/// Whether the bot's own id can be read, if that is wanted.
+async fn own_messages(probe: &mut Probe, options: &ZenzapUpdates, client: &Client) {
     if options.drop_own {
         match own::id(client).await {
             Ok(_) => probe.fine("own messages", "the bot's own id can be read"),
             Err(error) => probe.wrong("own messages", asking::with_help(error, "remove `drop_own`")),
         }
     }
-    probe
 }
 
 /// What the answer means; whether there is more to ask.
