@@ -32,6 +32,12 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         false
     }
 
+    /// Whether what it reads has an end (standard input): a pipeline all of whose sources end ends with them, as if it
+    /// were run `--once`.
+    fn ends(&self) -> bool {
+        false
+    }
+
     /// Everything wrong with the values that the types cannot say. Pure.
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
@@ -182,6 +188,10 @@ pub trait AnySource: Send + Sync {
     fn listens(&self) -> bool {
         false
     }
+    /// See [`SourceSpec::ends`].
+    fn ends(&self) -> bool {
+        false
+    }
     /// See [`SourceSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`SourceSpec::item`].
@@ -287,6 +297,9 @@ impl<S: SourceSpec> AnySource for S {
     }
     fn listens(&self) -> bool {
         SourceSpec::listens(self)
+    }
+    fn ends(&self) -> bool {
+        SourceSpec::ends(self)
     }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SourceSpec::check(self, cx)

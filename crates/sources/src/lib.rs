@@ -3,7 +3,9 @@
 //! Each is one configuration struct and one `register` line. Invariant: one `next` is one attempt; what came back is
 //! classified here, and waiting, retrying, pausing and saving cursors are the engine's.
 
+mod file;
 mod generate;
+mod line_event;
 mod opentrain_job_changes;
 mod opentrain_updates;
 mod webhook;
@@ -11,7 +13,9 @@ mod zenzap_updates;
 
 use sluicebox_polling::{asking, item, pace, page, protocol, standing};
 
+pub use file::{FileFormat, FileSource, FileStart};
 pub use generate::Generate;
+pub use line_event::LineEventOptions;
 pub use opentrain_job_changes::OpenTrainJobChanges;
 pub use opentrain_updates::OpenTrainUpdates;
 pub use sluicebox_polling::Start;
@@ -20,6 +24,7 @@ pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates, ZenzapWebhook};
 
 /// Adds every source of this crate.
 pub fn register(registry: &mut sluicebox_core::Registry) {
+    registry.source::<FileSource>();
     registry.source::<Generate>();
     registry.source::<OpenTrainJobChanges>();
     registry.source::<OpenTrainUpdates>();

@@ -26,6 +26,12 @@ pub(crate) struct Launch {
     pub(crate) fleet: Arc<Fleet>,
 }
 
+/// Whether every source comes to an end by itself.
+fn ends(plan: &Plan) -> bool {
+    let mut accounts = plan.sources.iter().flat_map(|source| &source.accounts);
+    accounts.all(|account| account.config.ends())
+}
+
 impl Launch {
     /// Runs the plans side by side until each has ended. The exit code is that of the worst.
     pub(crate) async fn all(&self, plans: Vec<Plan>) -> Exit {
@@ -64,7 +70,8 @@ impl Launch {
                 return Verdict::bad(Exit::Failed, format!("opening the state was interrupted: {error}"));
             }
         };
-        let options = RunOptions { once: self.once, ..RunOptions::new(system()) };
+        let once = self.once || ends(&plan);
+        let options = RunOptions { once, ..RunOptions::new(system()) };
         let surroundings = Surroundings {
             store: Arc::new(store),
             files: Arc::new(Folder::of(&plan.file)),

@@ -32,6 +32,7 @@ fn good_options_have_no_problems() {
             json!({ "auth": oauth, "timeout": "0s", "limit": 100, "base_url": "http://localhost:1/" }),
         ),
         ("opentrain_job_changes", json!({})),
+        ("file", json!({ "path": "logs/**/[ab]-*.csv.gz", "delimiter": ";", "event": { "type": "a.b" } })),
         (
             "opentrain_job_changes",
             json!({ "start": { "cursor": "2026-06-12T00:00:00+02:00" }, "base_url": "http://127.0.0.1:1/api" }),
@@ -88,6 +89,14 @@ fn every_fault_is_found_at_its_place() {
         ("opentrain_job_changes", &json!({}), json!({ "interval": "10ms" }), "interval"),
         ("opentrain_job_changes", &json!({}), json!({ "start": { "cursor": "1041" } }), "start.cursor"),
         ("opentrain_job_changes", &json!({}), json!({ "base_url": "http://app.opentrain.ai" }), "base_url"),
+        ("file", &json!({}), json!({ "path": "" }), "path"),
+        ("file", &json!({}), json!({ "path": "a[b" }), "path"),
+        ("file", &json!({ "path": "a.jsonl" }), json!({ "delimiter": ";" }), "delimiter"),
+        ("file", &json!({ "path": "a.csv" }), json!({ "delimiter": "→" }), "delimiter"),
+        ("file", &json!({ "path": "a" }), json!({ "interval": "1ms" }), "interval"),
+        ("file", &json!({ "path": "a" }), json!({ "max_files": 0 }), "max_files"),
+        ("file", &json!({ "path": "a" }), json!({ "max_line": "512MiB" }), "max_line"),
+        ("file", &json!({ "path": "a" }), json!({ "event": { "type": "a..b" } }), "event.type"),
         ("generate", &json!({}), json!({ "rate": 0 }), "rate"),
         ("generate", &json!({}), json!({ "fields": { "type": "x" } }), "fields.type"),
     ] {
@@ -126,6 +135,7 @@ fn every_option_is_described_and_every_default_is_a_good_value() {
             "webhook" => json!({
                 "listen": "127.0.0.1:0", "path": "/a", "scheme": "stripe", "secrets": ["s"]
             }),
+            "file" => json!({ "path": "x.jsonl" }),
             _ => json!({}),
         };
         assert_eq!(paths(source_type.name, with(&defaults.into(), &credentials)), Vec::<String>::new());
