@@ -13,6 +13,9 @@ pub(crate) struct Arguments {
     pub(crate) verb: Verb,
     #[command(flatten)]
     pub(crate) logs: LogArguments,
+    /// Folder with `http/*.yaml`, connectors [default: `plugins` beside the pipeline file]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
 }
 
 /// How much is logged, and how.
@@ -53,6 +56,9 @@ pub(crate) enum Verb {
     Explain(ExplainArguments),
     /// Print the JSON Schema of the pipeline file, for editors; `schema learn`: schemas of events
     Schema(SchemaArguments),
+    /// Connectors: source types written in YAML
+    #[command(subcommand)]
+    Plugin(PluginVerb),
     /// Try rules: JSON lines in and out with -e, --when or a script; a prompt over sample events without
     Rule(RuleArguments),
     /// Watch events at one component of a running pipeline, or follow one through all of it
@@ -238,6 +244,31 @@ pub(crate) struct LearnArguments {
     /// Write the schema there; one that is there already is added to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginVerb {
+    /// Write a connector to start from
+    New {
+        /// Its name, which becomes a `type:` of sources
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Where it is written
+        #[arg(long, default_value = "plugins/http", value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Say what is wrong with connectors, and whom they talk to
+    Check {
+        /// Files of connectors; a folder means its *.yaml
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
+    },
+    /// Run the tests in the files of connectors; nothing leaves this machine
+    Test {
+        /// Files of connectors; a folder means its *.yaml
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

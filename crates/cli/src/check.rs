@@ -7,7 +7,7 @@ use serde::Serialize;
 use sluicebox_config::{LocatedProblem, Plan, Route};
 use sluicebox_core::Registry;
 
-use crate::arguments::{CheckArguments, ReportFormat};
+use crate::arguments::{CheckArguments, ReportFormat, Verb};
 use crate::diagnostics::{self, Severity};
 use crate::exit::{Ended, Exit, Stop};
 use crate::outside::ProcessVariables;
@@ -59,6 +59,17 @@ pub(crate) async fn verb(registry: &Registry, arguments: &CheckArguments) -> End
         print_json(&Findings { problems, routes, warnings, probes })?;
     }
     Ok(exit)
+}
+
+/// Reports connectors that are wrong, in the form that the verb has; no pipeline is looked at.
+pub(crate) fn refused(verb: &Verb, problems: Vec<LocatedProblem>) -> Ended {
+    match verb {
+        Verb::Check(CheckArguments { format: ReportFormat::Json, .. }) => {
+            print_json(&Findings { problems, routes: Vec::new(), warnings: Vec::new(), probes: None })?;
+        }
+        _ => terminal::complain(&diagnostics::render(&problems, Severity::Error, terminal::colour())),
+    }
+    Ok(Exit::Configuration)
 }
 
 fn print_json(findings: &Findings<'_>) -> Result<(), Stop> {

@@ -6,6 +6,7 @@
 mod admin;
 mod arguments;
 mod check;
+mod connectors;
 mod cursor;
 mod dead_letters;
 mod demo;
@@ -21,6 +22,7 @@ mod logs;
 mod outside;
 mod picture;
 mod pipeline_files;
+mod plugin;
 mod program;
 mod progress;
 mod redact;

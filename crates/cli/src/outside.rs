@@ -56,6 +56,15 @@ impl ScriptFiles for Folder {
     }
 }
 
+/// The files of a folder whose names end so, sorted; none where there is no such folder.
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let of_kind = |path: &PathBuf| path.is_file() && path.extension().is_some_and(|found| found == extension);
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(of_kind).collect();
+    files.sort();
+    files
+}
+
 /// The text of a file, or a clause that says why not.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {

@@ -9,8 +9,8 @@ use crate::arguments::{Arguments, CursorVerb, DlqVerb, SchemaArguments, SchemaVe
 use crate::exit::{Ended, Exit, Stop};
 use crate::logs::Logs;
 use crate::{
-    check, cursor, dead_letters, demo, emulate, learn, letter_requests, limits, reference, rule, run, tap,
-    terminal, test,
+    check, connectors, cursor, dead_letters, demo, emulate, learn, letter_requests, limits, plugin,
+    reference, rule, run, tap, terminal, test,
 };
 
 /// Runs the command that the arguments of this process ask for, with the components of `registry`.
@@ -39,7 +39,11 @@ pub fn main(registry: Registry) -> ExitCode {
     exit.into()
 }
 
-fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
+fn perform(arguments: Arguments, mut registry: Registry, logs: Logs) -> Ended {
+    let problems = connectors::register(&mut registry, &arguments)?;
+    if !problems.is_empty() {
+        return check::refused(&arguments.verb, problems);
+    }
     match arguments.verb {
         Verb::Run(arguments) => block_on(run::verb(registry, arguments, logs)),
         Verb::Demo(arguments) => block_on(demo::verb(registry, arguments, logs)),
@@ -50,6 +54,7 @@ fn perform(arguments: Arguments, registry: Registry, logs: Logs) -> Ended {
         Verb::Explain(arguments) => reference::explain(&registry, &arguments),
         Verb::Schema(SchemaArguments { verb: None }) => Ok(reference::schema(&registry)),
         Verb::Schema(SchemaArguments { verb: Some(SchemaVerb::Learn(arguments)) }) => learn::verb(&arguments),
+        Verb::Plugin(verb) => block_on(plugin::verb(verb)),
         Verb::Rule(arguments) => block_on(rule::verb(&registry, arguments, &logs)),
         Verb::Tap(arguments) => block_on(tap::verb(arguments)),
         Verb::Cursor(CursorVerb::Show { pipeline, format, state }) => {

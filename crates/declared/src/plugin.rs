@@ -52,6 +52,17 @@ impl Plugin {
         &self.declaration.summary
     }
 
+    /// Whom it talks to, as the file says it.
+    pub fn address(&self) -> &str {
+        let address = self.declaration.source.get("base_url").and_then(Value::as_str);
+        address.filter(|address| !address.contains("{{")).unwrap_or("whom its users name")
+    }
+
+    /// How many tests it brings along.
+    pub fn tests(&self) -> usize {
+        self.declaration.tests.len()
+    }
+
     /// Adds it to the source types; it replaces one of its name.
     pub fn register(self, registry: &mut Registry) {
         let schema = options::schema(&self.declaration, &language());

@@ -1,0 +1,97 @@
+//! `plugin`: connectors, for those who write them: a scaffold, what is wrong, and their tests.
+
+mod scaffold;
+
+use std::path::PathBuf;
+
+use sluicebox_bundle::Connector;
+use sluicebox_config::LocatedProblem;
+use sluicebox_core::{Context, Delivery, RetryOptions, Shared};
+
+use crate::arguments::PluginVerb;
+use crate::diagnostics::{self, Severity};
+use crate::exit::{Ended, Exit, Stop};
+use crate::{connectors, terminal};
+
+/// Does what the verb says.
+pub(crate) async fn verb(verb: PluginVerb) -> Ended {
+    match verb {
+        PluginVerb::New { name, dir } => scaffold::write(&name, &dir),
+        PluginVerb::Check { files } => Ok(check(&read(&files)?)),
+        PluginVerb::Test { files } => Ok(test(read(&files)?).await),
+    }
+}
+
+/// The connectors that the arguments name, as far as they can be read.
+struct Read {
+    connectors: Vec<Connector>,
+    problems: Vec<LocatedProblem>,
+}
+
+fn read(arguments: &[PathBuf]) -> Result<Read, Stop> {
+    let mut read = Read { connectors: Vec::new(), problems: Vec::new() };
+    for argument in arguments {
+        let files = if argument.is_dir() { connectors::files(argument) } else { vec![argument.clone()] };
+        if files.is_empty() {
+            return Err(Stop::usage(format!("there is no connector (*.yaml) in {}", argument.display())));
+        }
+        for file in files {
+            if !file.exists() {
+                return Err(Stop::usage(format!("{} does not exist", file.display())));
+            }
+            match connectors::read(&file) {
+                Ok((connector, _)) => read.connectors.push(connector),
+                Err(problems) => read.problems.extend(problems),
+            }
+        }
+    }
+    terminal::complain(&diagnostics::render(&read.problems, Severity::Error, terminal::colour()));
+    Ok(read)
+}
+
+fn check(read: &Read) -> Exit {
+    for connector in &read.connectors {
+        let about = format!(
+            "{}: sound; talks to {}; {} tests",
+            connector.name(),
+            connector.address(),
+            connector.tests()
+        );
+        terminal::print_line(&about);
+    }
+    if read.problems.is_empty() { Exit::Done } else { Exit::Configuration }
+}
+
+async fn test(read: Read) -> Exit {
+    let (mut passed, mut failed) = (0, 0);
+    for connector in &read.connectors {
+        for outcome in connector.run_tests(&context()).await {
+            let word = if outcome.failures.is_empty() { "ok" } else { "FAILED" };
+            terminal::print_line(&format!("{}: {} … {word}", connector.name(), outcome.name));
+            for failure in &outcome.failures {
+                terminal::print_line(&format!("    {failure}"));
+            }
+            if outcome.failures.is_empty() { passed += 1 } else { failed += 1 }
+        }
+    }
+    terminal::print_line(&format!("{passed} passed, {failed} failed"));
+    match (read.problems.is_empty(), failed) {
+        (false, _) => Exit::Configuration,
+        (true, 0) => Exit::Done,
+        (true, _) => Exit::Failed,
+    }
+}
+
+/// The surroundings of a source in a test: the machine's time, and nothing shared.
+fn context() -> Context {
+    Context {
+        pipeline: "test".into(),
+        component: "source".into(),
+        account: "account".into(),
+        folder: PathBuf::new(),
+        delivery: Delivery::AtLeastOnce,
+        retry: RetryOptions::default(),
+        environment: sluicebox_engine::system(),
+        shared: Shared::default(),
+    }
+}

@@ -1,0 +1,110 @@
+//! Connectors in the real program: written, tested, found beside a pipeline, run, and refused where they are wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use sluicebox_emulator::{Api, Options, start};
+
+fn sluicebox(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluicebox"));
+    command.args(arguments).current_dir(folder).env("TOKEN", "unset").stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn a_new_connector_is_sound_passes_its_test_and_is_a_type_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert_eq!(code(&sluicebox(folder, &["plugin", "new", "acme"])), 0);
+    assert_eq!(code(&sluicebox(folder, &["plugin", "new", "acme"])), 2, "what is there is left alone");
+    assert_eq!(code(&sluicebox(folder, &["plugin", "new", "No"])), 2);
+    let tested = sluicebox(folder, &["plugin", "test", "plugins/http"]);
+    assert_eq!(code(&tested), 0, "{}", said(&tested));
+    assert!(said(&tested).contains("acme: one page, then nothing new … ok"), "{}", said(&tested));
+    let checked = said(&sluicebox(folder, &["plugin", "check", "plugins/http/acme.yaml"]));
+    assert!(checked.contains("talks to https://api.example.com"), "{checked}");
+    assert!(said(&sluicebox(folder, &["list", "sources"])).contains("acme"));
+    let explained = said(&sluicebox(folder, &["explain", "acme"]));
+    assert!(explained.contains("The access token.") && explained.contains("interval"), "{explained}");
+    assert!(said(&sluicebox(folder, &["schema"])).contains("\"source.acme\""));
+    let file = folder.join("plugins/http/acme.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("cursor_after: \"1\"", "cursor_after: \"2\"")).unwrap();
+    let failed = sluicebox(folder, &["plugin", "test", "plugins/http"]);
+    assert_eq!(code(&failed), 1);
+    assert!(said(&failed).contains("expected the cursor `2` at the end, found `1`"), "{}", said(&failed));
+}
+
+#[test]
+fn what_is_wrong_with_a_connector_is_told_at_its_place_before_any_pipeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    sluicebox(folder, &["plugin", "new", "acme"]);
+    let pipeline = "sources: { feed: { type: acme, token: \"${TOKEN}\" } }\nsinks: { out: { type: blackhole, inputs: [feed] } }\n";
+    std::fs::write(folder.join("p.yaml"), pipeline).unwrap();
+    assert_eq!(code(&sluicebox(folder, &["check", "p.yaml"])), 0);
+    let misspelt = pipeline.replace("token:", "tokn:");
+    std::fs::write(folder.join("q.yaml"), misspelt).unwrap();
+    let refused = said(&sluicebox(folder, &["check", "q.yaml"]));
+    assert!(refused.contains("did you mean `token`"), "{refused}");
+    let file = folder.join("plugins/http/acme.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("items: events", "items: a..b")).unwrap();
+    for arguments in [["check", "p.yaml"], ["run", "p.yaml"]] {
+        let refused = sluicebox(folder, &arguments);
+        assert_eq!(code(&refused), 78);
+        assert!(said(&refused).contains("acme.yaml:21"), "{}", said(&refused));
+    }
+    let json = sluicebox(folder, &["check", "p.yaml", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["problems"][0]["path"], "source.items");
+    std::fs::rename(&file, folder.join("plugins/http/kafka.yaml")).unwrap();
+    std::fs::write(folder.join("plugins/http/kafka.yaml"), text.replace("name: acme", "name: kafka"))
+        .unwrap();
+    let built_in = sluicebox(folder, &["check", "p.yaml"]);
+    assert_eq!(code(&built_in), 78);
+    assert!(said(&built_in).contains("built-in"), "{}", said(&built_in));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_beside_a_pipeline_or_in_a_named_folder_runs_to_the_end() {
+    let emulator = start(Options { events: 500, ..Options::new(Api::OpenTrain) }).await.unwrap();
+    let announcement = serde_json::to_value(emulator.announcement()).unwrap();
+    let (url, token) = (announcement["url"].as_str().unwrap(), announcement["token"].as_str().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let own = include_str!("../../../plugins/http/opentrain_feed.yaml");
+    let own = own.replace("name: opentrain_feed", "name: jobs").replace("family: opentrain", "family: jobs");
+    for (place, more) in [("plugins", vec![]), ("elsewhere", vec!["--plugins", "../elsewhere"])] {
+        let pipeline = folder.path().join(format!("with-{place}"));
+        std::fs::create_dir_all(&pipeline).unwrap();
+        let base = if place == "plugins" { pipeline.clone() } else { folder.path().to_owned() };
+        std::fs::create_dir_all(base.join(place).join("http")).unwrap();
+        std::fs::write(base.join(place).join("http/jobs.yaml"), &own).unwrap();
+        let text = format!(
+            "sources: {{ feed: {{ type: jobs, base_url: \"{url}\", token: {token}, limit: 50, rate: unlimited }} }}\n\
+             sinks: {{ out: {{ type: sqlite, inputs: [feed], path: w.db, table: events }} }}\n"
+        );
+        std::fs::write(pipeline.join("p.yaml"), text).unwrap();
+        let arguments = [vec!["run", "--once", "--admin", "off", "-q", "p.yaml"], more].concat();
+        let ended = sluicebox(&pipeline, &arguments);
+        assert_eq!(code(&ended), 0, "{}", said(&ended));
+        let connection = rusqlite::Connection::open(pipeline.join("w.db")).unwrap();
+        let (count, first): (i64, String) = connection
+            .query_row("SELECT count(*), min(_event_id) FROM events", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(count, 500);
+        assert!(first.starts_with("jobs:feed:"), "{first}");
+    }
+}
