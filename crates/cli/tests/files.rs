@@ -60,7 +60,7 @@ impl Writer {
         let to = sandbox.path(&name);
         // The order of files is that of their times, which are as fine as a tick of the kernel.
         sleep(Duration::from_millis(15));
-        if self.rotations % 2 == 0 {
+        if self.rotations.is_multiple_of(2) {
             fs::rename(&log, &to).unwrap();
             fs::write(&log, "").unwrap();
         } else {
@@ -102,11 +102,8 @@ fn every_line_is_in_the_table_once_through_kills_and_rotations() {
         sleep(Duration::from_millis(round * 37 % 60));
         process.kill();
         let said = process.finish().stderr;
-        log.push_str(&format!(
-            "-- round {round}, {} written, {} rotations\n{said}",
-            writer.written.len(),
-            writer.rotations
-        ));
+        let (written, rotations) = (writer.written.len(), writer.rotations);
+        log = format!("{log}-- round {round}, {written} written, {rotations} rotations\n{said}");
         writer.write(&sandbox, 30);
         if round % 2 == 0 {
             writer.rotate(&sandbox);

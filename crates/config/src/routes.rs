@@ -101,6 +101,10 @@ fn class_problem(source: &SourcePlan) -> Option<String> {
             "`{}` is pushed by its sender, who may send again; repeats are known by the id of the delivery",
             source.name
         )),
+        SourceClass::Push if source.accounts.iter().any(|account| account.config.ends()) => Some(format!(
+            "`{}` reads what cannot be read again: a run that is killed loses what it had not delivered",
+            source.name
+        )),
         SourceClass::Push => Some(format!("`{}` is pushed by its sender, who may send again", source.name)),
         SourceClass::RetainedFeed | SourceClass::ConfirmOnRead => None,
     }

@@ -7,7 +7,6 @@ mod decode;
 mod entry;
 mod feed;
 mod found;
-mod framing;
 mod probe;
 mod reader;
 mod rows;

@@ -4,10 +4,13 @@
 //! classified here, and waiting, retrying, pausing and saving cursors are the engine's.
 
 mod file;
+mod framing;
 mod generate;
 mod line_event;
 mod opentrain_job_changes;
 mod opentrain_updates;
+mod splitter;
+mod stdin;
 mod webhook;
 mod zenzap_updates;
 
@@ -19,6 +22,7 @@ pub use line_event::LineEventOptions;
 pub use opentrain_job_changes::OpenTrainJobChanges;
 pub use opentrain_updates::OpenTrainUpdates;
 pub use sluicebox_polling::Start;
+pub use stdin::StdinSource;
 pub use webhook::Webhook;
 pub use zenzap_updates::{OnOffsetExpired, ZenzapUpdates, ZenzapWebhook};
 
@@ -29,5 +33,6 @@ pub fn register(registry: &mut sluicebox_core::Registry) {
     registry.source::<OpenTrainJobChanges>();
     registry.source::<OpenTrainUpdates>();
     registry.source::<Webhook>();
+    registry.source::<StdinSource>();
     registry.source::<ZenzapUpdates>();
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sluicebox_core::{DeadLetterError, Event, Reason, Reject, Timestamp, Unread};
 
-use super::reader::Record;
 use super::rows::{Header, RowReader};
 use crate::item::Origin;
 use crate::line_event::{Line, LinePaths, reject, trimmed};
+use crate::splitter::Record;
 
 /// What all records of a source have in common.
 #[derive(Clone)]

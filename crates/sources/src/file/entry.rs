@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sluicebox_core::{Cursor, Error, Result};
 
-use super::reader::Place;
-
-/// How much of the beginning tells one file from another; less, while less has been read.
-pub(super) const HEAD: u64 = 1024;
+use crate::splitter::Place;
 
 /// One file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -21,7 +18,7 @@ pub(super) struct Entry {
     pub(super) offset: u64,
     /// The checksum (CRC 32) of all that has been read.
     pub(super) sum: u32,
-    /// The checksum of the first [`HEAD`] bytes of it.
+    /// The checksum of its first 1,024 bytes, or of less while less has been read.
     pub(super) head: u32,
     /// What the ids of its events begin with; 0 before the first one.
     #[serde(default, skip_serializing_if = "is_zero")]

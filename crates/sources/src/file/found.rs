@@ -11,8 +11,9 @@ use std::time::UNIX_EPOCH;
 use crc32fast::Hasher;
 use glob::MatchOptions;
 
-use super::entry::{Entry, HEAD};
+use super::entry::Entry;
 use super::reader::{is_packed, unpacked};
+use crate::splitter::HEAD;
 
 /// A file as a look at its folder shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use csv_core::ReadRecordResult;
 
-use super::framing::row_parser;
+use crate::framing::row_parser;
 
 /// Excel writes it before UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';

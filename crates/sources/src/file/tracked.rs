@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use super::entry::Entry;
 use super::found::{Found, created};
-use super::reader::{Manner, Page, Reader, Record, is_packed};
+use super::reader::{Manner, Page, Reader, is_packed};
 use super::rows::Header;
+use crate::splitter::{Place, Record};
 
 /// Where a file is, as far as the path of the source is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +146,7 @@ impl Tracked {
 
     /// Reads the first row, which is no event; false if it is not whole yet.
     fn read_header(&mut self, manner: Manner, is_complete: bool) -> Result<bool, Trouble> {
-        let mut reader = Reader::open(self.path(), super::reader::Place::default(), manner)?;
+        let mut reader = Reader::open(self.path(), Place::default(), manner)?;
         let Some(Record { text, is_too_long, .. }) = reader.record(is_complete)? else { return Ok(false) };
         if is_too_long {
             return Err(Trouble::Header("the first line is longer than `max_line`".to_owned()));

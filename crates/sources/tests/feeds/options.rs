@@ -32,6 +32,7 @@ fn good_options_have_no_problems() {
             json!({ "auth": oauth, "timeout": "0s", "limit": 100, "base_url": "http://localhost:1/" }),
         ),
         ("opentrain_job_changes", json!({})),
+        ("stdin", json!({ "event": { "time": "at" } })),
         ("file", json!({ "path": "logs/**/[ab]-*.csv.gz", "delimiter": ";", "event": { "type": "a.b" } })),
         (
             "opentrain_job_changes",
@@ -97,6 +98,8 @@ fn every_fault_is_found_at_its_place() {
         ("file", &json!({ "path": "a" }), json!({ "max_files": 0 }), "max_files"),
         ("file", &json!({ "path": "a" }), json!({ "max_line": "512MiB" }), "max_line"),
         ("file", &json!({ "path": "a" }), json!({ "event": { "type": "a..b" } }), "event.type"),
+        ("stdin", &json!({}), json!({ "max_line": "1GiB" }), "max_line"),
+        ("stdin", &json!({}), json!({ "event": { "time": "" } }), "event.time"),
         ("generate", &json!({}), json!({ "rate": 0 }), "rate"),
         ("generate", &json!({}), json!({ "fields": { "type": "x" } }), "fields.type"),
     ] {

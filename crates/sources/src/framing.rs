@@ -6,7 +6,7 @@
 use csv_core::{ReadRecordResult, ReaderBuilder, Terminator};
 
 /// What records look like; stands in the middle of one between two calls.
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// A line each.
     Lines,
     /// A row each; a quoted cell may hold line breaks.
@@ -14,18 +14,18 @@ pub(super) enum Framing {
 }
 
 /// A parser of rows. A carriage return before the end of a line is left in the last cell.
-pub(super) fn row_parser(delimiter: u8) -> csv_core::Reader {
+pub(crate) fn row_parser(delimiter: u8) -> csv_core::Reader {
     ReaderBuilder::new().delimiter(delimiter).terminator(Terminator::Any(b'\n')).build()
 }
 
 impl Framing {
     /// Rows with this delimiter, or lines.
-    pub(super) fn new(delimiter: Option<u8>) -> Self {
+    pub(crate) fn new(delimiter: Option<u8>) -> Self {
         delimiter.map_or(Self::Lines, |delimiter| Self::Rows(Box::new(row_parser(delimiter))))
     }
 
     /// Looks at bytes that follow those of the calls before: how many belong to the record, if it ends among them.
-    pub(super) fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(crate) fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let Self::Rows(parser) = self else {
             return bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
         };
@@ -45,7 +45,7 @@ impl Framing {
     }
 
     /// The next byte begins a record.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         if let Self::Rows(parser) = self {
             parser.reset();
         }
