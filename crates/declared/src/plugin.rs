@@ -13,7 +13,7 @@ mod trial;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 use sluicebox_config::{LocatedProblem, Report};
-use sluicebox_core::{AnySource, ParseProblem, Registry};
+use sluicebox_core::{AnySource, ComponentKind, ParseProblem, Registry};
 
 use crate::HttpPoll;
 use connector::Connector;
@@ -53,9 +53,8 @@ impl Plugin {
     }
 
     /// Whom it talks to, as the file says it.
-    pub fn address(&self) -> &str {
-        let address = self.declaration.source.get("base_url").and_then(Value::as_str);
-        address.filter(|address| !address.contains("{{")).unwrap_or("whom its users name")
+    pub fn address(&self) -> String {
+        options::address(&self.declaration).unwrap_or_else(|| "whom its users name".to_owned())
     }
 
     /// How many tests it brings along.
@@ -122,7 +121,12 @@ impl Plugin {
             let message = format!("the source names the parameter `{name}`, and there is none");
             problems.push(self.at("source", &message, Some("declare it under `parameters`")));
         }
+        let common = sluicebox_config::common_options(ComponentKind::Source);
         for (name, parameter) in &declaration.parameters {
+            if common["properties"].get(name).is_some() {
+                let message = format!("every source has an option `{name}`, which this one would never see");
+                problems.push(self.at(&format!("parameters.{name}"), &message, Some("give it another name")));
+            }
             if !used.contains(name.as_str()) {
                 let message = "the source never says `{{ parameters.NAME }}` of this one";
                 problems.push(self.at(&format!("parameters.{name}"), message, None));

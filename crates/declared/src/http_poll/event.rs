@@ -26,10 +26,15 @@ pub struct EventOptions {
     #[serde(default, rename = "type")]
     #[schemars(example = "type")]
     pub event_type: Several<String>,
-    /// The time. One that is missing or odd is replaced by the time of receipt.
+    /// Names of fields of which an item has one, which then is its type: for APIs that say `{"message": …}`. Looked at
+    /// if no path of `type` leads to one.
+    #[serde(default)]
+    pub type_keys: Vec<String>,
+    /// The time; of several paths the first that is there counts. One that is missing or odd is replaced by the time of
+    /// receipt.
     #[serde(default)]
     #[schemars(example = &"createdAt")]
-    pub time: Option<String>,
+    pub time: Several<String>,
     /// How the time is written.
     #[serde(default)]
     pub time_format: TimeFormat,
@@ -56,7 +61,8 @@ pub enum TimeFormat {
 pub(super) struct EventPaths {
     id: Vec<Path>,
     event_type: Vec<Path>,
-    time: Option<Path>,
+    type_keys: Vec<Path>,
+    time: Vec<Path>,
     key: Vec<Path>,
     time_format: TimeFormat,
     /// What an item's type is if no path leads to one.
@@ -73,10 +79,10 @@ impl EventPaths {
             texts.iter().filter_map(|text| path(&format!("event.{name}"), text, problems)).collect()
         };
         let (id, event_type) = (several("id", &options.id.0), several("type", &options.event_type.0));
-        let key = several("key", &options.key.0);
-        let time = options.time.as_deref().and_then(|text| path("event.time", text, problems));
+        let (key, time) = (several("key", &options.key.0), several("time", &options.time.0));
+        let type_keys = several("type_keys", &options.type_keys);
         let time_format = options.time_format;
-        Self { id, event_type, time, key, time_format, default_type: default_type.to_owned() }
+        Self { id, event_type, type_keys, time, key, time_format, default_type: default_type.to_owned() }
     }
 
     /// The event of one item, or why it is none.
@@ -89,12 +95,15 @@ impl EventPaths {
         let refuse = |why: &str| Box::new(origin.reject(raw.clone(), why, received));
         let text = std::str::from_utf8(raw).ok().filter(|text| text.starts_with('{'));
         let text = text.ok_or_else(|| refuse("the item is not a JSON object"))?;
-        let paths: Vec<&Path> =
-            self.id.iter().chain(&self.event_type).chain(&self.key).chain(&self.time).collect();
+        let paths: Vec<&Path> = [&self.id, &self.event_type, &self.type_keys, &self.key, &self.time]
+            .into_iter()
+            .flatten()
+            .collect();
         let values = find_all(text, &paths).map_err(|_| refuse("the item is not a JSON object"))?;
         let (ids, rest) = values.split_at(self.id.len());
         let (types, rest) = rest.split_at(self.event_type.len());
-        let (keys, time) = rest.split_at(self.key.len());
+        let (type_keys, rest) = rest.split_at(self.type_keys.len());
+        let (keys, times) = rest.split_at(self.key.len());
         let mut id = Cow::Borrowed("");
         for (index, (path, value)) in self.id.iter().zip(ids).enumerate() {
             let part = scalar(*value).filter(|part| !part.is_empty());
@@ -103,18 +112,23 @@ impl EventPaths {
         }
         let event_type = match types.iter().find_map(|value| scalar(*value)) {
             Some(event_type) => event_type,
-            None if self.event_type.is_empty() => Cow::Borrowed(self.default_type.as_str()),
-            None => return Err(refuse(&format!("the event has no `{}`", self.event_type[0]))),
+            None => match self.type_keys.iter().zip(type_keys).find(|(_, value)| value.is_some()) {
+                Some((key, _)) => Cow::Owned(key.to_string()),
+                None => match self.event_type.first() {
+                    Some(path) => return Err(refuse(&format!("the event has no `{path}`"))),
+                    None => Cow::Borrowed(self.default_type.as_str()),
+                },
+            },
         };
         let key = keys.iter().find_map(|value| scalar(*value)).filter(|key| !key.is_empty());
-        let time = time.first().and_then(|value| self.time_format.read(&scalar(*value)?));
+        let time = times.iter().find_map(|value| self.time_format.read(&scalar(*value)?));
         let said = Said { id: &id, event_type: &event_type, time, key: key.as_deref() };
         Ok(origin.event(raw.clone(), &said, received))
     }
 
     /// The time of an item, if it says one.
     pub(super) fn time(&self, item: &RawValue) -> Option<Timestamp> {
-        self.time_format.read(&scalar(self.time.as_ref()?.find(item))?)
+        self.time.iter().find_map(|path| self.time_format.read(&scalar(path.find(item))?))
     }
 }
 
@@ -189,6 +203,14 @@ mod tests {
         assert_eq!(event.meta().event_type, "http_poll");
         assert_eq!(event.meta().time, Timestamp::from_millis(7));
         assert_eq!(*event.meta().key, *event.meta().account);
+    }
+
+    #[test]
+    fn the_field_that_is_there_can_be_the_type() {
+        let options = json!({ "id": "id", "type_keys": ["message", "poll"], "time": ["message.date", "poll.at"], "time_format": "seconds" });
+        let event = read(options.clone(), r#"{"id":1,"poll":{"at":7}}"#).unwrap();
+        assert_eq!((event.meta().event_type.as_str(), event.meta().time.as_millis()), ("poll", 7000));
+        assert_eq!(read(options, r#"{"id":1,"new":{}}"#).unwrap().meta().event_type, "http_poll");
     }
 
     #[test]

@@ -65,10 +65,18 @@ fn description(declaration: &Declaration) -> String {
 
 /// Whom the connector talks to, in a sentence; empty if that is for its users to say.
 fn talks_to(declaration: &Declaration) -> String {
-    let address = declaration.source.get("base_url").and_then(Value::as_str);
-    let address = address.filter(|_| declaration.source.get("base_url_is_secret") != Some(&json!(true)));
-    let address = address.filter(|address| !address.contains("{{"));
+    let address = address(declaration);
     address.map(|address| format!("A declared connector; it talks to {address}.")).unwrap_or_default()
+}
+
+/// The address that it talks to, as far as the file says it: up to what its users give.
+pub(super) fn address(declaration: &Declaration) -> Option<String> {
+    let address = declaration.source.get("base_url").and_then(Value::as_str)?;
+    match address.split_once("{{") {
+        None => Some(address.to_owned()),
+        Some(("", _)) => None,
+        Some((begin, _)) => Some(format!("{begin}…")),
+    }
 }
 
 fn of_parameter(parameter: &Parameter) -> Value {

@@ -11,7 +11,14 @@ macro_rules! shipped {
 }
 
 /// Files with their texts.
-const FILES: &[(&str, &str)] = &shipped!["opentrain_feed", "zenzap_feed"];
+const FILES: &[(&str, &str)] = &shipped![
+    "couchdb_changes",
+    "github_events",
+    "opentrain_feed",
+    "stripe_events",
+    "telegram_updates",
+    "zenzap_feed",
+];
 
 /// Every connector that ships.
 pub fn shipped() -> Vec<Plugin> {

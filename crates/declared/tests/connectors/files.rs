@@ -36,6 +36,7 @@ fn faults_are_told_at_their_place() {
         ("type: secret", "type: password", "4 parameters.token.type", "password"),
         ("parameters.token }}\"", "parameters.tken }}\"", "5 source", "`tken`"),
         ("bearer: \"{{ parameters.token }}\"", "bearer: x", "4 parameters.token", "never says"),
+        ("  token: {", "  key: {", "4 parameters.key", "every source has"),
         ("path: /events", "path: events", "8 source.request.path", "begins with `/`"),
         ("items: events", "itens: events", "9 source.itens", "unknown field"),
         ("body: next", "body: a..b", "10 source.cursor.next.body", "a..b"),

@@ -49,7 +49,7 @@ fn faults_stay_at_the_options_that_users_see() {
     assert_eq!(found[0].path, "interval");
     let found = problems("opentrain_feed", json!({ "token": "t", "base_url": "http://api.example.com" }));
     assert_eq!(found[0].path, "base_url");
-    let found = problems("zenzap_feed", json!({ "key": "k", "secret": "s", "limit": 0 }));
+    let found = problems("zenzap_feed", json!({ "api_key": "k", "api_secret": "s", "limit": 0 }));
     assert_eq!(found[0].path, "limit");
 }
 
@@ -59,6 +59,6 @@ fn what_is_missing_or_unknown_is_refused() {
     let refused = |name: &str, options: Value| registry.sources()[name].parse(options).err().unwrap().message;
     assert!(refused("opentrain_feed", json!({})).contains("`token`"));
     assert!(refused("opentrain_feed", json!({ "token": "t", "items": "x" })).contains("`items`"));
-    let both = json!({ "key": "k", "secret": "s", "client_id": "c", "client_secret": "s" });
+    let both = json!({ "api_key": "k", "api_secret": "s", "client_id": "c", "client_secret": "s" });
     assert!(!refused("zenzap_feed", both).is_empty());
 }

@@ -6,10 +6,10 @@ use sluicebox_testkit::context;
 #[tokio::test(start_paused = true)]
 async fn every_shipped_connector_passes_its_own_tests() {
     let connectors = shipped();
-    assert!(connectors.len() >= 2);
+    assert!(connectors.len() >= 6);
     for connector in connectors {
         let outcomes = connector.run_tests(&context("test", "feed")).await;
-        assert!(outcomes.len() >= 3, "{}", connector.name());
+        assert!(outcomes.len() >= 2, "{}", connector.name());
         for outcome in outcomes {
             assert_eq!(outcome.failures, Vec::<String>::new(), "{}: {}", connector.name(), outcome.name);
         }

@@ -44,12 +44,16 @@ async fn zenzap_feed_signs_or_fetches_tokens_and_survives_what_a_bot_meets() {
     for with_oauth in [false, true] {
         let emulator = start(Options { events: 40, ..Options::new(Api::Zenzap) }).await.unwrap();
         let announced = announced(&emulator);
-        let names = if with_oauth { ["client_id", "client_secret"] } else { ["key", "secret"] };
+        let names = if with_oauth {
+            [("client_id", "client_id"), ("client_secret", "client_secret")]
+        } else {
+            [("api_key", "key"), ("api_secret", "secret")]
+        };
         let mut options = json!({
             "base_url": emulator.url(), "timeout": "1s", "interval": "1s", "rate": "unlimited", "limit": 7,
         });
-        for name in names {
-            options[name] = announced[name].clone();
+        for (option, name) in names {
+            options[option] = announced[name].clone();
         }
         let control = emulator.control();
         let mut driver = Driver::new("zenzap_feed", options, 4).await;
