@@ -181,3 +181,41 @@ fn a_bot_in_webhook_mode_brings_what_polling_would_have() {
     process.terminate();
     process.finish().expect(0);
 }
+
+#[test]
+fn a_full_disk_is_503_until_there_is_room_and_loses_nothing() {
+    let sandbox = sandbox("");
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    assert_eq!(sender.post("d-1", r#"{"n":1}"#), Some(200));
+    let rows = || sandbox.rows("rows.db", "SELECT _event_id FROM events ORDER BY rowid");
+    wait_for("the first row", || (rows().len() == 1).then_some(()));
+    process.limit_file_size(Some(1024));
+    assert_eq!(sender.post("d-2", r#"{"n":2}"#), Some(503));
+    process.wait_for_log("a webhook was refused: cannot write to the inbox");
+    process.limit_file_size(None);
+    wait_for("room", || (sender.post("d-2", r#"{"n":2}"#) == Some(200)).then_some(()));
+    wait_for("both rows", || (rows() == ["webhook:hooks:d-1", "webhook:hooks:d-2"]).then_some(()));
+}
+
+#[test]
+fn an_inbox_that_is_not_the_one_that_was_here_pauses_until_somebody_decides() {
+    let sandbox = sandbox("");
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    assert_eq!(sender.post("d-1", r#"{"n":1}"#), Some(200));
+    let rows = || sandbox.rows("rows.db", "SELECT _event_id FROM events ORDER BY rowid");
+    wait_for("the row", || (rows().len() == 1).then_some(()));
+    process.terminate();
+    process.finish().expect(0);
+    std::fs::remove_dir_all(sandbox.path(".sluicebox/p/inbox")).unwrap();
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    process.wait_for_log("it is not the one that was here before");
+    assert_eq!(sender.post("d-2", r#"{"n":2}"#), Some(200), "what comes is kept all the same");
+    process.terminate();
+    process.finish().expect(0);
+    sandbox.run("cursor reset p hooks --yes").expect(0);
+    let _process = sandbox.start("run p.yaml --admin off");
+    wait_for("what was kept", || (rows() == ["webhook:hooks:d-1", "webhook:hooks:d-2"]).then_some(()));
+}

@@ -141,6 +141,10 @@ impl Scope<'_> {
                 .map(|name| format!("did you mean `{name}`?"));
             return Err((format!("the account has no field `{field}`"), help, false));
         };
+        if value.filled.stand_in {
+            // A stand-in stays one, so that nobody judges it by what a value has to be.
+            return Err((format!("the field `{field}` is made of something missing"), None, true));
+        }
         Ok((value.filled.text.clone(), value.filled.file.clone()))
     }
 }

@@ -165,3 +165,25 @@ async fn what_cannot_be_subscribed_to_is_refused() {
     emulator.control().set_scopes(0, vec!["payments:read".to_owned()]);
     assert_eq!(create(&emulator, &good).await.status, 403);
 }
+
+#[tokio::test]
+async fn an_address_that_is_given_at_the_start_hears_of_every_event() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let webhook = Some(format!("http://{}/hooks", listener.local_addr().unwrap()));
+    let emulator = start(Options { events: 3, webhook, ..Options::new(Api::OpenTrain) }).await.unwrap();
+    let announced = serde_json::to_value(emulator.announcement()).unwrap();
+    assert!(announced["webhook_secret"].as_str().unwrap().starts_with("whsec_"));
+    let mut bodies = Vec::new();
+    for _ in 0..3 {
+        bodies.push(take(&listener, 200).await.body);
+    }
+    bodies.sort_unstable();
+    let events = String::from_utf8(emulator.control().events(0).to_vec()).unwrap();
+    let mut expected: Vec<&str> = events.lines().collect();
+    expected.sort_unstable();
+    assert_eq!(bodies, expected);
+    for (api, webhook) in [(Api::OpenTrain, "https://example.com/"), (Api::Slack, "http://localhost:1/")] {
+        let refused = start(Options { webhook: Some(webhook.to_owned()), ..Options::new(api) }).await;
+        assert!(refused.is_err(), "{api} {webhook}");
+    }
+}

@@ -27,6 +27,8 @@ fn missing_secrets_may_be_allowed_for_a_check() {
         "organisation: ${ONE}\nlimit: ${LIMIT}\ndrop_own: ${DROP}\ninterval: ${EVERY}\nauth: {bearer: \"${file:/x}\"}",
     );
     assert!(Outside::default().load_with(&text, true).is_ok());
+    let accounts = with_source("limit: ${account.limit}\naccounts:\n  - {id: a, limit: \"${LIMIT}\"}");
+    assert!(Outside::default().load_with(&accounts, true).is_ok(), "nor if an account hands it on");
     let lookup = with_transform("type: lookup\nurl: ${BASE}/{{ event.id }}");
     assert!(
         Outside::default().load_with(&lookup, true).is_ok(),

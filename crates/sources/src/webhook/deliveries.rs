@@ -26,6 +26,8 @@ pub(crate) struct Deliveries {
     read: Read,
     /// The number of the last delivery that was handed out.
     number: u64,
+    /// The newest number before the inbox was last read.
+    looked_up_to: u64,
     /// Whether there is a cursor at all.
     begun: bool,
 }
@@ -49,7 +51,7 @@ impl Deliveries {
         read: impl Fn(&Kept) -> Result<Option<Event>, Box<Reject>> + Send + 'static,
     ) -> Self {
         let newest = inbox.newest();
-        Self { inbox, newest, read: Box::new(read), number: 0, begun: false }
+        Self { inbox, newest, read: Box::new(read), number: 0, looked_up_to: 0, begun: false }
     }
 }
 
@@ -63,6 +65,7 @@ impl Source for Deliveries {
                 .with_help("set a good one with `sluicebox cursor set`")
         })?;
         self.begun = saved.is_some();
+        self.looked_up_to = 0;
         let newest = *self.newest.borrow();
         if self.number > newest {
             let message = format!(
@@ -89,19 +92,19 @@ impl Source for Deliveries {
         if let Some(last) = kept.last() {
             self.number = last.number;
             self.begun = true;
-        } else {
-            // What lay between was removed: the cursor was set back by hand behind what every sink has.
-            self.number = self.number.max(newest);
         }
+        self.looked_up_to = newest;
         batch.cursor = self.begun.then(|| Cursor::from(self.number.to_string()));
-        batch.caught_up = *self.newest.borrow() <= self.number;
+        // A full page may have more behind it; what came since wakes it.
+        batch.caught_up = kept.is_empty() || self.number >= newest;
         batch.pace = if batch.caught_up { Pace::After(REST) } else { Pace::Immediately };
         Ok(Some(batch))
     }
 
     async fn woken(&mut self) {
-        let number = self.number;
-        if self.newest.wait_for(|newest| *newest > number).await.is_err() {
+        // Not `number`: what lies between may be gone, if the cursor was set back by hand.
+        let known = self.looked_up_to;
+        if self.newest.wait_for(|newest| *newest > known).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
