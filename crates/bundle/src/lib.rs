@@ -6,5 +6,5 @@ mod bundled;
 mod review;
 
 pub use bundled::registry;
-pub use sluicebox_declared::{Plugin as Connector, TrialOutcome, shipped as shipped_connectors};
+pub use sluicebox_declared::{Attempt, Plugin as Connector, TrialOutcome, shipped as shipped_connectors};
 pub use sluicebox_transforms::{PackParameter, PackScript, ShippedPack, shipped_packs};

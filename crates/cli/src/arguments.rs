@@ -263,6 +263,18 @@ pub(crate) enum PluginVerb {
         #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
     },
+    /// Poll once, and show the request, what came, the cursor and the next request; saves nothing
+    Try {
+        /// The file of a connector
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// An option of the source, like `token=…` or `base_url=…`
+        #[arg(short = 'o', long = "option", value_name = "NAME=VALUE")]
+        options: Vec<String>,
+        /// Begin after this cursor
+        #[arg(long, value_name = "CURSOR")]
+        cursor: Option<String>,
+    },
     /// Run the tests in the files of connectors; nothing leaves this machine
     Test {
         /// Files of connectors; a folder means its *.yaml

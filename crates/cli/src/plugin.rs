@@ -1,8 +1,9 @@
-//! `plugin`: connectors, for those who write them: a scaffold, what is wrong, and their tests.
+//! `plugin`: connectors, for those who write them: a scaffold, what is wrong, their tests, and one real poll.
 
 mod scaffold;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use sluicebox_bundle::Connector;
 use sluicebox_config::LocatedProblem;
@@ -18,6 +19,7 @@ pub(crate) async fn verb(verb: PluginVerb) -> Ended {
     match verb {
         PluginVerb::New { name, dir } => scaffold::write(&name, &dir),
         PluginVerb::Check { files } => Ok(check(&read(&files)?)),
+        PluginVerb::Try { file, options, cursor } => attempt(&file, &options, cursor.as_deref()).await,
         PluginVerb::Test { files } => Ok(test(read(&files)?).await),
     }
 }
@@ -80,6 +82,28 @@ async fn test(read: Read) -> Exit {
         (true, 0) => Exit::Done,
         (true, _) => Exit::Failed,
     }
+}
+
+async fn attempt(file: &Path, options: &[String], cursor: Option<&str>) -> Ended {
+    let mut given = BTreeMap::new();
+    for option in options {
+        let (name, value) = option.split_once('=').ok_or_else(|| {
+            Stop::usage(format!(
+                "expected `NAME=VALUE`, found `{}`",
+                option.split('=').next().unwrap_or_default()
+            ))
+        })?;
+        given.insert(name.to_owned(), value.to_owned());
+    }
+    let read = read(&[file.to_owned()])?;
+    let [connector] = &read.connectors[..] else { return Ok(Exit::Configuration) };
+    let attempt = connector.try_once(&given, cursor, &context()).await;
+    let attempt = attempt.map_err(|message| Stop::new(Exit::Configuration, message))?;
+    terminal::print_line(&format!("request: {}", attempt.request));
+    attempt.found.iter().for_each(|line| terminal::print_line(line));
+    let Some(next) = attempt.next_request else { return Ok(Exit::Failed) };
+    terminal::print_line(&format!("next request: {next}"));
+    Ok(Exit::Done)
 }
 
 /// The surroundings of a source in a test: the machine's time, and nothing shared.

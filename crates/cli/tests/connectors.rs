@@ -77,6 +77,36 @@ fn what_is_wrong_with_a_connector_is_told_at_its_place_before_any_pipeline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_real_poll_shows_what_came_and_what_comes_next_without_the_secret() {
+    let emulator = start(Options { events: 5, ..Options::new(Api::OpenTrain) }).await.unwrap();
+    let announcement = serde_json::to_value(emulator.announcement()).unwrap();
+    let (url, token) = (announcement["url"].as_str().unwrap(), announcement["token"].as_str().unwrap());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let file = "plugins/http/opentrain_feed.yaml";
+    let (url, limit) = (format!("base_url={url}"), "limit=3");
+    let tried = sluicebox(
+        &folder,
+        &["plugin", "try", file, "-o", &url, "-o", limit, "-o", &format!("token={token}")],
+    );
+    assert_eq!(code(&tried), 0, "{}", said(&tried));
+    for part in [
+        "request: GET /updates?limit=3",
+        "3 events, 0 rejects",
+        "cursor: ",
+        "next request: GET /updates?cursor=",
+    ] {
+        assert!(said(&tried).contains(part), "{part}\n{}", said(&tried));
+    }
+    assert!(!said(&tried).contains(token));
+    let refused = sluicebox(&folder, &["plugin", "try", file, "-o", &url, "-o", "token=wrong-token"]);
+    assert_eq!(code(&refused), 1, "{}", said(&refused));
+    assert!(said(&refused).contains("refused the credentials") && !said(&refused).contains("wrong-token"));
+    let missing = sluicebox(&folder, &["plugin", "try", file]);
+    assert_eq!(code(&missing), 78);
+    assert!(said(&missing).contains("`token`"), "{}", said(&missing));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connector_beside_a_pipeline_or_in_a_named_folder_runs_to_the_end() {
     let emulator = start(Options { events: 500, ..Options::new(Api::OpenTrain) }).await.unwrap();
     let announcement = serde_json::to_value(emulator.announcement()).unwrap();

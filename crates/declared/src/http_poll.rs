@@ -278,9 +278,14 @@ impl HttpPoll {
 
     /// The source of one account; `family` begins the ids of its events.
     pub(crate) fn build_of(&self, family: &str, cx: &Context) -> Result<BuiltSource> {
+        self.feed_of(family, cx).map(BuiltSource::single)
+    }
+
+    /// The same, for whoever wants to look at its requests.
+    pub(crate) fn feed_of(&self, family: &str, cx: &Context) -> Result<DeclaredFeed> {
         let compiled = self.compiled(family)?;
         let client = self.client(cx)?;
-        Ok(BuiltSource::single(DeclaredFeed::new(self, compiled, client, Origin::new(family, cx), cx)))
+        Ok(DeclaredFeed::new(self, compiled, client, Origin::new(family, cx), cx))
     }
 
     /// Asks the API whether a run would work.

@@ -12,7 +12,7 @@ pub use http_poll::{
     OnCursorExpired, PollMethod, RequestOptions, Several, TimeFormat,
 };
 
-pub use plugin::{Plugin, TrialOutcome, shipped};
+pub use plugin::{Attempt, Plugin, TrialOutcome, shipped};
 
 /// Adds every source of this crate, and the connectors that ship.
 pub fn register(registry: &mut sluicebox_core::Registry) {

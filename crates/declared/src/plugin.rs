@@ -3,6 +3,7 @@
 //! Invariant: a connector that is registered has been read, filled in with samples and checked as a whole; what is
 //! wrong with its file is told at its place before any pipeline is looked at.
 
+mod attempt;
 mod connector;
 mod declaration;
 mod fill;
@@ -16,6 +17,7 @@ use sluicebox_config::{LocatedProblem, Report};
 use sluicebox_core::{AnySource, ComponentKind, ParseProblem, Registry};
 
 use crate::HttpPoll;
+pub use attempt::Attempt;
 use connector::Connector;
 use declaration::Declaration;
 pub use shipped::shipped;

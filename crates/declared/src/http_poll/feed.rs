@@ -31,7 +31,7 @@ use super::{HttpPoll, OnCursorExpired};
 const LIMITED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
 /// The feed of one account.
-pub(super) struct DeclaredFeed {
+pub(crate) struct DeclaredFeed {
     compiled: Compiled,
     client: Arc<Client>,
     origin: Origin,
@@ -88,6 +88,13 @@ impl DeclaredFeed {
     /// The cursor that the next request sends.
     fn sent(&self) -> Option<&str> {
         self.standing.cursor.as_deref().or(self.initial.as_deref())
+    }
+
+    /// The request that the next poll makes: `GET /v1/events?limit=100`, with its body if it has one.
+    pub(crate) fn request_line(&self) -> Result<String> {
+        let call = self.call()?;
+        let body = String::from_utf8_lossy(&call.body).into_owned();
+        Ok(format!("{} {} {body}", call.method, call.target).trim_end().to_owned())
     }
 
     fn call(&self) -> Result<Call> {

@@ -1,0 +1,116 @@
+//! One real poll of a connector, for whoever writes it: what was asked, what came, what would be asked next.
+//!
+//! Invariant: nothing is saved, and no secret that was given is in what comes back.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sluicebox_core::{Batch, Context, Cursor, Event, Source};
+
+use super::declaration::ParameterKind;
+use super::{Plugin, options};
+
+/// Secrets that are shorter than this are words, not secrets.
+const LEAST_SECRET_CHARACTERS: usize = 4;
+/// Characters of an event that are shown.
+const EXCERPT_CHARACTERS: usize = 200;
+
+/// What one poll brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The request: `GET /v1/events?limit=100`, after the address of the API.
+    pub request: String,
+    /// What came of it, line by line.
+    pub found: Vec<String>,
+    /// The request that would follow; none after an error.
+    pub next_request: Option<String>,
+}
+
+impl Plugin {
+    /// Polls once, with these options as text, from this cursor.
+    ///
+    /// # Errors
+    /// The options are wrong, or the API did not answer with a page; in words.
+    pub async fn try_once(
+        &self,
+        given: &BTreeMap<String, String>,
+        cursor: Option<&str>,
+        cx: &Context,
+    ) -> Result<Attempt, String> {
+        let connector = self.connector(&self.typed(given)).map_err(|problem| {
+            format!("{}: {}", problem.path, problem.message).trim_start_matches(": ").to_owned()
+        })?;
+        if let Some(problem) = connector.source.problems(&connector.family).into_iter().next() {
+            return Err(format!("{}: {}", problem.path, problem.message));
+        }
+        let hidden = |text: String| self.hidden(text, given);
+        let told = |error: sluicebox_core::Error| {
+            let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+            self.hidden(format!("{}{help}", error.chain()), given)
+        };
+        let mut feed = connector.source.feed_of(&connector.family, cx).map_err(told)?;
+        feed.open(cursor.map(Cursor::from).as_ref()).await.map_err(told)?;
+        let request = hidden(feed.request_line().map_err(told)?);
+        let batch = match feed.next().await {
+            Ok(batch) => batch.map(Batch::read),
+            Err(error) => {
+                return Ok(Attempt {
+                    request,
+                    found: vec![format!("error: {}", told(error))],
+                    next_request: None,
+                });
+            }
+        };
+        let found = batch.iter().flat_map(described).map(hidden).collect();
+        let next_request = feed.request_line().ok().map(hidden);
+        Ok(Attempt { request, found, next_request })
+    }
+
+    /// The options as what they are declared to be.
+    fn typed(&self, given: &BTreeMap<String, String>) -> Map<String, Value> {
+        let mut options = options::sample(&self.declaration, false);
+        options
+            .retain(|name, _| self.declaration.parameters.get(name).is_some_and(|it| !it.default.is_null()));
+        for (name, text) in given {
+            let kind = self.declaration.parameters.get(name).map(|parameter| parameter.kind);
+            let is_plain =
+                !matches!(kind, Some(ParameterKind::Integer | ParameterKind::Boolean)) && kind.is_some();
+            let value = serde_json::from_str(text)
+                .ok()
+                .filter(|value: &Value| !is_plain && (value.is_number() || value.is_boolean()));
+            options.insert(name.clone(), value.unwrap_or_else(|| Value::String(text.clone())));
+        }
+        options
+    }
+
+    /// The text without the secrets that were given.
+    fn hidden(&self, mut text: String, given: &BTreeMap<String, String>) -> String {
+        for (name, value) in given {
+            let is_secret =
+                self.declaration.parameters.get(name).is_some_and(|it| it.kind == ParameterKind::Secret);
+            if is_secret && value.chars().count() >= LEAST_SECRET_CHARACTERS {
+                text = text.replace(value.as_str(), "…");
+            }
+        }
+        text
+    }
+}
+
+fn described(batch: &Batch) -> Vec<String> {
+    let mut lines = vec![format!("{} events, {} rejects", batch.events.len(), batch.rejects.len())];
+    lines.extend(batch.events.iter().map(line));
+    lines.extend(batch.rejects.iter().map(|reject| format!("reject: {}", reject.error.message)));
+    if let Some(gap) = &batch.gap {
+        lines.push(format!("gap: {}", gap.message));
+    }
+    let cursor = batch.cursor.as_ref().map_or_else(|| "none".to_owned(), Cursor::to_text);
+    lines.push(format!("cursor: {cursor}"));
+    lines.push(format!("caught up: {}", batch.caught_up));
+    lines
+}
+
+fn line(event: &Event) -> String {
+    let meta = event.meta();
+    let json: String = String::from_utf8_lossy(&event.json()).chars().take(EXCERPT_CHARACTERS).collect();
+    format!("{} {} {} key={} {json}", meta.id, meta.event_type, meta.time, meta.key)
+}
