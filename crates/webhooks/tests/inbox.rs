@@ -104,6 +104,32 @@ async fn ids_are_forgotten_by_age_and_by_number() {
     assert_eq!(inbox.receive(at("new", 14)).await, Taken::Kept, "three newer ones are remembered");
 }
 
+#[tokio::test]
+async fn a_signed_content_is_known_for_as_long_as_it_can_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = open(folder.path(), ROOMY);
+    let at = |id: &str, minutes: i64| Delivery {
+        received: Timestamp::from_millis(minutes * 60_000),
+        ..delivery(id, Some(7))
+    };
+    assert_eq!(inbox.receive(at("a", 0)).await, Taken::Kept);
+    assert_eq!(inbox.receive(at("b", 10)).await, Taken::Known);
+    let other = Delivery { content: Some([8; 32]), ..at("c", 16) };
+    assert_eq!(inbox.receive(other).await, Taken::Kept);
+    assert_eq!(
+        inbox.receive(at("d", 16)).await,
+        Taken::Kept,
+        "no signature is good for a quarter of an hour"
+    );
+    let renewed = |id| Delivery { content: Some([9; 32]), ..at(id, 16) };
+    assert_eq!(inbox.receive(renewed("b")).await, Taken::Kept, "a replay does not use up an id");
+    assert_eq!(
+        inbox.receive(Delivery { content: None, ..at("a", 16) }).await,
+        Taken::Known,
+        "ids last longer"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_are_each_kept_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -25,8 +25,10 @@ const TABLES: &str = "
         received INTEGER NOT NULL,
         body BLOB NOT NULL
     );
-    CREATE TABLE seen (key BLOB PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE seen (id TEXT PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX seen_by_age ON seen (received);
+    CREATE TABLE signed (content BLOB PRIMARY KEY, received INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX signed_by_age ON signed (received);
 ";
 
 /// Opens the file for writing; makes it, and the folder above it, if it is not there.

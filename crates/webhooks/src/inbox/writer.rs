@@ -3,8 +3,9 @@
 //! Invariant: a delivery and what makes it known are one commit.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
 use sluicebox_core::{Result, Timestamp};
 
 use super::fault::classify;
@@ -14,6 +15,9 @@ use crate::Delivery;
 
 /// Ids that are forgotten at most with one group, so that no group takes long.
 const FORGOTTEN_AT_ONCE: u64 = 1000;
+
+/// How long a signed content can come again: a signature is good for five minutes before and after its time.
+const REPLAYED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// One piece of work.
 pub(super) enum Work {
@@ -90,17 +94,23 @@ impl Writer {
         Ok((done, newest))
     }
 
-    /// Forgets ids that are old, or too many. Returns how many.
+    /// Forgets ids that are old, or too many, and contents that no signature can bring again. Returns how many ids.
     fn forget(&self, transaction: &Transaction<'_>, now: Timestamp, count: u64) -> rusqlite::Result<u64> {
-        let age = i64::try_from(self.options.remember_for.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now.as_millis().saturating_sub(age);
-        let surplus = count.saturating_sub(self.options.remember_most).min(FORGOTTEN_AT_ONCE);
-        let sql = "DELETE FROM seen WHERE key IN (SELECT key FROM seen ORDER BY received LIMIT ?1)";
-        let mut forgotten =
-            if surplus > 0 { transaction.prepare_cached(sql)?.execute([to_sql(surplus)])? } else { 0 };
-        let sql = "DELETE FROM seen WHERE key IN (SELECT key FROM seen WHERE received < ?1 LIMIT ?2)";
-        forgotten += transaction.prepare_cached(sql)?.execute(params![oldest, to_sql(FORGOTTEN_AT_ONCE)])?;
-        Ok(forgotten as u64)
+        let before = |age: Duration| {
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            params_from_iter([now.as_millis().saturating_sub(age), to_sql(FORGOTTEN_AT_ONCE)])
+        };
+        let sql =
+            "DELETE FROM signed WHERE content IN (SELECT content FROM signed WHERE received < ?1 LIMIT ?2)";
+        transaction.prepare_cached(sql)?.execute(before(REPLAYED_WITHIN))?;
+        let sql = "DELETE FROM seen WHERE id IN (SELECT id FROM seen WHERE received < ?1 LIMIT ?2)";
+        let old = transaction.prepare_cached(sql)?.execute(before(self.options.remember_for))? as u64;
+        let surplus = (count - old).saturating_sub(self.options.remember_most).min(FORGOTTEN_AT_ONCE);
+        if surplus == 0 {
+            return Ok(old);
+        }
+        let sql = "DELETE FROM seen WHERE id IN (SELECT id FROM seen ORDER BY received LIMIT ?1)";
+        Ok(old + transaction.prepare_cached(sql)?.execute([to_sql(surplus)])? as u64)
     }
 }
 
@@ -118,18 +128,18 @@ fn keep(
     bytes: u64,
 ) -> rusqlite::Result<Done> {
     let received = delivery.received.as_millis();
-    let mut see = transaction.prepare_cached("INSERT OR IGNORE INTO seen (key, received) VALUES (?1, ?2)")?;
-    let by_id = [b"i", delivery.id.as_bytes()].concat();
-    let by_content = delivery.content.map(|content| [&b"c"[..], &content].concat());
-    let mut is_known = false;
-    for key in [Some(by_id), by_content].into_iter().flatten() {
-        let is_new = see.execute(params![key, received])? == 1;
-        *remembered += u64::from(is_new);
-        is_known |= !is_new;
+    if let Some(content) = &delivery.content {
+        let sql = "INSERT OR IGNORE INTO signed (content, received) VALUES (?1, ?2)";
+        if transaction.prepare_cached(sql)?.execute(params![&content[..], received])? == 0 {
+            // Its id is not remembered: few senders sign it, so a replay may bear the id of a delivery yet to come.
+            return Ok(Done::Known(bytes));
+        }
     }
-    if is_known {
+    let sql = "INSERT OR IGNORE INTO seen (id, received) VALUES (?1, ?2)";
+    if transaction.prepare_cached(sql)?.execute(params![delivery.id.as_str(), received])? == 0 {
         return Ok(Done::Known(bytes));
     }
+    *remembered += 1;
     let sql = "INSERT INTO deliveries (id, type, time, received, body) VALUES (?1, ?2, ?3, ?4, ?5)";
     let time = delivery.time.map(Timestamp::as_millis);
     transaction.prepare_cached(sql)?.execute(params![
