@@ -58,3 +58,14 @@ async fn every_difference_is_told() {
         assert!(failures.contains(part), "{part}\n{failures}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_connector_of_the_guide_is_sound_and_short() {
+    let guide = include_str!("../../../../docs/add-an-api.md");
+    let text = guide.split("```yml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(text.lines().count() <= 80, "{} lines", text.lines().count());
+    let connector = Plugin::read("mastodon_notifications.yaml", text).unwrap();
+    for outcome in connector.run_tests(&context("test", "feed")).await {
+        assert_eq!(outcome.failures, Vec::<String>::new(), "{}", outcome.name);
+    }
+}
