@@ -94,7 +94,17 @@ fn print_text(plans: &[Plan], problems: &[LocatedProblem]) {
     for plan in plans {
         terminal::print_line(&format!("{}: {} is fine", plan.file.display(), plan.name));
         terminal::print(&routes(&plan.routes));
+        terminal::print(&addresses(plan));
     }
+}
+
+/// One line a source that could ask anybody: `feed (acme) talks to https://api.example.com`.
+fn addresses(plan: &Plan) -> String {
+    let told = plan.sources.iter().filter_map(|source| {
+        let address = source.accounts.first()?.config.talks_to()?;
+        Some(format!("  {} ({}) talks to {address}\n", source.name, source.component_type))
+    });
+    told.collect()
 }
 
 /// One line a route: `marketplace → warehouse  exactly_once  rows and position share one SQLite transaction`.

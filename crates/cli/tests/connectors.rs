@@ -52,7 +52,9 @@ fn what_is_wrong_with_a_connector_is_told_at_its_place_before_any_pipeline() {
     sluicebox(folder, &["plugin", "new", "acme"]);
     let pipeline = "sources: { feed: { type: acme, token: \"${TOKEN}\" } }\nsinks: { out: { type: blackhole, inputs: [feed] } }\n";
     std::fs::write(folder.join("p.yaml"), pipeline).unwrap();
-    assert_eq!(code(&sluicebox(folder, &["check", "p.yaml"])), 0);
+    let fine = sluicebox(folder, &["check", "p.yaml"]);
+    assert_eq!(code(&fine), 0);
+    assert!(said(&fine).contains("feed (acme) talks to https://api.example.com"), "{}", said(&fine));
     let misspelt = pipeline.replace("token:", "tokn:");
     std::fs::write(folder.join("q.yaml"), misspelt).unwrap();
     let refused = said(&sluicebox(folder, &["check", "q.yaml"]));
@@ -137,4 +139,39 @@ async fn a_connector_beside_a_pipeline_or_in_a_named_folder_runs_to_the_end() {
         assert_eq!(count, 500);
         assert!(first.starts_with("jobs:feed:"), "{first}");
     }
+}
+
+#[test]
+fn a_pipeline_with_a_connector_is_tested_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    sluicebox(folder, &["plugin", "new", "acme"]);
+    let pipeline = r#"
+sources:
+  feed: { type: acme, token: "${TOKEN}" }
+transforms:
+  order:
+    type: http_lookup
+    inputs: [feed]
+    url: https://api.example.com/orders/{{ event.order }}
+    auth: { same_as: feed }
+    into: found
+sinks:
+  out: { type: file, inputs: [order], path: out.jsonl }
+tests:
+  - name: events become rows
+    sources:
+      feed: [{ id: "1", type: made, createdAt: "2026-06-12T10:00:00Z", order: o1 }]
+    lookups:
+      order: { o1: { total: 7 } }
+    expect:
+      sinks: { out: [{ id: "1", type: made, createdAt: "2026-06-12T10:00:00Z", order: o1, found: { total: 7 } }] }
+      dead_letters: []
+"#;
+    std::fs::write(folder.join("p.yaml"), pipeline).unwrap();
+    let tested = sluicebox(folder, &["test", "p.yaml"]);
+    assert_eq!(code(&tested), 0, "{}", said(&tested));
+    let wrong = pipeline.replace("total: 7 } }] }", "total: 8 } }] }");
+    std::fs::write(folder.join("p.yaml"), wrong).unwrap();
+    assert_eq!(code(&sluicebox(folder, &["test", "p.yaml"])), 1);
 }

@@ -38,6 +38,11 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         false
     }
 
+    /// The address of the API that it asks over HTTP, for sources that can ask any: `check` shows it.
+    fn talks_to(&self) -> Option<String> {
+        None
+    }
+
     /// Everything wrong with the values that the types cannot say. Pure.
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
@@ -192,6 +197,10 @@ pub trait AnySource: Send + Sync {
     fn ends(&self) -> bool {
         false
     }
+    /// See [`SourceSpec::talks_to`].
+    fn talks_to(&self) -> Option<String> {
+        None
+    }
     /// See [`SourceSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`SourceSpec::item`].
@@ -300,6 +309,9 @@ impl<S: SourceSpec> AnySource for S {
     }
     fn ends(&self) -> bool {
         SourceSpec::ends(self)
+    }
+    fn talks_to(&self) -> Option<String> {
+        SourceSpec::talks_to(self)
     }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SourceSpec::check(self, cx)

@@ -207,6 +207,11 @@ impl HttpPoll {
         Ok(if self.base_url_is_secret { address.kept_secret() } else { address })
     }
 
+    /// Where the API lives, as messages show it.
+    pub(crate) fn shown_address(&self) -> Option<String> {
+        self.address().ok().map(|address| address.to_string())
+    }
+
     fn check_auth(&self) -> Option<Problem> {
         let scheme = match self.auth.as_ref()? {
             Auth::SameAs(_) => "same_as",
@@ -313,6 +318,10 @@ impl SourceSpec for HttpPoll {
 
     fn class(&self) -> SourceClass {
         self.source_class()
+    }
+
+    fn talks_to(&self) -> Option<String> {
+        self.shown_address()
     }
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {

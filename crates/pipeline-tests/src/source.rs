@@ -36,7 +36,7 @@ impl AnySource for ScriptedSpec {
         let items = Items { source: Some(&*self.inner), cx, has_passed: self.have_passed, count: 0 };
         let steps = steps(items, &self.pages)?;
         // The client of an API is what `auth: {same_as: …}` looks for; it asks the wire of the test.
-        if self.inner.api().is_some() {
+        if self.inner.api().is_some() || self.inner.talks_to().is_some() {
             self.inner.build(cx).await?;
         }
         let name = Arc::clone(&cx.component);

@@ -26,6 +26,10 @@ impl AnySource for Connector {
         self.source.source_class()
     }
 
+    fn talks_to(&self) -> Option<String> {
+        self.source.shown_address()
+    }
+
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let problems = self.source.problems(&self.family).into_iter();
         problems.map(|problem| self.for_users(problem)).collect()
