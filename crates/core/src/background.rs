@@ -4,10 +4,11 @@
 //! built, and the engine runs it, ends it with the pipeline, and takes its failure for the pipeline's. Invariant: work
 //! is handed out once.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 
 use crate::{Context, Result, Shared};
 
@@ -17,7 +18,14 @@ pub type BackgroundWork = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 /// Work that waits to be started, with the names of the components that it belongs to.
 #[derive(Default)]
 pub struct Background {
-    waiting: Mutex<Vec<(Arc<str>, BackgroundWork)>>,
+    state: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    work: Vec<(Arc<str>, BackgroundWork)>,
+    /// Of whoever starts it.
+    waker: Option<Waker>,
 }
 
 impl Background {
@@ -30,14 +38,37 @@ impl Background {
         })
     }
 
+    /// Takes everything that waits; waits until there is something. Cancel-safe, for one caller at a time.
+    pub async fn next(&self) -> Vec<(Arc<str>, BackgroundWork)> {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.work.is_empty() {
+                state.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(std::mem::take(&mut state.work))
+        })
+        .await
+    }
+
     /// Takes everything that waits.
     pub fn take(&self) -> Vec<(Arc<str>, BackgroundWork)> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lock().work)
     }
 
     fn add(&self, component: &Arc<str>, work: BackgroundWork) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push((Arc::clone(component), work));
+        let waker = {
+            let mut state = self.lock();
+            state.work.push((Arc::clone(component), work));
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,8 +77,7 @@ impl Background {
 pub struct StateFolder(pub PathBuf);
 
 impl Context {
-    /// Leaves work to the engine, which runs it from the start of the pipeline to its end. To be called while the
-    /// component is built.
+    /// Leaves work to the engine, which runs it until the pipeline ends. To be called while the component is built.
     pub fn leave_to_background(&self, work: impl Future<Output = Result<()>> + Send + 'static) {
         Background::of(&self.shared).add(&self.component, Box::pin(work));
     }
@@ -61,6 +91,8 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
 
     #[test]
     fn work_is_handed_out_once() {
@@ -70,5 +102,28 @@ mod tests {
         let taken = Background::of(&shared).take();
         assert_eq!(taken.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["hooks"]);
         assert!(Background::of(&shared).take().is_empty());
+    }
+
+    /// Tells whether it was woken.
+    #[derive(Default)]
+    struct Alarm(AtomicBool);
+
+    impl Wake for Alarm {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_work_is_woken_by_it() {
+        let background = Background::default();
+        let alarm = Arc::<Alarm>::default();
+        let waker = Waker::from(Arc::clone(&alarm));
+        let mut next = Box::pin(background.next());
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(next.as_mut().poll(&mut cx).is_pending() && !alarm.0.load(Ordering::SeqCst));
+        background.add(&Arc::from("hooks"), Box::pin(async { Ok(()) }));
+        assert!(alarm.0.load(Ordering::SeqCst));
+        assert!(matches!(next.as_mut().poll(&mut cx), Poll::Ready(work) if work.len() == 1));
     }
 }

@@ -26,7 +26,7 @@ use crate::origins::Origins;
 use crate::partitions::{Newcomer, Partitions};
 use crate::poller::Poller;
 use crate::replay::{self, ReplayFlow};
-use crate::running::Running;
+use crate::running::{Running, settled};
 use crate::sinks::{Desk, Inbox, PlainTask, TransactionalTask};
 use crate::status::Failure;
 use crate::topology::{self, GraphSink, Route};
@@ -200,19 +200,11 @@ impl Starter {
         Running::new(self.pipeline, seen, self.checkpointer, (tasks, commits, background), self.around)
     }
 
-    /// Starts what components left to us while they were built.
+    /// Starts what components leave to us, now and later.
     fn launch_background(&self) -> Tasks {
         let mut background = Tasks::new();
-        for (component, work) in Background::of(&self.around.shared).take() {
-            let span = span(&self.pipeline, &component, "");
-            let run = async move {
-                work.await.map_err(|error| Failure::Component {
-                    component: component.as_ref().into(),
-                    message: error.chain(),
-                })
-            };
-            background.spawn(run.instrument(span));
-        }
+        let (pipeline, list) = (Arc::clone(&self.pipeline), Background::of(&self.around.shared));
+        background.spawn(run_background(pipeline, list));
         background
     }
 
@@ -341,6 +333,26 @@ fn launch_source(source: BuiltSource, launcher: &Launcher, tasks: &mut Tasks) {
                 let prefix = labelled.then_some(account);
                 tasks.spawn(launcher.clone().discover(prefix, reader).instrument(span));
             }
+        }
+    }
+}
+
+/// Runs what components leave to us, until one of them fails. What still runs ends when this is dropped.
+async fn run_background(pipeline: Arc<str>, background: Arc<Background>) -> Result<(), Failure> {
+    let mut running = Tasks::new();
+    loop {
+        tokio::select! {
+            left = background.next() => {
+                for (component, work) in left {
+                    let span = span(&pipeline, &component, "");
+                    let name = SmolStr::from(component.as_ref());
+                    let run = async move {
+                        work.await.map_err(|error| Failure::Component { component: name, message: error.chain() })
+                    };
+                    running.spawn(run.instrument(span));
+                }
+            }
+            Some(ended) = running.join_next(), if !running.is_empty() => settled(ended)?,
         }
     }
 }

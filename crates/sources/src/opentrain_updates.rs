@@ -174,16 +174,15 @@ impl SourceSpec for OpenTrainUpdates {
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
         let client = self.client(cx)?;
-        let ear = match &self.webhook {
+        let bell = match &self.webhook {
             None => None,
             Some(webhook) => {
                 let bell = Arc::new(Bell::default());
                 let ear = bell.ear();
-                listen(cx, &webhook.endpoint(Scheme::Opentrain), bell).await?;
-                Some(ear)
+                Some((ear, listen(cx, &webhook.endpoint(Scheme::Opentrain), bell).await?))
             }
         };
-        Ok(BuiltSource::single(OpenTrainFeed::new(self, client, cx).woken_by(ear)))
+        Ok(BuiltSource::single(OpenTrainFeed::new(self, client, cx).woken_by(bell)))
     }
 
     async fn probe(&self, cx: &Context) -> Probe {

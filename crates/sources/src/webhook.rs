@@ -4,6 +4,8 @@
 
 mod deliveries;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -94,6 +96,10 @@ impl Webhook {
     }
 }
 
+/// The inboxes that are open: an account that is built anew goes on with the one that it had.
+#[derive(Default)]
+struct Inboxes(tokio::sync::Mutex<BTreeMap<PathBuf, Inbox>>);
+
 /// Opens the inbox of a source and an account.
 pub(crate) async fn open_inbox(options: InboxOptions, cx: &Context) -> Result<Inbox> {
     let folder = cx.state_folder().ok_or_else(|| {
@@ -101,9 +107,22 @@ pub(crate) async fn open_inbox(options: InboxOptions, cx: &Context) -> Result<In
             .with_help("use `sluicebox run`")
     })?;
     let path = folder.join("inbox").join(format!("{}.db", file_name(&cx.component, &cx.account)));
-    let opened = tokio::task::spawn_blocking(move || Inbox::open(&path, options)).await;
-    opened
-        .unwrap_or_else(|error| Err(Error::transient("opening the inbox was interrupted").with_cause(error)))
+    let inboxes = cx.shared.find::<Inboxes>("", "").unwrap_or_else(|| {
+        let made = Arc::new(Inboxes::default());
+        cx.shared.publish("", "", Arc::clone(&made));
+        made
+    });
+    let mut open = inboxes.0.lock().await;
+    if let Some(found) = open.get(&path) {
+        return Ok(found.clone());
+    }
+    let place = path.clone();
+    let opened = tokio::task::spawn_blocking(move || Inbox::open(&place, options)).await;
+    let opened = opened.unwrap_or_else(|error| {
+        Err(Error::transient("opening the inbox was interrupted").with_cause(error))
+    })?;
+    open.insert(path, opened.clone());
+    Ok(opened)
 }
 
 /// A name for the file that no other source and account has; an account may be any text.
@@ -145,11 +164,9 @@ impl SourceSpec for Webhook {
 
     async fn build(self, cx: &Context) -> Result<BuiltSource> {
         let inbox = open_inbox(self.inbox_options(), cx).await?;
-        listen(cx, &self.endpoint(), Arc::new(inbox.clone())).await?;
-        let origin = Origin::new("webhook", cx);
-        Ok(BuiltSource::single(Deliveries::new(inbox, move |kept| {
-            deliveries::event(kept, &origin).map(Some)
-        })))
+        let listening = listen(cx, &self.endpoint(), Arc::new(inbox.clone())).await?;
+        let (kept, origin) = ((inbox, listening), Origin::new("webhook", cx));
+        Ok(BuiltSource::single(Deliveries::new(kept, move |kept| deliveries::event(kept, &origin).map(Some))))
     }
 }
 

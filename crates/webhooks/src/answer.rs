@@ -25,6 +25,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// What is listened for on one path.
 pub(crate) struct Route {
     pub(crate) path: String,
+    /// Component and account.
+    pub(crate) owner: (Arc<str>, Arc<str>),
     pub(crate) verifier: Verifier,
     pub(crate) body_limit: usize,
     pub(crate) receiver: Arc<dyn Receive>,

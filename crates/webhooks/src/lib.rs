@@ -20,7 +20,7 @@ mod verifier;
 pub use bell::Bell;
 pub use endpoint::{BellOptions, Endpoint, check_endpoint, default_body_limit};
 pub use inbox::{Inbox, InboxOptions, Kept};
-pub use receiver::listen;
+pub use receiver::{Listening, listen};
 pub use route::{Delivery, Receive, Taken};
 pub use scheme::Scheme;
 pub use verifier::{Refusal, Verifier};

@@ -42,31 +42,57 @@ struct Receiver {
     routes: RwLock<BTreeMap<String, Arc<Route>>>,
 }
 
-/// Listens on an endpoint from the start of the pipeline to its end, and hands what comes to `receiver`. Returns the
-/// address with its real port. To be called while the component is built.
+/// A route that is listened on; dropping it ends that.
+pub struct Listening {
+    receiver: Arc<Receiver>,
+    route: Arc<Route>,
+}
+
+impl Listening {
+    /// The address with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.receiver.address
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let mut routes = self.receiver.routes.write();
+        // Another one of the same account may have taken its place.
+        if routes.get(&self.route.path).is_some_and(|route| Arc::ptr_eq(route, &self.route)) {
+            routes.remove(&self.route.path);
+        }
+    }
+}
+
+/// Listens on an endpoint, and hands what comes to `receiver`, until what this returns is dropped. To be called while the
+/// component is built; an account that is built anew takes the place of its old self.
 ///
 /// # Errors
-/// `Config` if the address cannot be listened on, or another source has the path.
-pub async fn listen(cx: &Context, endpoint: &Endpoint<'_>, receiver: Arc<dyn Receive>) -> Result<SocketAddr> {
+/// `Config` if the address cannot be listened on, or another source or account has the path.
+pub async fn listen(cx: &Context, endpoint: &Endpoint<'_>, receiver: Arc<dyn Receive>) -> Result<Listening> {
     let clock = &cx.environment.clock;
-    let route = Route {
+    let route = Arc::new(Route {
         path: endpoint.path.to_owned(),
+        owner: (Arc::clone(&cx.component), Arc::clone(&cx.account)),
         verifier: endpoint.verifier()?,
         body_limit: endpoint.max_body.as_usize(),
         receiver,
         refusals: Refusals::new(Arc::clone(clock)),
         clock: Arc::clone(clock),
-    };
+    });
     let found = at(cx, endpoint.address()?).await?;
-    let mut routes = found.routes.write();
-    if routes.contains_key(endpoint.path) {
-        let message = format!("two sources listen on {}{}", endpoint.listen, endpoint.path);
-        return Err(Error::config(message).with_help("give each a `path` of its own"));
+    {
+        let mut routes = found.routes.write();
+        if routes.get(endpoint.path).is_some_and(|taken| taken.owner != route.owner) {
+            let message = format!("two sources or accounts listen on {}{}", endpoint.listen, endpoint.path);
+            return Err(Error::config(message).with_help("give each a `path` of its own"));
+        }
+        routes.insert(endpoint.path.to_owned(), Arc::clone(&route));
     }
-    routes.insert(endpoint.path.to_owned(), Arc::new(route));
     let (address, path) = (found.address, endpoint.path);
     tracing::info!(component = %cx.component, account = %cx.account, "webhooks are taken at http://{address}{path}");
-    Ok(address)
+    Ok(Listening { receiver: found, route })
 }
 
 /// The receiver of an address; bound when it is first asked for.

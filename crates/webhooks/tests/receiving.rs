@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::Mutex;
 use sha2::Sha256;
 use sluicebox_core::{Background, ByteSize, Context, Secret};
-use sluicebox_webhooks::{Delivery, Endpoint, Receive, Scheme, Taken, listen};
+use sluicebox_webhooks::{Delivery, Endpoint, Listening, Receive, Scheme, Taken, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -37,17 +37,18 @@ struct Scene {
     address: SocketAddr,
     pile: Arc<Pile>,
     cx: Context,
+    listening: Listening,
 }
 
 impl Scene {
     async fn new() -> Self {
         let cx = sluicebox_testkit::context("p", "hooks");
         let pile = Arc::new(Pile::default());
-        let address = listen(&cx, &endpoint("/a", &[Secret::new(SECRET)]), pile.clone()).await.unwrap();
+        let listening = listen(&cx, &endpoint("/a", &[Secret::new(SECRET)]), pile.clone()).await.unwrap();
         for (_, work) in Background::of(&cx.shared).take() {
             tokio::spawn(work);
         }
-        Self { address, pile, cx }
+        Self { address: listening.address(), pile, cx, listening }
     }
 
     fn headers(&self, body: &[u8]) -> String {
@@ -176,14 +177,30 @@ async fn heads_are_bounded_in_size_and_in_time() {
 async fn sources_share_an_address_but_no_path() {
     let scene = Scene::new().await;
     let secrets = [Secret::new("other")];
-    let address = listen(&scene.cx, &endpoint("/b", &secrets), scene.pile.clone()).await.unwrap();
-    assert_eq!(address, scene.address);
+    let of = |account: &str| Context { account: account.into(), ..scene.cx.clone() };
+    let north = listen(&of("north"), &endpoint("/b", &secrets), scene.pile.clone()).await.unwrap();
+    assert_eq!(north.address(), scene.address);
     assert_eq!(status(&scene.post("/b", &scene.headers(b"{}"), b"{}").await), "401", "each has its secrets");
-    let error = listen(&scene.cx, &endpoint("/b", &secrets), scene.pile.clone()).await.unwrap_err();
-    assert!(error.to_string().contains("two sources listen"), "{error}");
+    let error = listen(&of("south"), &endpoint("/b", &secrets), scene.pile.clone()).await.err().unwrap();
+    assert!(error.to_string().contains("two sources or accounts listen"), "{error}");
     let taken = scene.address.to_string();
     let other = sluicebox_testkit::context("p", "other");
     let endpoint = Endpoint { listen: &taken, ..endpoint("/c", &secrets) };
-    let error = listen(&other, &endpoint, scene.pile.clone()).await.unwrap_err();
+    let error = listen(&other, &endpoint, scene.pile.clone()).await.err().unwrap();
     assert!(error.to_string().contains("cannot listen on"), "{error}");
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_is_not_listened_for_and_one_that_is_back_takes_its_place() {
+    let Scene { address, pile, cx, listening } = Scene::new().await;
+    let secrets = [Secret::new("other")];
+    let again = listen(&cx, &endpoint("/a", &secrets), pile.clone()).await.unwrap();
+    drop(listening);
+    let scene = Scene { address, pile, cx, listening: again };
+    assert_eq!(status(&scene.post("/a", &scene.headers(b"{}"), b"{}").await), "401", "its new secret counts");
+    let Scene { address, pile, cx, listening } = scene;
+    drop(listening);
+    let elsewhere = listen(&cx, &endpoint("/z", &secrets), pile.clone()).await.unwrap();
+    let scene = Scene { address, pile, cx, listening: elsewhere };
+    assert_eq!(status(&scene.post("/a", &scene.headers(b"{}"), b"{}").await), "404");
 }

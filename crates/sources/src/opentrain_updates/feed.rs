@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluicebox_core::{Batch, Cursor, Environment, Error, Pace, Result, Source};
 use sluicebox_http::{Answer, Client};
+use sluicebox_webhooks::Listening;
 use tokio::sync::watch;
 
 use super::decode::{self, UpdatesPage};
@@ -36,6 +37,7 @@ pub(super) struct OpenTrainFeed {
 /// What a webhook rings for.
 struct Alarm {
     ear: watch::Receiver<u64>,
+    _listening: Listening,
     /// When the last poll began, by the clock that never goes back.
     polled: Duration,
     /// Whether the next poll is one that it asked for.
@@ -67,8 +69,10 @@ impl OpenTrainFeed {
     }
 
     /// The same feed, woken by what this ear hears.
-    pub(super) fn woken_by(self, ear: Option<watch::Receiver<u64>>) -> Self {
-        Self { bell: ear.map(|ear| Alarm { ear, polled: Duration::ZERO, rang: false }), ..self }
+    pub(super) fn woken_by(self, bell: Option<(watch::Receiver<u64>, Listening)>) -> Self {
+        let alarm =
+            |(ear, listening)| Alarm { ear, _listening: listening, polled: Duration::ZERO, rang: false };
+        Self { bell: bell.map(alarm), ..self }
     }
 
     fn target(&self) -> String {

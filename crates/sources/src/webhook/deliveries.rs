@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluicebox_core::{Batch, Committer, Cursor, Error, ErrorClass, Event, Pace, Reject, Result, Source};
 use sluicebox_polling::item::{Origin, Said};
-use sluicebox_webhooks::{Inbox, Kept};
+use sluicebox_webhooks::{Inbox, Kept, Listening};
 use tokio::sync::watch;
 
 /// Most deliveries of one page, and about how many bytes.
@@ -24,6 +24,7 @@ pub(crate) struct Deliveries {
     inbox: Inbox,
     newest: watch::Receiver<u64>,
     read: Read,
+    _listening: Listening,
     /// The number of the last delivery that was handed out.
     number: u64,
     /// The newest number before the inbox was last read.
@@ -47,11 +48,19 @@ pub(super) fn event(kept: &Kept, origin: &Origin) -> Result<Event, Box<Reject>> 
 
 impl Deliveries {
     pub(crate) fn new(
-        inbox: Inbox,
+        (inbox, listening): (Inbox, Listening),
         read: impl Fn(&Kept) -> Result<Option<Event>, Box<Reject>> + Send + 'static,
     ) -> Self {
         let newest = inbox.newest();
-        Self { inbox, newest, read: Box::new(read), number: 0, looked_up_to: 0, begun: false }
+        Self {
+            inbox,
+            newest,
+            read: Box::new(read),
+            _listening: listening,
+            number: 0,
+            looked_up_to: 0,
+            begun: false,
+        }
     }
 }
 

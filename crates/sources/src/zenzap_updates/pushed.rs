@@ -76,10 +76,10 @@ pub(super) async fn build(
         remember_most: default_remember_most(),
     };
     let inbox = open_inbox(kept, cx).await?;
-    listen(cx, &webhook.endpoint(), Arc::new(inbox.clone())).await?;
+    let listening = listen(cx, &webhook.endpoint(), Arc::new(inbox.clone())).await?;
     let own_id = Arc::<OnceLock<String>>::default();
     let (origin, own) = (Origin::new("zenzap", cx), Arc::clone(&own_id));
-    let deliveries = Deliveries::new(inbox, move |kept| {
+    let deliveries = Deliveries::new((inbox, listening), move |kept| {
         let polled = polled_form(&kept.body).unwrap_or_else(|| kept.body.clone());
         let own_id = own.get().map(String::as_str);
         decode::update(&polled, &origin, kept.received, own_id).map(|update| update.event)
