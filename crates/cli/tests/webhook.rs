@@ -91,8 +91,13 @@ fn a_delivery_lands_once_and_leaves_the_inbox_and_a_bad_one_is_a_dead_letter() {
         left.is_empty().then_some(())
     });
     process.terminate();
-    process.finish().expect(0);
+    let said = process.finish().expect(0).stderr;
     assert_eq!(sandbox.cursors()[0]["cursor"], "2");
+    assert!(said.contains("a webhook was refused: the signature does not match"), "{said}");
+    let kept = std::fs::read(sandbox.path(".sluicebox/p/inbox/hooks.db")).unwrap();
+    for place in [said.as_bytes(), &kept] {
+        assert!(!place.windows(10).any(|part| part == b"whsec_test"), "the secret is nowhere");
+    }
 }
 
 #[test]
@@ -218,4 +223,31 @@ fn an_inbox_that_is_not_the_one_that_was_here_pauses_until_somebody_decides() {
     sandbox.run("cursor reset p hooks --yes").expect(0);
     let _process = sandbox.start("run p.yaml --admin off");
     wait_for("what was kept", || (rows() == ["webhook:hooks:d-1", "webhook:hooks:d-2"]).then_some(()));
+}
+
+#[test]
+fn accounts_share_an_address_and_each_has_its_secret_its_inbox_and_its_cursor() {
+    let sandbox = sandbox("");
+    sandbox.write(
+        "p.yaml",
+        "sources:\n  shops:\n    type: webhook\n    listen: \"127.0.0.1:0\"\n    path: /hooks/${account.id}\n    \
+         scheme: opentrain\n    secrets: [\"${account.secret}\"]\n    accounts:\n      \
+         - { id: north, secret: whsec_n }\n      - { id: south, secret: whsec_s }\n\
+         sinks:\n  rows: { type: sqlite, inputs: [shops], path: rows.db, table: events }\n",
+    );
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let port = port(&mut process);
+    process.wait_for_log("pipeline started");
+    let sender = |path: &str, secret: &str| Sender::new(port, path, secret);
+    assert_eq!(sender("/hooks/north", "whsec_n").post("d-1", r#"{"n":1}"#), Some(200));
+    assert_eq!(sender("/hooks/south", "whsec_n").post("d-1", r#"{"n":2}"#), Some(401));
+    assert_eq!(sender("/hooks/south", "whsec_s").post("d-1", r#"{"n":3}"#), Some(200));
+    assert_eq!(sender("/hooks/west", "whsec_s").post("d-1", r#"{"n":4}"#), Some(404));
+    let found = "SELECT _event_id || ' ' || event FROM events ORDER BY 1";
+    let rows = wait_for("both rows", || Some(sandbox.rows("rows.db", found)).filter(|rows| rows.len() == 2));
+    assert_eq!(rows, [r#"webhook:north:d-1 {"n":1}"#, r#"webhook:south:d-1 {"n":3}"#]);
+    process.terminate();
+    process.finish().expect(0);
+    let cursors = sandbox.cursors();
+    assert_eq!(cursors.iter().map(|it| &it["cursor"]).collect::<Vec<_>>(), ["1", "1"]);
 }
