@@ -70,6 +70,33 @@ fn alone_it_cannot_run_once() {
 }
 
 #[test]
+fn beside_another_source_it_runs_once_and_hands_on_what_lies_in_the_inbox() {
+    let sandbox =
+        sandbox("  slow: { type: blackhole, inputs: [hooks], delay: 1h, batch: { max_events: 1 } }\n");
+    let whole = sandbox.read("p.yaml").replace("rows.db", "unused.db");
+    sandbox.write("p.yaml", &whole);
+    let mut process = sandbox.start("run p.yaml --admin off");
+    let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
+    assert_eq!(sender.post("d-1", r#"{"n":1}"#), Some(200));
+    assert_eq!(sender.post("d-2", r#"{"n":2}"#), Some(200));
+    process.kill();
+    process.finish();
+    // A sink that is new begins where the slow one has left the cursor.
+    let source = whole.split_once("sinks:").unwrap().0;
+    sandbox.write(
+        "p.yaml",
+        &format!(
+            "{source}  made: {{ type: generate, count: 3 }}\nsinks:\n  \
+             rows: {{ type: sqlite, inputs: [hooks, made], path: rows.db, table: events }}\n"
+        ),
+    );
+    sandbox.run("run --once p.yaml --admin off").expect(0);
+    let found = sandbox.rows("rows.db", "SELECT _event_id FROM events ORDER BY 1");
+    let made = ["generate:made:1", "generate:made:2", "generate:made:3"];
+    assert_eq!(found, [&made[..], &["webhook:hooks:d-1", "webhook:hooks:d-2"]].concat());
+}
+
+#[test]
 fn a_delivery_lands_once_and_leaves_the_inbox_and_a_bad_one_is_a_dead_letter() {
     let sandbox = sandbox("");
     let mut process = sandbox.start("run p.yaml --admin off");
