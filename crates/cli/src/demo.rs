@@ -80,7 +80,7 @@ impl Demo {
 
     fn launch(&self, once: bool, fleet: &Arc<Fleet>) -> Launch {
         let (state_dir, drain) = (self.state_dir.clone(), self.drain.clone());
-        Launch { state_dir, once, drain, fleet: Arc::clone(fleet) }
+        Launch { state_dir, once, drain, fleet: Arc::clone(fleet), registry: None }
     }
 
     fn plan(&self) -> Result<Plan, Stop> {

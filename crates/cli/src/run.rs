@@ -1,5 +1,6 @@
 //! `run`: pipelines side by side until stopped, or until they are caught up. One that fails stops no other.
 
+mod accounts;
 mod launch;
 mod verdict;
 
@@ -57,7 +58,8 @@ pub(crate) async fn verb(registry: Registry, arguments: RunArguments, logs: Logs
     let fleet = Arc::new(Fleet::new());
     let server = admin::start(policy, Arc::clone(&fleet)).await?;
     let progress = arguments.once.then(|| progress::start(Arc::clone(&fleet), &logs));
-    let launch = Launch { state_dir, once: arguments.once, drain, fleet };
+    let registry = Some(Arc::new(registry));
+    let launch = Launch { state_dir, once: arguments.once, drain, fleet, registry };
     let ended = launch.all(plans).await;
     drop((progress, server));
     Ok(exit.max(ended))

@@ -140,15 +140,18 @@ fn with_outputs(text: &str, complaint: &str) -> Option<String> {
     Some(format!("{before}{REST}{outputs}{after}"))
 }
 
-/// What a file holds that a block names: an empty script, or a table without rows that has every column.
+/// What a file holds that a block names: an empty script, or a table without rows that has every column (with one row
+/// where it may be one of accounts, of which there must be some).
 fn stand_in(path: &Path, text: &str) -> Option<String> {
     let is_name = |sign: char| sign.is_alphanumeric() || sign == '_';
     match path.extension()?.to_str()? {
         "rhai" => Some("true".to_owned()),
         "csv" => {
-            let words: BTreeSet<&str> =
+            let mut words: BTreeSet<&str> =
                 text.split(|sign| !is_name(sign)).filter(|word| !word.is_empty()).collect();
-            Some(words.into_iter().collect::<Vec<_>>().join(","))
+            let is_of_accounts = text.contains("accounts:") && words.insert("id");
+            let row = words.into_iter().collect::<Vec<_>>().join(",");
+            Some(if is_of_accounts { format!("{row}\n{row}\n") } else { row })
         }
         _ => None,
     }

@@ -10,6 +10,7 @@
 //! inputs; `routes` works out what is promised; `review` has every rule judged by what is known of the events that
 //! reach it; `cases` reads the tests; `load` holds it together.
 
+mod account_rows;
 mod cases;
 mod component;
 mod declared;
@@ -47,7 +48,9 @@ pub use cases::{
 };
 pub use document::document;
 pub use load::load;
-pub use plan::{AccountPlan, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan, TransformPlan};
+pub use plan::{
+    AccountPlan, AccountsFile, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan, TransformPlan,
+};
 pub use report::{LocatedProblem, Report};
 pub use schema::{common_options, schema};
 pub use variables::{Inputs, Variables};

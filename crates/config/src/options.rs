@@ -147,8 +147,7 @@ fn inputs() -> Value {
 }
 
 fn accounts() -> Value {
-    json!({
-        "description": "one poller each, with its own position; fields are used as `${account.FIELD}`",
+    let listed = json!({
         "type": "array",
         "minItems": 1,
         "items": {
@@ -157,5 +156,16 @@ fn accounts() -> Value {
             "required": ["id"],
             "additionalProperties": { "type": ["string", "number", "boolean"] }
         }
+    });
+    let file = json!({
+        "type": "object",
+        "properties": { "file": { "type": "string", "minLength": 1, "x-interpolate": false } },
+        "required": ["file"],
+        "additionalProperties": false
+    });
+    json!({
+        "description": "one poller each, with its own position; fields are used as `${account.FIELD}`. Listed here, or \
+                        the rows of a csv file with a column `id`, which is read again when it changes",
+        "anyOf": [listed, file]
     })
 }

@@ -46,6 +46,8 @@ pub struct SourcePlan {
     pub accounts: Vec<AccountPlan>,
     /// Whether the file lists `accounts:` (then metrics carry the label `account`).
     pub accounts_listed: bool,
+    /// The file that the accounts came from, if they did.
+    pub accounts_file: Option<AccountsFile>,
     /// What does not match is discarded as `filtered`.
     pub when: Option<Located>,
     /// The ordering key as an expression; `None`: the source's own.
@@ -54,6 +56,15 @@ pub struct SourcePlan {
     pub prefetch: bool,
     /// What becomes of its dead letters.
     pub dead_letter: DeadLetterPolicy,
+}
+
+/// A file of accounts.
+#[derive(Clone, Debug)]
+pub struct AccountsFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// A number for each account, in their order, that is another one when its row is.
+    pub fingerprints: Vec<u64>,
 }
 
 /// One account (partition) of a source.

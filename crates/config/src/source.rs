@@ -5,13 +5,21 @@ use std::collections::HashSet;
 use sluicebox_core::{AnySource, ComponentType, SourceClass};
 use smol_str::SmolStr;
 
+use crate::account_rows::{self, Place, Row};
 use crate::component::{Checker, Header, Typed};
 use crate::faults::Fault;
 use crate::interpolate::{Field, Fields, Scope};
 use crate::node::{Kind, Node, join};
 use crate::options::SourceOptions;
 use crate::shape::Walk;
-use crate::{AccountPlan, SourcePlan};
+use crate::{AccountPlan, AccountsFile, SourcePlan};
+
+/// The accounts of one source, what they share, and the file that they came from.
+struct Accounts {
+    list: Vec<AccountPlan>,
+    options: SourceOptions,
+    file: Option<AccountsFile>,
+}
 
 impl Checker<'_> {
     /// Checks a source; `None` if something is wrong with it.
@@ -21,7 +29,7 @@ impl Checker<'_> {
         header: &Header<'_>,
     ) -> Option<SourcePlan> {
         let listed = header.node.get("accounts");
-        let (accounts, options) = if let Some(list) = listed {
+        let Accounts { list: accounts, options, file } = if let Some(list) = listed {
             self.listed(component, header, list)?
         } else {
             self.single(component, header)?
@@ -49,6 +57,7 @@ impl Checker<'_> {
             class,
             accounts,
             accounts_listed: listed.is_some(),
+            accounts_file: file,
             when: options.when,
             key: options.key,
             prefetch,
@@ -57,16 +66,12 @@ impl Checker<'_> {
     }
 
     /// The one account of a source that lists none.
-    fn single(
-        &mut self,
-        component: &ComponentType<dyn AnySource>,
-        header: &Header<'_>,
-    ) -> Option<(Vec<AccountPlan>, SourceOptions)> {
+    fn single(&mut self, component: &ComponentType<dyn AnySource>, header: &Header<'_>) -> Option<Accounts> {
         let typed = self.account(component, header, header.node, None);
         let options = typed.options?;
         let id = options.account.as_deref().map_or_else(|| header.name.clone(), SmolStr::new);
         let account = typed.config.map(|config| AccountPlan { id, config });
-        Some((account.into_iter().collect(), options))
+        Some(Accounts { list: account.into_iter().collect(), options, file: None })
     }
 
     /// Types and checks the options of one account.
@@ -92,7 +97,7 @@ impl Checker<'_> {
         component: &ComponentType<dyn AnySource>,
         header: &Header<'_>,
         list: &Node,
-    ) -> Option<(Vec<AccountPlan>, SourceOptions)> {
+    ) -> Option<Accounts> {
         let path = join(&header.path(), "accounts");
         if let Some(account) = header.node.get("account") {
             let message = "`account` and `accounts` exclude each other";
@@ -100,17 +105,11 @@ impl Checker<'_> {
         }
         let items = match &list.kind {
             Kind::List(items) if !items.is_empty() => items,
-            Kind::Map(entries)
-                if entries.iter().any(|entry| matches!(entry.key.as_str(), "file" | "sql")) =>
-            {
-                let message = "accounts from a file or a database are not supported yet";
-                self.faults.add(
-                    Fault::new(list.label.clone(), path, message).help("list them here, each with an `id`"),
-                );
-                return None;
+            Kind::Map(entries) if matches!(&entries[..], [one] if one.key == "file") => {
+                return self.in_file(component, header, list);
             }
             _ => {
-                let message = "expected a list of maps, each with an `id`";
+                let message = "expected a list of maps, each with an `id`, or `{ file: x.csv }`";
                 self.faults.add(Fault::new(self.faults.focus(list), path, message));
                 return None;
             }
@@ -126,7 +125,57 @@ impl Checker<'_> {
             accounts.extend(typed.config.map(|config| AccountPlan { id, config }));
         }
         // An account that is wrong is missing here, and has been reported.
-        options.map(|options| (accounts, options))
+        options.map(|options| Accounts { list: accounts, options, file: None })
+    }
+
+    /// Every account of `accounts: {file: x.csv}`, one a row.
+    fn in_file(
+        &mut self,
+        component: &ComponentType<dyn AnySource>,
+        header: &Header<'_>,
+        list: &Node,
+    ) -> Option<Accounts> {
+        let path = join(&join(&header.path(), "accounts"), "file");
+        let node = list.get("file")?;
+        let range = self.faults.focus(node);
+        let Some(file) = node.text().filter(|file| !file.is_empty()) else {
+            self.faults.add(Fault::new(range, path, "expected the path of a csv file"));
+            return None;
+        };
+        let text = match self.inputs.files.read(file) {
+            Ok(text) => text,
+            Err(why) => {
+                self.faults.add(Fault::new(range, path, why));
+                return None;
+            }
+        };
+        let place = Place { file, range, path: &path };
+        let rows = match account_rows::read(&text, &place, self.scope()) {
+            Ok(rows) => rows,
+            Err(faults) => {
+                for fault in faults {
+                    self.faults.add(fault);
+                }
+                return None;
+            }
+        };
+        let shared = without_accounts(header.node);
+        let (mut seen, mut accounts, mut options) = (HashSet::new(), Vec::new(), None);
+        for row in &rows {
+            let id = row.fields.get("id").map(|id| id.filled.text.clone()).unwrap_or_default();
+            if id.is_empty() || !seen.insert(id.clone()) {
+                let twice = format!("two accounts have the id `{id}`");
+                let message = if id.is_empty() { "an account needs an `id`" } else { &twice };
+                self.faults.add(place.fault(row.line, message));
+                continue;
+            }
+            let typed = self.account(component, header, &shared, Some(&row.fields));
+            options = options.or(typed.options);
+            accounts.extend(typed.config.map(|config| AccountPlan { id: SmolStr::new(id), config }));
+        }
+        let fingerprints = rows.iter().map(Row::fingerprint).collect();
+        let file = Some(AccountsFile { path: self.folder.join(file), fingerprints });
+        options.map(|options| Accounts { list: accounts, options, file })
     }
 
     /// The fields of one account, filled in.

@@ -10,6 +10,7 @@ use sluicebox_core::{
 use sluicebox_rules::{Condition, Expression};
 use smol_str::SmolStr;
 
+use crate::accounts::{AccountChanges, Directory};
 use crate::checkpointer::Checkpointer;
 use crate::letters::Postbox;
 use crate::member::{Letters, Member, SharedMember};
@@ -114,13 +115,21 @@ impl Builder {
         )?;
         let key = plan.key.as_ref().map(Expression::compile).transpose();
         let key = key.map_err(|problem| config(&plan.name, problem.message))?;
+        let confirms = plan.class == sluicebox_core::SourceClass::ConfirmOnRead && !plan.prefetch;
+        let changes = self.shared.find::<AccountChanges>(&plan.name, "").and_then(|changes| changes.take());
+        if let Some(changes) = changes {
+            let context = self.context(&plan.name, "", &RetryOptions::default(), Delivery::AtLeastOnce);
+            let directory = Directory::new(context, plan.accounts, changes);
+            let source = sluicebox_core::BuiltSource::Partitioned(Box::new(directory));
+            let accounts = vec![(plan.name, source)];
+            return Ok(BuiltSource { member, key, confirms, accounts_listed: false, accounts });
+        }
         let mut accounts = Vec::with_capacity(plan.accounts.len());
         for AccountPlan { id, config: spec } in plan.accounts {
             let context = self.context(&plan.name, &id, &RetryOptions::default(), Delivery::AtLeastOnce);
             let source = spec.build(&context).await.map_err(|error| failure(&plan.name, &error))?;
             accounts.push((id, source));
         }
-        let confirms = plan.class == sluicebox_core::SourceClass::ConfirmOnRead && !plan.prefetch;
         Ok(BuiltSource { member, key, confirms, accounts_listed: plan.accounts_listed, accounts })
     }
 

@@ -4,6 +4,7 @@
 //! only the engine spawns tasks, only the engine saves a cursor, and the order of delivery is never changed: sink
 //! durable, token resolved, frontier moved, checkpoint durable, upstream told.
 
+mod accounts;
 mod activity;
 mod build;
 mod checkpointer;
@@ -35,6 +36,7 @@ mod topology;
 mod trace;
 mod warnings;
 
+pub use accounts::{AccountChange, AccountChanges};
 pub use environment::system;
 pub use metrics::Metrics;
 pub use options::{Caps, RunOptions};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use sluicebox_checkpoints::SqliteStore;
 use sluicebox_config::Plan;
-use sluicebox_core::{Shared, StateFolder};
+use sluicebox_core::{Registry, Shared, StateFolder};
 use sluicebox_engine::{RunOptions, Surroundings, system};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::accounts;
 use super::verdict::{self, Verdict};
 use crate::exit::Exit;
 use crate::fleet::Fleet;
@@ -24,6 +25,8 @@ pub(crate) struct Launch {
     /// Cancelled to begin the drain of all.
     pub(crate) drain: CancellationToken,
     pub(crate) fleet: Arc<Fleet>,
+    /// What pipelines are read with again when a file of accounts changes; without it none is looked at.
+    pub(crate) registry: Option<Arc<Registry>>,
 }
 
 /// Whether every source comes to an end by itself.
@@ -71,6 +74,9 @@ impl Launch {
             }
         };
         let once = self.once || ends(&plan);
+        // A run that ends takes the accounts that there are.
+        let registry = self.registry.as_ref().filter(|_| !once);
+        let _watching = registry.map(|registry| accounts::watch(&plan, registry, &shared));
         let options = RunOptions { once, ..RunOptions::new(system()) };
         let surroundings = Surroundings {
             store: Arc::new(store),
