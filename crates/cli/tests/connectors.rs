@@ -52,9 +52,9 @@ fn what_is_wrong_with_a_connector_is_told_at_its_place_before_any_pipeline() {
     sluicebox(folder, &["plugin", "new", "acme"]);
     let pipeline = "sources: { feed: { type: acme, token: \"${TOKEN}\" } }\nsinks: { out: { type: blackhole, inputs: [feed] } }\n";
     std::fs::write(folder.join("p.yaml"), pipeline).unwrap();
-    let fine = sluicebox(folder, &["check", "p.yaml"]);
-    assert_eq!(code(&fine), 0);
-    assert!(said(&fine).contains("feed (acme) talks to https://api.example.com"), "{}", said(&fine));
+    let checked = sluicebox(folder, &["check", "p.yaml"]);
+    assert_eq!(code(&checked), 0);
+    assert!(said(&checked).contains("feed (acme) talks to https://api.example.com"), "{}", said(&checked));
     let misspelt = pipeline.replace("token:", "tokn:");
     std::fs::write(folder.join("q.yaml"), misspelt).unwrap();
     let refused = said(&sluicebox(folder, &["check", "q.yaml"]));

@@ -15,6 +15,7 @@ mod progress;
 mod refusals;
 mod request;
 mod several;
+mod sweep;
 mod template;
 
 use std::sync::Arc;
@@ -249,6 +250,16 @@ impl HttpPoll {
             problems.push(
                 Problem::new("start.cursor", "without `cursor`, there is no position to start at")
                     .with_help("say how the position is read: `cursor: { next: … }`"),
+            );
+        }
+        let overlap = self.cursor.as_ref().and_then(|cursor| cursor.overlap);
+        if overlap.is_some() && self.class != Some(Class::RecordField) {
+            problems.push(
+                Problem::new(
+                    "cursor.overlap",
+                    "an overlap brings records again, which only `record_field` allows",
+                )
+                .with_help("add `class: record_field`"),
             );
         }
         if self.class == Some(Class::Feed) && self.asks_again() {

@@ -6,7 +6,7 @@ use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sluicebox_core::Problem;
+use sluicebox_core::{Period, Problem};
 use sluicebox_http::Answer;
 use sluicebox_polling::digits;
 use sluicebox_polling::page::is_null;
@@ -28,6 +28,10 @@ pub struct CursorOptions {
     #[serde(default)]
     #[schemars(example = "0")]
     pub initial: Option<String>,
+    /// How far before the cursor each sweep begins, for records that become visible after later ones. The cursor must be
+    /// a time like `2026-06-12T10:00:00Z`, and the class `record_field`.
+    #[serde(default)]
+    pub overlap: Option<Period>,
 }
 
 /// Where the next cursor is. What is null, empty or not there leaves the cursor as it is.
@@ -85,6 +89,9 @@ impl CursorOptions {
                 Problem::new("cursor.kind", "a link is an address and no number")
                     .with_help("remove `cursor.kind`"),
             );
+        }
+        if self.overlap.is_some() && self.kind() != CursorKind::Opaque {
+            problems.push(Problem::new("cursor.overlap", "only a cursor that is a time can have an overlap"));
         }
         match &self.next {
             NextOptions::Body(text) => path("cursor.next.body", text, problems).map(Next::Body),

@@ -3,6 +3,7 @@
 //! Invariant: the cursor is the API's text, byte for byte; nothing changes before the answer is there, so that a
 //! dropped poll is simply asked again; no answer makes a hot loop.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::cursor::CursorKind;
 use super::page::Page;
 use super::progress::{Facts, Progress};
 use super::refusals::{self, Meaning};
+use super::sweep::Sweep;
 use super::template::Variables;
 use super::{HttpPoll, OnCursorExpired};
 
@@ -44,6 +46,7 @@ pub(crate) struct DeclaredFeed {
     /// Whether the boundary comes again with every poll.
     repeats: bool,
     asks_for_changes: bool,
+    sweep: Option<Sweep>,
     standing: Standing,
     trail: Trail,
     quiet: Quiet,
@@ -75,6 +78,7 @@ impl DeclaredFeed {
             on_cursor_expired: options.on_cursor_expired,
             repeats: options.source_class() == SourceClass::RecordField,
             asks_for_changes: options.etag,
+            sweep: options.cursor.as_ref().and_then(|cursor| cursor.overlap).map(|it| Sweep::new(it.0)),
             standing: Standing { cursor: None, priming: false, begun: false },
             trail: Trail::default(),
             quiet: Quiet::default(),
@@ -86,8 +90,11 @@ impl DeclaredFeed {
     }
 
     /// The cursor that the next request sends.
-    fn sent(&self) -> Option<&str> {
-        self.standing.cursor.as_deref().or(self.initial.as_deref())
+    fn sent(&self) -> Option<Cow<'_, str>> {
+        match (&self.sweep, self.standing.cursor.as_deref()) {
+            (Some(sweep), Some(cursor)) => Some(sweep.sent(cursor)),
+            (_, cursor) => cursor.or(self.initial.as_deref()).map(Cow::Borrowed),
+        }
     }
 
     /// The request that the next poll makes: `GET /v1/events?limit=100`, with its body if it has one.
@@ -101,8 +108,10 @@ impl DeclaredFeed {
         // History is read away without holding: what comes during a held poll is news already.
         let timeout =
             self.timeout.map(|timeout| if self.standing.priming { Duration::ZERO } else { timeout });
-        let variables = Variables { cursor: self.sent(), limit: self.compiled.limit, timeout };
-        let mut call = match self.sent() {
+        let sent = self.sent();
+        let sent = sent.as_deref();
+        let variables = Variables { cursor: sent, limit: self.compiled.limit, timeout };
+        let mut call = match sent {
             Some(address) if self.compiled.kind == CursorKind::Url => {
                 self.compiled.request.to(address.to_owned(), &variables)?
             }
@@ -202,10 +211,15 @@ impl DeclaredFeed {
             return Progress::Still;
         }
         let next = page.next.take();
+        let sent = self.sent().map(Cow::into_owned);
+        if let Some(sweep) = &mut self.sweep {
+            return sweep.advance(&mut self.standing.cursor, sent.as_deref(), next, page.more);
+        }
         let facts = Facts {
-            sent: self.sent(),
+            sent: sent.as_deref(),
             next: next.as_deref(),
             brings: page.more || !page.items.is_empty(),
+            promises: page.more && self.compiled.more.is_promise(),
             kind: self.compiled.kind,
             repeats: self.repeats,
         };
@@ -218,7 +232,7 @@ impl DeclaredFeed {
             Progress::Still => {}
             Progress::Fault(what) => tracing::error!(
                 account = %self.origin.account,
-                sent_cursor = self.sent().unwrap_or("none"),
+                sent_cursor = sent.as_deref().unwrap_or("none"),
                 next_cursor = next.as_deref().unwrap_or("none"),
                 "the API {what}; the cursor is kept, the page's items go on, and the next poll waits the interval"
             ),
@@ -290,7 +304,26 @@ impl DeclaredFeed {
         if let Some(address) = page.next.as_deref().filter(|_| self.compiled.kind == CursorKind::Url) {
             self.client.base_url().resolve(address).map_err(|error| error.to_string())?;
         }
+        if let Some(text) = page.next.as_deref().filter(|text| self.sweep.is_some() && !Sweep::is_time(text))
+        {
+            return Err(format!(
+                "the next cursor is no time: `{}`",
+                text.chars().take(100).collect::<String>()
+            ));
+        }
         Ok(page)
+    }
+
+    /// Refuses a saved cursor that is not of its kind.
+    fn check_kind(&self, cursor: &str) -> Result<()> {
+        let expected = match self.compiled.kind {
+            CursorKind::Number if !digits::is_number(cursor) => "a number",
+            _ if self.sweep.is_some() && !Sweep::is_time(cursor) => "a time like `2026-06-12T10:00:00Z`",
+            _ => return Ok(()),
+        };
+        Err(Error::config(format!("the cursor `{cursor}` is not {expected}"))
+            .with_reason("cursor_rejected")
+            .with_help("set a good one with `sluicebox cursor set`"))
     }
 }
 
@@ -298,13 +331,9 @@ impl DeclaredFeed {
 impl Source for DeclaredFeed {
     async fn open(&mut self, saved: Option<&Cursor>) -> Result<()> {
         let standing = Standing::new(saved, &self.start)?;
-        if let Some(cursor) = standing.cursor.as_deref()
-            && self.compiled.kind == CursorKind::Number
-            && !digits::is_number(cursor)
-        {
-            return Err(Error::config(format!("the cursor `{cursor}` is not a number"))
-                .with_reason("cursor_rejected")
-                .with_help("set a good one with `sluicebox cursor set`"));
+        standing.cursor.as_deref().map_or(Ok(()), |cursor| self.check_kind(cursor))?;
+        if let Some(sweep) = &mut self.sweep {
+            sweep.reset();
         }
         if standing.priming {
             tracing::info!(account = %self.origin.account, "reading history away without emitting it (start: now)");

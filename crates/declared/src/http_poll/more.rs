@@ -32,6 +32,11 @@ pub(super) struct Signs<'a> {
 }
 
 impl MoreOptions {
+    /// Whether "more" is a promise of the API, and not just worth a try.
+    pub(super) fn is_promise(&self) -> bool {
+        matches!(self, Self::Field(_) | Self::FullPage)
+    }
+
     /// Whether there is more.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub(super) struct Facts<'a> {
     pub(super) next: Option<&'a str>,
     /// Whether it has items, or promises more.
     pub(super) brings: bool,
+    /// Whether it promises more in words or by being full.
+    pub(super) promises: bool,
     pub(super) kind: CursorKind,
     /// Whether the boundary comes again with every poll.
     pub(super) repeats: bool,
@@ -50,7 +52,7 @@ impl Facts<'_> {
             },
             CursorKind::Opaque | CursorKind::Url => next == sent,
         };
-        if stays && self.brings && !self.repeats {
+        if stays && (self.promises || self.brings && !self.repeats) {
             Progress::Fault("sent items or promised more without moving the cursor")
         } else if stays {
             Progress::Still
@@ -69,7 +71,7 @@ mod tests {
     fn judged(sent: Option<&str>, next: Option<&str>, brings: bool) -> Progress {
         let mut trail = Trail::default();
         trail.leave(Some("old".to_owned()));
-        Facts { sent, next, brings, kind: CursorKind::Opaque, repeats: false }.judge(&trail)
+        Facts { sent, next, brings, promises: false, kind: CursorKind::Opaque, repeats: false }.judge(&trail)
     }
 
     #[test]
@@ -94,6 +96,7 @@ mod tests {
                 sent: Some(sent),
                 next: Some(next),
                 brings: true,
+                promises: false,
                 kind: CursorKind::Number,
                 repeats: false,
             };
@@ -107,9 +110,17 @@ mod tests {
 
     #[test]
     fn a_boundary_that_comes_again_is_no_fault() {
-        let facts =
-            Facts { sent: Some("a"), next: Some("a"), brings: true, kind: CursorKind::Opaque, repeats: true };
+        let facts = Facts {
+            sent: Some("a"),
+            next: Some("a"),
+            brings: true,
+            promises: false,
+            kind: CursorKind::Opaque,
+            repeats: true,
+        };
         assert_eq!(facts.judge(&Trail::default()), Progress::Still);
+        let full = Facts { promises: true, ..facts };
+        assert!(matches!(full.judge(&Trail::default()), Progress::Fault(_)));
         assert_eq!(Facts { next: None, ..facts }.judge(&Trail::default()), Progress::Still);
     }
 }

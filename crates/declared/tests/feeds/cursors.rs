@@ -141,3 +141,24 @@ async fn a_telegram_like_cursor_is_counted_up_when_it_is_sent() {
     assert_eq!(targets, ["/getUpdates", "/getUpdates?offset=200"]);
     assert_eq!(texts(&cursors), ["199", "199"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_begins_before_the_cursor_and_pages_on_from_there() {
+    let options = json!({
+        "items": "rows", "cursor": { "next": { "last_item": "at" }, "overlap": "10m" }, "class": "record_field",
+        "event": { "id": ["id", "at"], "time": "at" },
+    });
+    let rows = |times: &[&str]| {
+        let rows: Vec<Value> = times.iter().map(|at| json!({ "id": 1, "at": at })).collect();
+        Reply::json(&json!({ "rows": rows }))
+    };
+    let (one, two, late) = ("2026-06-12T10:00:00Z", "2026-06-12T10:20:00Z", "2026-06-12T10:15:00Z");
+    let replies = vec![rows(&[one, two]), rows(&[two]), rows(&[late]), rows(&[two]), rows(&[two])];
+    let (cursors, targets, at_once) = polled(&options, replies).await;
+    assert_eq!(texts(&cursors), [two; 5]);
+    let asked = |at: &str| format!("/events?after={}", at.replace(':', "%3A"));
+    let early = asked("2026-06-12T10:10:00.000Z");
+    // Two sweeps: to the end from nothing, where the first page is followed by its boundary; then with the overlap.
+    assert_eq!(targets, ["/events".to_owned(), asked(two), early, asked(late), asked(two)]);
+    assert_eq!(at_once, [true, false, true, true, false]);
+}

@@ -42,6 +42,7 @@ fn every_fault_is_found_at_its_place() {
         (json!({ "request": { "path": "/{{ cursor }}/{{ timeout }}" } }), "timeout"),
         (json!({ "event": { "id": [] } }), "event.id"),
         (json!({ "event": { "id": "id", "key": ["a", ""] } }), "event.key"),
+        (json!({ "cursor": { "next": { "last_item": "at" }, "overlap": "5m" } }), "cursor.overlap"),
         (json!({ "interval_header": "a b" }), "interval_header"),
         (json!({ "errors": [{ "then": "retry" }] }), "errors[0]"),
         (json!({ "errors": [{ "status": 999, "then": "retry" }] }), "errors[0].status"),
