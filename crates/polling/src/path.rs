@@ -70,6 +70,38 @@ pub fn find_all<'a>(text: &'a str, paths: &[&Path]) -> serde_json::Result<Vec<Op
     Ok(paths.iter().map(value_of).collect())
 }
 
+/// The elements of the list that `list` leads to, and what each other path leads to: in one pass over `text`, where the
+/// list is a field of the whole.
+///
+/// # Errors
+/// The text is no JSON, or there is no list, in words.
+pub fn find_list<'a>(
+    text: &'a str,
+    list: &Path,
+    others: &[&Path],
+) -> Result<(Vec<&'a RawValue>, Vec<Option<&'a RawValue>>), String> {
+    let no_json = |error: serde_json::Error| error.to_string();
+    let is_object = text.trim_ascii_start().starts_with('{');
+    let simple = others.iter().all(|path| path.segments.first().is_some_and(|first| *first != list.text));
+    if is_object && list.segments.len() == 1 && simple {
+        let names: Vec<&str> = [list].iter().chain(others).map(|path| path.segments[0].as_str()).collect();
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let visitor = ListAndFields { names: &names, lifetime: PhantomData };
+        let (elements, found) = deserializer.deserialize_map(visitor).map_err(no_json)?;
+        deserializer.end().map_err(no_json)?;
+        let elements = elements.ok_or_else(|| format!("there is no `{list}`"))?;
+        let value_of = |path: &&Path| {
+            let first = names.iter().position(|name| *name == path.segments[0])?;
+            follow(found[first]?, &path.segments[1..])
+        };
+        return Ok((elements, others.iter().map(value_of).collect()));
+    }
+    let all: Vec<&Path> = [list].into_iter().chain(others.iter().copied()).collect();
+    let mut found = find_all(text, &all).map_err(no_json)?;
+    let value = found.remove(0).ok_or_else(|| format!("there is no `{list}`"))?;
+    Ok((elements(value).ok_or_else(|| format!("`{list}` is not a list"))?, found))
+}
+
 /// The elements of a JSON list; `None` if the value is none.
 pub fn elements(value: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(value.get()).ok()
@@ -111,6 +143,32 @@ impl<'de> Visitor<'de> for Fields<'_, 'de> {
     }
 }
 
+/// The same, where the field of the first name is a list.
+struct ListAndFields<'n, 'a> {
+    names: &'n [&'n str],
+    lifetime: PhantomData<&'a RawValue>,
+}
+
+impl<'de> Visitor<'de> for ListAndFields<'_, 'de> {
+    type Value = (Option<Vec<&'de RawValue>>, Vec<Option<&'de RawValue>>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut list, mut found) = (None, vec![None; self.names.len()]);
+        while let Some(name) = map.next_key_seed(Name(self.names))? {
+            match name {
+                Some(0) => list = Some(map.next_value()?),
+                Some(index) => found[index] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok((list, found))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +195,29 @@ mod tests {
     fn the_last_of_duplicate_keys_wins_and_oddities_beside_it_do_no_harm() {
         let text = r#"{"a":1,"\ud800":1e400,"a":{"b":1,"\u0062":2}}"#;
         assert_eq!(found(text, &["a.b"]), [Some("2")]);
+    }
+
+    #[test]
+    fn a_list_is_split_beside_other_fields_wherever_it_stands() {
+        let path = |text: &str| Path::parse(text).unwrap();
+        let (next, count) = (path("next"), path("meta.count"));
+        for (text, list) in [
+            (r#"{"items":[0],"next":"n","items":[ {"a" : 1.10} ,2],"meta":{"count":7}}"#, "items"),
+            (r#"{"data":{"items":[ {"a" : 1.10} ,2]},"next":"n","meta":{"count":7}}"#, "data.items"),
+            (r#"{"next":"n","meta":{"count":7,"items":[ {"a" : 1.10} ,2]}}"#, "meta.items"),
+        ] {
+            let (items, found) = find_list(text, &path(list), &[&next, &count]).unwrap();
+            let items: Vec<&str> = items.into_iter().map(RawValue::get).collect();
+            assert_eq!(items, [r#"{"a" : 1.10}"#, "2"], "{list}");
+            assert_eq!(found.into_iter().map(|it| it.unwrap().get()).collect::<Vec<_>>(), ["\"n\"", "7"]);
+        }
+        for text in
+            ["", "{}", "[]", r#"{"items":null}"#, r#"{"items":{}}"#, r#"{"items":[]} x"#, r#"{"items":[1,]}"#]
+        {
+            assert!(find_list(text, &path("items"), &[&next]).is_err(), "{text}");
+            assert!(find_list(text, &path("items.0"), &[]).is_err(), "{text}");
+        }
+        assert_eq!(find_list("[1,2]", &path("$"), &[]).unwrap().0.len(), 2);
     }
 
     #[test]

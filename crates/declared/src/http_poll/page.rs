@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use sluicebox_core::Unread;
 use sluicebox_http::Answer;
 use sluicebox_polling::item::{Origin, slice};
-use sluicebox_polling::path::{Path, elements, find_all};
+use sluicebox_polling::path::{Path, find_list};
 
 use super::compiled::Compiled;
 use super::event::EventPaths;
@@ -28,17 +28,12 @@ impl<'a> Page<'a> {
     pub(super) fn read(answer: &'a Answer, compiled: &Compiled) -> Result<Self, String> {
         let text = std::str::from_utf8(&answer.body).map_err(|error| error.to_string())?;
         let next = compiled.next.as_ref();
-        let paths: Vec<&Path> =
-            [Some(&compiled.items), next.and_then(|next| next.body_path()), compiled.more_path.as_ref()]
-                .into_iter()
-                .flatten()
-                .collect();
-        let mut found = find_all(text, &paths).map_err(|error| error.to_string())?.into_iter();
-        let mut take = |is_there: bool| if is_there { found.next().flatten() } else { None };
-        let list = take(true).ok_or_else(|| format!("there is no `{}`", compiled.items))?;
-        let in_body = take(next.is_some_and(|next| next.body_path().is_some()));
-        let field = take(compiled.more_path.is_some());
-        let mut items = elements(list).ok_or_else(|| format!("`{}` is not a list", compiled.items))?;
+        let next_path = next.and_then(|next| next.body_path());
+        let others: Vec<&Path> = [next_path, compiled.more_path.as_ref()].into_iter().flatten().collect();
+        let (mut items, found) = find_list(text, &compiled.items, &others)?;
+        let mut found = found.into_iter();
+        let in_body = next_path.and_then(|_| found.next().flatten());
+        let field = found.next().flatten();
         if compiled.newest_first {
             items.reverse();
         }
