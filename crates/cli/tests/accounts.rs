@@ -104,3 +104,33 @@ fn a_file_of_accounts_is_checked_line_by_line() {
     sandbox.write("accounts.csv", "id,token,note\n\"a\",\"x\",\"1, 2\"\n");
     sandbox.run("check p.yaml").expect(0);
 }
+
+/// Resident memory in MiB.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    resident.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn a_thousand_accounts_fit_into_one_process_and_ten_come_while_ten_go() {
+    let (served, sandbox) = scene(1010, 20);
+    let pipeline = sandbox.read("p.yaml").replace("interval: 1s", "interval: 15s");
+    sandbox.write("p.yaml", &pipeline);
+    put(&sandbox, &served, 0..999, "bad,ot_pat_wrong\n");
+    let mut process = sandbox.start("run --admin off p.yaml");
+    let count =
+        || sandbox.rows("rows.db", "SELECT cast(count(*) AS text) FROM events").pop().unwrap_or_default();
+    wait_for("every event of 999 accounts", || (count() == (999 * 20).to_string()).then_some(()));
+    process.wait_for_log("refused the token");
+    put(&sandbox, &served, 10..1009, "bad,ot_pat_wrong\n");
+    wait_for("every event of ten more", || (count() == (1009 * 20).to_string()).then_some(()));
+    // Two thirds of that when it is optimized.
+    let resident = resident(process.id());
+    assert!(resident < 160, "{resident} MiB");
+    process.interrupt();
+    process.finish().expect(0);
+    for account in [0, 9, 10, 998, 1000, 1008] {
+        wait_for_all(&sandbox, &served, account);
+    }
+}
