@@ -48,7 +48,7 @@ pub(crate) async fn answer(route: Option<Arc<Route>>, request: Request<Incoming>
     match route.delivery(request).await {
         Ok(delivery) => route.hand_on(delivery).await,
         Err((status, why)) => {
-            route.refusals.tell(&route.path, &why);
+            route.refusals.tell(&route.owner, &why);
             say(status, &why)
         }
     }
@@ -79,7 +79,7 @@ impl Route {
             Taken::Known => say(StatusCode::OK, "taken before"),
             Taken::Full(wait) => later("there is no room at the moment", wait),
             Taken::Failed(why) => {
-                self.refusals.tell(&self.path, &why);
+                self.refusals.tell(&self.owner, &why);
                 later("it could not be taken", RETRY_AFTER)
             }
         }

@@ -22,10 +22,14 @@ impl Refusals {
         Self { clock, last: Mutex::default() }
     }
 
-    /// Writes a line, or counts.
-    pub(crate) fn tell(&self, path: &str, why: &dyn std::fmt::Display) {
+    /// Writes a line, or counts. `owner` is the component and account that listen.
+    pub(crate) fn tell(&self, owner: &(Arc<str>, Arc<str>), why: &dyn std::fmt::Display) {
         if let Some(left_out) = self.admit() {
-            tracing::warn!(event = "webhook_refused", path, left_out, "a webhook was refused: {why}");
+            // Whoever runs the receiver is another component, if several share it.
+            let (component, account) = owner;
+            tracing::warn!(
+                %component, %account, event = "webhook_refused", left_out, "a webhook was refused: {why}"
+            );
         }
     }
 
