@@ -7,6 +7,7 @@ mod decode;
 mod entry;
 mod feed;
 mod found;
+mod pages;
 mod probe;
 mod reader;
 mod rows;
@@ -28,6 +29,7 @@ use crate::item::Origin;
 use crate::line_event::{Line, LineEventOptions, LinePaths, trimmed};
 use decode::Decoder;
 use feed::FileFeed;
+use pages::Pages;
 
 /// Reads files of JSON lines or comma-separated values, and what is written to them while it runs.
 ///
@@ -217,10 +219,16 @@ impl SourceSpec for FileSource {
             delimiter: self.cell_delimiter(),
             max_record: self.max_line.as_usize(),
         };
-        Ok(BuiltSource::single(FileFeed::new(self, decoder, cx)))
+        Ok(BuiltSource::single(FileFeed::new(Pages::new(self, decoder, cx))))
     }
 
     async fn probe(&self, _cx: &Context) -> Probe {
-        probe::probe(self)
+        let options = self.clone();
+        let looked = tokio::task::spawn_blocking(move || probe::probe(&options)).await;
+        looked.unwrap_or_else(|error| {
+            let mut probe = Probe::new();
+            probe.wrong("path", Error::permanent("looking at files was interrupted").with_cause(error));
+            probe
+        })
     }
 }

@@ -85,6 +85,21 @@ async fn reading_goes_on_after_any_page_and_ids_are_the_same_again() {
 }
 
 #[tokio::test]
+async fn a_poll_that_is_dropped_loses_nothing_and_repeats_nothing() {
+    let mut reading = Reading::new("a.jsonl", &json!({}));
+    reading.append("a.jsonl", &lines(0..9500));
+    assert!(reading.page().await.unwrap());
+    reading.begin_poll();
+    reading.page().await.unwrap();
+    let behind = reading.cursor.clone();
+    drop(reading.drop_poll());
+    reading.start_over(behind).await;
+    reading.read().await;
+    reading.assert_ids_differ();
+    assert_eq!(reading.events.len(), 9500);
+}
+
+#[tokio::test]
 async fn a_file_that_may_not_be_read_pauses_after_the_others() {
     let mut reading = Reading::new("*.jsonl", &json!({}));
     reading.append("a.jsonl", &lines(0..2));
