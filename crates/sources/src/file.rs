@@ -42,7 +42,7 @@ use pages::Pages;
 /// Files are read one after the other, the oldest first. One that ends in `.gz` is unpacked. A last line without a line
 /// end waits for it while `tail` is true; with `tail: false`, and in a `.gz`, it is a line.
 ///
-/// The cursor holds each file by its inode, the place and what it begins with, so a file may be renamed while it is read
+/// The cursor holds each file by its device and inode, the place and what it begins with, so a file may be renamed while it is read
 /// or between two runs, and what is not read of it yet still is, whether its new name matches `path` or not. A file that
 /// is cut short (`copytruncate`) is read from its beginning; what was not read before is looked for in a copy beside it
 /// whose name begins with its own, packed or not. A file that is gone is forgotten; if lines of it were not read, that is

@@ -1,6 +1,6 @@
 //! What is saved of each file, and how that is written as a cursor.
 //!
-//! Invariant: a file is known by its inode and by what it begins with; its name may change.
+//! Invariant: a file is known by its device and inode and by what it begins with; its name may change.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,12 +8,15 @@ use sluicebox_core::{Cursor, Error, Result};
 
 use crate::splitter::Place;
 
+/// Device and inode. Where a device gets another number, files are known again by what they hold.
+pub(super) type Node = (u64, u64);
+
 /// One file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Entry {
     /// What it was called last.
     pub(super) path: String,
-    pub(super) inode: u64,
+    pub(super) node: Node,
     /// Everything before this has been read, in bytes of the unpacked file.
     pub(super) offset: u64,
     /// The checksum (CRC 32) of all that has been read.
@@ -47,7 +50,7 @@ impl Entry {
     pub(super) fn name(&mut self, created_nanoseconds: u128, first_record: &[u8]) {
         let mut hash = Sha256::new();
         hash.update(self.after.to_be_bytes());
-        hash.update(self.inode.to_be_bytes());
+        hash.update(self.node.1.to_be_bytes());
         hash.update(created_nanoseconds.to_be_bytes());
         hash.update(first_record);
         let number =

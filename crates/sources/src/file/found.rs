@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use crc32fast::Hasher;
 use glob::MatchOptions;
 
-use super::entry::Entry;
+use super::entry::{Entry, Node};
 use super::reader::{is_packed, unpacked};
 use crate::splitter::HEAD;
 
@@ -19,7 +19,7 @@ use crate::splitter::HEAD;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    pub(super) inode: u64,
+    pub(super) node: Node,
     /// In bytes as they lie on the disk.
     pub(super) size: u64,
     /// When it was last written to, in nanoseconds since 1970.
@@ -29,7 +29,7 @@ pub(super) struct Found {
 impl Found {
     fn new(path: PathBuf, metadata: &Metadata) -> Self {
         let modified = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-        Self { path, inode: metadata.ino(), size: metadata.size(), modified }
+        Self { path, node: (metadata.dev(), metadata.ino()), size: metadata.size(), modified }
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<Found>, String> {
     for path in paths.into_iter().filter(|path| path.to_str().is_some()) {
         let Some(file) = look(&path) else { continue };
         // Two names of one file, or a link to it: the first name counts.
-        if found.iter().all(|other| other.inode != file.inode) {
+        if found.iter().all(|other| other.node != file.node) {
             found.push(file);
         }
     }

@@ -89,7 +89,7 @@ impl Tracked {
     /// Goes on in another file that holds the same: a copy, or what was written in its place.
     pub(super) fn adopt(&mut self, found: &Found) {
         self.reader = None;
-        self.entry.inode = found.inode;
+        self.entry.node = found.node;
         self.shown = (0, 0);
         self.meet(found);
     }
@@ -105,7 +105,9 @@ impl Tracked {
     /// Whether the file itself is open and has a name somewhere.
     pub(super) fn is_open_and_alive(&self) -> bool {
         let metadata = self.reader.as_ref().and_then(|reader| reader.file().metadata().ok());
-        metadata.is_some_and(|metadata: Metadata| metadata.nlink() > 0 && metadata.ino() == self.entry.inode)
+        metadata.is_some_and(|metadata: Metadata| {
+            metadata.nlink() > 0 && (metadata.dev(), metadata.ino()) == self.entry.node
+        })
     }
 
     pub(super) fn is_open(&self) -> bool {

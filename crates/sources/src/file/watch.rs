@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sluicebox_core::Gap;
 
-use super::entry::Entry;
+use super::entry::{Entry, Node};
 use super::found::{Found, begins_as, beside, holds, is_copy, look, matching};
 use super::tracked::{Tracked, Whereabouts, text};
 
@@ -20,8 +20,8 @@ pub(super) struct Watch {
     pub(super) files: Vec<Tracked>,
     /// A stretch that was lost since the last page.
     pub(super) gap: Option<Gap>,
-    /// Copies of files that are read, by their inodes, as the last look showed them: comparing them costs reading them.
-    copies: BTreeMap<u64, (u64, i128)>,
+    /// Copies of files that are read, as the last look showed them: comparing them costs reading them.
+    copies: BTreeMap<Node, (u64, i128)>,
 }
 
 /// What became of a file that is not where it was.
@@ -43,7 +43,7 @@ impl Watch {
         self.files = entries
             .into_iter()
             .map(|entry| {
-                let is_same = |file: &Tracked| file.is_open() && file.entry.inode == entry.inode;
+                let is_same = |file: &Tracked| file.is_open() && file.entry.node == entry.node;
                 match known.iter().position(is_same) {
                     Some(index) => known.swap_remove(index).back_to(entry),
                     None => Tracked::new(entry),
@@ -61,7 +61,7 @@ impl Watch {
         let (mut strays, mut replaced) = (Vec::new(), Vec::new());
         for (index, file) in self.files.iter_mut().enumerate() {
             let is_it = |found: &&mut Option<Found>| {
-                found.as_ref().is_some_and(|found| found.inode == file.entry.inode)
+                found.as_ref().is_some_and(|found| found.node == file.entry.node)
             };
             let Some(slot) = found.iter_mut().find(is_it) else {
                 strays.push((index, false));
@@ -70,7 +70,7 @@ impl Watch {
             if let Some(found) = slot.take_if(|found| is_still(file, found)) {
                 file.meet(&found);
             } else {
-                replaced.push((file.entry.inode, file.entry.id));
+                replaced.push((file.entry.node, file.entry.id));
                 strays.push((index, true));
             }
         }
@@ -97,11 +97,11 @@ impl Watch {
         now: Duration,
     ) -> Traced {
         let neighbours = beside(self.files[index].path());
-        let others: Vec<u64> = self.files.iter().map(|file| file.entry.inode).collect();
+        let others: Vec<Node> = self.files.iter().map(|file| file.entry.node).collect();
         let file = &mut self.files[index];
         if !is_replaced {
-            let by_inode = neighbours.iter().find(|it| it.inode == file.entry.inode);
-            if let Some(renamed) = by_inode.filter(|it| begins_as(&it.path, &file.entry)) {
+            let by_node = neighbours.iter().find(|it| it.node == file.entry.node);
+            if let Some(renamed) = by_node.filter(|it| begins_as(&it.path, &file.entry)) {
                 file.entry.path = text(&renamed.path);
                 file.leave(now);
                 return Traced::Found;
@@ -115,7 +115,7 @@ impl Watch {
         let is_related = |path: &Path| {
             path.file_name().is_some_and(|other| other.to_string_lossy().starts_with(name.as_str()))
         };
-        let is_free = |it: &&Found| it.inode != file.entry.inode && !others.contains(&it.inode);
+        let is_free = |it: &&Found| it.node != file.entry.node && !others.contains(&it.node);
         let candidate = neighbours
             .iter()
             .filter(|it| is_related(&it.path))
@@ -123,7 +123,7 @@ impl Watch {
             .find(|it| holds(it, &file.entry));
         if let Some(candidate) = candidate {
             file.adopt(candidate);
-            let slot = found.iter_mut().find(|it| it.as_ref().is_some_and(|it| it.inode == candidate.inode));
+            let slot = found.iter_mut().find(|it| it.as_ref().is_some_and(|it| it.node == candidate.node));
             match slot {
                 Some(slot) => *slot = None,
                 None => file.leave(now),
@@ -151,28 +151,28 @@ impl Watch {
     }
 
     /// Takes in what nobody knows.
-    fn welcome(&mut self, mut unknown: Vec<Found>, replaced: &[(u64, u64)]) {
+    fn welcome(&mut self, mut unknown: Vec<Found>, replaced: &[(Node, u64)]) {
         // An empty file tells nothing about itself yet.
         unknown.retain(|found| found.size > 0);
         // Whatever is in a copy was in the file that it was made of, even when that one is no more.
-        self.copies.retain(|inode, _| unknown.iter().any(|found| found.inode == *inode));
+        self.copies.retain(|node, _| unknown.iter().any(|found| found.node == *node));
         unknown.sort_by(|left, right| (left.modified, &left.path).cmp(&(right.modified, &right.path)));
         for found in unknown {
             let shown = (found.size, found.modified);
-            if self.copies.get(&found.inode) == Some(&shown) {
+            if self.copies.get(&found.node) == Some(&shown) {
                 continue;
             }
             match self.likeness(&found) {
                 // What logrotate's `copytruncate` does just now, or has done: it is told when the file is cut short.
                 Likeness::Copy => {
-                    self.copies.insert(found.inode, shown);
+                    self.copies.insert(found.node, shown);
                     continue;
                 }
                 Likeness::Unclear => continue,
                 Likeness::None => {}
             }
-            let after = replaced.iter().find(|(inode, _)| *inode == found.inode).map_or(0, |(_, id)| *id);
-            let entry = Entry { path: text(&found.path), inode: found.inode, after, ..Entry::default() };
+            let after = replaced.iter().find(|(node, _)| *node == found.node).map_or(0, |(_, id)| *id);
+            let entry = Entry { path: text(&found.path), node: found.node, after, ..Entry::default() };
             tracing::info!(path = entry.path, "reading a file");
             let mut file = Tracked::new(entry);
             file.meet(&found);
@@ -207,8 +207,8 @@ impl Watch {
             if is_copy(&found.path, file.path()) {
                 return Likeness::Copy;
             }
-            let is_same = look(file.path())
-                .is_some_and(|now| now.inode == file.entry.inode && now.size >= file.shown.0);
+            let is_same =
+                look(file.path()).is_some_and(|now| now.node == file.entry.node && now.size >= file.shown.0);
             if file.whereabouts == Whereabouts::Here && !is_same {
                 likeness = Likeness::Unclear;
             }

@@ -170,6 +170,19 @@ async fn a_file_that_is_written_anew_with_the_same_beginning_is_read_on() {
 }
 
 #[tokio::test]
+async fn files_on_a_device_that_got_another_number_are_known_by_what_they_hold() {
+    let mut reading = Reading::new("*.jsonl", &json!({}));
+    reading.append("a.jsonl", &lines(0..10));
+    reading.append("b.jsonl", &lines(10..20));
+    reading.read().await;
+    reading.kill();
+    reading.edit_cursor(|file| file["node"][0] = json!(7));
+    reading.append("b.jsonl", &lines(20..21));
+    assert_eq!(reading.read().await, events(20..21));
+    assert_eq!(reading.known(), ["a.jsonl", "b.jsonl"]);
+}
+
+#[tokio::test]
 async fn a_table_that_replaces_another_is_another_even_with_the_same_header_and_inode() {
     let mut reading = Reading::new("a.csv", &json!({}));
     for round in 0..3 {

@@ -161,6 +161,13 @@ impl Reading {
         self.clock.sleep(Duration::from_secs(seconds)).await;
     }
 
+    /// Changes what is saved of each file.
+    pub(crate) fn edit_cursor(&mut self, edit: impl Fn(&mut Value)) {
+        let mut cursor: Value = serde_json::from_str(&self.cursor.as_ref().unwrap().to_text()).unwrap();
+        cursor["files"].as_array_mut().unwrap().iter_mut().for_each(edit);
+        self.cursor = Some(Cursor::from(cursor.to_string()));
+    }
+
     /// The names of the files in the cursor.
     pub(crate) fn known(&self) -> Vec<String> {
         let cursor: Value = serde_json::from_str(&self.cursor.as_ref().unwrap().to_text()).unwrap();
