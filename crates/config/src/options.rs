@@ -159,13 +159,18 @@ fn accounts() -> Value {
     });
     let file = json!({
         "type": "object",
-        "properties": { "file": { "type": "string", "minLength": 1, "x-interpolate": false } },
+        "properties": { "file": {
+            "description": "a csv file with a column `id`, beside the pipeline file; read again when it changes",
+            "type": "string",
+            "minLength": 1,
+            "x-interpolate": false
+        } },
         "required": ["file"],
         "additionalProperties": false
     });
     json!({
-        "description": "one poller each, with its own position; fields are used as `${account.FIELD}`. Listed here, or \
-                        the rows of a csv file with a column `id`, which is read again when it changes",
+        "description": "one poller each, with its own position; fields are used as `${account.FIELD}`. A list of maps, \
+                        or the rows of a file",
         "anyOf": [listed, file]
     })
 }

@@ -1,7 +1,7 @@
 //! One component type as the reference sees it: its name, its declaration, and what it promises.
 
 use serde_json::{Map, Value};
-use sluicebox_core::{ComponentKind, Registry, SourceClass};
+use sluicebox_core::{AnySource, ComponentKind, Registry, SourceClass};
 
 use super::example;
 use super::options::{self, Opt};
@@ -25,7 +25,7 @@ impl<'r> Subject<'r> {
         for source in registry.sources().values() {
             let schema = object(&source.schema);
             let parsed = source.parse(Value::Object(example::own(schema)));
-            let promise = parsed.map(|source| class(source.class()).to_owned()).unwrap_or_default();
+            let promise = parsed.map(|source| class(source.as_ref()).to_owned()).unwrap_or_default();
             all.push(Subject {
                 kind: ComponentKind::Source,
                 name: source.name,
@@ -99,8 +99,8 @@ fn object(schema: &schemars::Schema) -> &Map<String, Value> {
     schema.as_object().unwrap_or(&EMPTY)
 }
 
-fn class(class: SourceClass) -> &'static str {
-    match class {
+fn class(source: &dyn AnySource) -> &'static str {
+    match source.class() {
         SourceClass::RetainedFeed => {
             "The upstream keeps its events, so the next page is fetched while this one is on its way."
         }
@@ -109,6 +109,9 @@ fn class(class: SourceClass) -> &'static str {
         }
         SourceClass::RecordField => {
             "Its cursor is made from a field of the records, so pages overlap and events may come twice."
+        }
+        SourceClass::Push if source.ends() => {
+            "What it reads cannot be read again: a run that is killed loses what it had not delivered."
         }
         SourceClass::Push => "The upstream pushes; it is answered once the event is durable.",
     }
