@@ -1,9 +1,13 @@
 //! What can be typed: every verb with its options.
 
+mod state;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::state::{CursorPlace, CursorVerb, DlqVerb, LetterChoice, RawArguments, StateArguments};
 
 /// Moves events from APIs to where they are needed, losing nothing.
 #[derive(Debug, Parser)]
@@ -69,13 +73,6 @@ pub(crate) enum Verb {
     /// Events that could not be processed: look at them, replay them, drop them
     #[command(subcommand)]
     Dlq(DlqVerb),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StateArguments {
-    /// Where the state of all pipelines lies
-    #[arg(long, default_value = ".sluicebox", value_name = "DIR")]
-    pub(crate) state_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -338,105 +335,6 @@ pub(crate) struct TapArguments {
     /// Token that the admin server asks for
     #[arg(long, env = "SLUICEBOX_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) admin_token: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CursorVerb {
-    /// Where every source stands; works beside a running instance
-    Show {
-        /// Only this pipeline
-        pipeline: Option<String>,
-        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-        format: ReportFormat,
-        #[command(flatten)]
-        state: StateArguments,
-    },
-    /// Move a source to a cursor: its next poll begins there
-    Set {
-        #[command(flatten)]
-        place: CursorPlace,
-        /// The cursor, as the API gave it
-        cursor: String,
-    },
-    /// Forget a cursor: the source begins at its `start:` again
-    Reset {
-        #[command(flatten)]
-        place: CursorPlace,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CursorPlace {
-    /// The pipeline's name
-    pub(crate) pipeline: String,
-    /// The source, with its account where they differ
-    #[arg(value_name = "SOURCE[/ACCOUNT]")]
-    pub(crate) source: String,
-    /// Do not ask
-    #[arg(long)]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DlqVerb {
-    /// One line per dead letter; works beside a running instance
-    List {
-        /// Only this pipeline
-        pipeline: Option<String>,
-        #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-        format: ReportFormat,
-        #[command(flatten)]
-        raw: RawArguments,
-        #[command(flatten)]
-        state: StateArguments,
-    },
-    /// Send dead letters through the pipeline again, from where they were given up. A running instance does it at
-    /// once, otherwise the next run
-    Replay {
-        #[command(flatten)]
-        choice: LetterChoice,
-        #[command(flatten)]
-        state: StateArguments,
-    },
-    /// Forget dead letters
-    Drop {
-        #[command(flatten)]
-        choice: LetterChoice,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-        #[command(flatten)]
-        state: StateArguments,
-    },
-    /// Dead letters whole; works beside a running instance
-    Show {
-        /// Which ones; none: all
-        #[arg(value_name = "ID")]
-        ids: Vec<String>,
-        #[command(flatten)]
-        raw: RawArguments,
-        #[command(flatten)]
-        state: StateArguments,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LetterChoice {
-    /// Which ones; none: all
-    #[arg(value_name = "ID")]
-    pub(crate) ids: Vec<String>,
-    /// Only of this pipeline
-    #[arg(long, value_name = "NAME")]
-    pub(crate) pipeline: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct RawArguments {
-    /// Show signed links whole
-    #[arg(long)]
-    pub(crate) raw: bool,
 }
 
 #[cfg(test)]
