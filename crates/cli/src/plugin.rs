@@ -54,7 +54,7 @@ fn read(arguments: &[PathBuf]) -> Result<Read, Stop> {
 fn check(read: &Read) -> Exit {
     for connector in &read.connectors {
         let about = format!(
-            "{}: sound; talks to {}; {} tests",
+            "{}: sound; talks to {}; tests: {}",
             connector.name(),
             connector.address(),
             connector.tests()

@@ -159,7 +159,10 @@ impl Plugin {
                     })
                     .collect()
             }
-            Err(problem) => vec![self.at(&format!("source.{}", problem.path), &problem.message, None)],
+            Err(problem) => {
+                let help = field_meant(&problem.message);
+                vec![self.at(&format!("source.{}", problem.path), &problem.message, help.as_deref())]
+            }
         }
     }
 
@@ -181,6 +184,14 @@ impl Plugin {
         problem.help = help.map(str::to_owned);
         problem
     }
+}
+
+/// The field that was meant, where serde says that one is unknown and names those that there are.
+fn field_meant(message: &str) -> Option<String> {
+    let (wrong, rest) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    let distance = |name: &&str| strsim::damerau_levenshtein(wrong, name);
+    let near = rest.split('`').skip(1).step_by(2).min_by_key(distance)?;
+    (distance(&near) <= (wrong.len() / 3).max(1)).then(|| format!("did you mean `{near}`?"))
 }
 
 /// JSON Schema of the options of `http_poll`.

@@ -7,6 +7,7 @@
 
 pub mod contract;
 mod crowd;
+mod driver;
 mod feed;
 mod http;
 mod process;
@@ -19,6 +20,7 @@ mod wait;
 mod windows;
 
 pub use crowd::{Crowd, Dice, Events, windows};
+pub use driver::{Driver, announced, truth};
 pub use feed::{Feed, said};
 pub use http::{Answer, get, request};
 pub use process::{Finished, Process};

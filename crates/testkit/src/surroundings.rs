@@ -34,7 +34,8 @@ impl Clock for TokioClock {
     }
 }
 
-struct NoChance;
+/// Always the same.
+pub(crate) struct NoChance;
 
 impl Chance for NoChance {
     fn next_u64(&self) -> u64 {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::exit::{Ended, Exit, Stop};
 use crate::terminal;
 
-/// The connector; `NAME` stands for its name.
+/// The connector; `NAME` stands for its name, `NAME_TOKEN` for a variable.
 const TEMPLATE: &str = include_str!("template.yaml");
 
 /// Writes `DIR/NAME.yaml`; what is there already is left alone.
@@ -20,7 +20,8 @@ pub(super) fn write(name: &str, folder: &Path) -> Ended {
     }
     let write = || {
         std::fs::create_dir_all(folder)?;
-        std::fs::write(&file, TEMPLATE.replace("NAME", name))
+        let variable = format!("{}_TOKEN", name.to_uppercase());
+        std::fs::write(&file, TEMPLATE.replace("NAME_TOKEN", &variable).replace("NAME", name))
     };
     write().map_err(|error| Stop::failed(format!("cannot write {}", file.display()), &error))?;
     let file = file.display();

@@ -29,6 +29,12 @@ fn a_sound_file_is_read() {
 }
 
 #[test]
+fn a_misspelt_field_is_told_with_the_one_that_was_meant() {
+    let report = Plugin::read("plugins/http/feed.yaml", &GOOD.replacen("items:", "itms:", 1)).unwrap_err();
+    assert_eq!(report.problems[0].help.as_deref(), Some("did you mean `items`?"));
+}
+
+#[test]
 fn faults_are_told_at_their_place() {
     for (from, to, begins, part) in [
         ("name: feed", "name: food", "1 name", "calls itself `food`"),

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use sluicebox_core::ErrorClass;
 use sluicebox_emulator::{Api, Emulator, Fault, Options, start};
+use sluicebox_testkit::{Driver, announced, truth};
 
-use crate::support::{Driver, announced, truth};
+use crate::registry;
 
 fn options(events: u64) -> Options {
     Options { events, ..Options::new(Api::OpenTrain) }
@@ -25,7 +26,7 @@ async fn driver(emulator: &Emulator, more: &Value, haste: u32) -> Driver {
         "interval": "2s",
     });
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Driver::new("http_poll", options, haste).await
+    Driver::new(&registry(), "http_poll", options, haste).await
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluicebox_emulator::{Api, DeliveryMode, Emulator, Fault, Options, start};
+use sluicebox_testkit::{Driver, announced, truth};
 
-use crate::support::{Driver, announced, truth};
+use crate::registry;
 
 fn options(events: u64) -> Options {
     Options { events, ..Options::new(Api::Zenzap) }
@@ -38,7 +39,7 @@ async fn driver(emulator: &Emulator, more: &Value, haste: u32) -> Driver {
         "interval": "2s",
     });
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Driver::new("http_poll", options, haste).await
+    Driver::new(&registry(), "http_poll", options, haste).await
 }
 
 #[tokio::test]

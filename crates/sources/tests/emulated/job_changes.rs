@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluicebox_emulator::{Api, Emulator, Options, start};
+use sluicebox_testkit::{Driver, announced};
 
-use crate::support::{Driver, announced};
+use crate::registry;
 
 async fn emulator(events: u64) -> Emulator {
     start(Options { events, ..Options::new(Api::OpenTrain) }).await.unwrap()
@@ -14,7 +15,7 @@ async fn emulator(events: u64) -> Emulator {
 async fn driver(emulator: &Emulator, more: &Value, haste: u32) -> Driver {
     let mut options = json!({ "base_url": announced(emulator)["url"], "rate": "unlimited", "interval": "1s", "max_body": "1MiB" });
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Driver::new("opentrain_job_changes", options, haste).await
+    Driver::new(&registry(), "opentrain_job_changes", options, haste).await
 }
 
 /// Everything that a reader who comes now is told, as lines. Each question is one that no cache knows.

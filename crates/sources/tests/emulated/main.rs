@@ -4,5 +4,11 @@
 
 mod job_changes;
 mod opentrain;
-mod support;
 mod zenzap;
+
+/// The sources of this crate.
+fn registry() -> sluicebox_core::Registry {
+    let mut registry = sluicebox_core::Registry::new();
+    sluicebox_sources::register(&mut registry);
+    registry
+}

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use sluicebox_core::ErrorClass;
 use sluicebox_emulator::{Api, Credentials, Emulator, Fault, Options, start};
+use sluicebox_testkit::{Driver, announced, truth};
 
-use crate::support::{Driver, announced, truth};
+use crate::registry;
 
 fn options(events: u64) -> Options {
     Options { events, ..Options::new(Api::OpenTrain) }
@@ -18,7 +19,7 @@ async fn hasty_driver(emulator: &Emulator, more: &Value, haste: u32) -> Driver {
     let announced = announced(emulator);
     let mut options = json!({ "base_url": announced["url"], "token": announced["token"], "limit": 20, "rate": "unlimited", "interval": "1s" });
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Driver::new("opentrain_updates", options, haste).await
+    Driver::new(&registry(), "opentrain_updates", options, haste).await
 }
 
 #[tokio::test]

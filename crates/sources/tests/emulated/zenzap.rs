@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sluicebox_core::ErrorClass;
 use sluicebox_emulator::{Api, DeliveryMode, Emulator, Fault, Options, start};
+use sluicebox_testkit::{Driver, announced, truth};
 
-use crate::support::{Driver, announced, truth};
+use crate::registry;
 
 fn options(events: u64) -> Options {
     Options { events, ..Options::new(Api::Zenzap) }
@@ -29,7 +30,7 @@ async fn driver(emulator: &Emulator, auth: Value, more: &Value) -> Driver {
 async fn hasty_driver(emulator: &Emulator, auth: Value, more: &Value, haste: u32) -> Driver {
     let mut options = json!({ "base_url": emulator.url(), "auth": auth, "limit": 20, "timeout": "0s", "interval": "1s", "rate": "unlimited" });
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Driver::new("zenzap_updates", options, haste).await
+    Driver::new(&registry(), "zenzap_updates", options, haste).await
 }
 
 #[tokio::test]
