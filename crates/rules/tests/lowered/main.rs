@@ -100,6 +100,7 @@ fn what_differed_once_does_not_any_more() {
     for (script, json) in [
         ("#{ b: 1, a: 2 }", r#"{"a":2,"b":1.10}"#),
         ("event.b.a = event.b.b;", r#"{"b":{"a":{"x":1},"b":{}}}"#),
+        ("event.a = 2; event.c.c = event.c.n;", r#"{"a":1,"c":{"c":[1],"n":null,"c":null}}"#),
         ("event.c = #{ x: 1 }; event.c.x += 0;", r#"{"c":{"x":1,"y":2}}"#),
         ("event.n = event.text; #{ a: event.b }", r#"{ "a":1.0, "text":"x", "b":1.0 }"#),
     ] {
