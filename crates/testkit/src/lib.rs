@@ -1,5 +1,6 @@
 //! What the tests of the workspace share: a folder in which the command runs, its processes, a proxy that
-//! breaks connections, what components are built with, a crowd of owners, and waiting for states.
+//! breaks connections, what components are built with, scripted answers and a driver for sources that poll, a crowd of
+//! owners, and waiting for states.
 //!
 //! Beside the floors, a dev-dependency only. Invariant: nothing here waits for a while; it waits for a state, and says
 //! which one did not come. Everything started in a sandbox ends with it.
@@ -13,6 +14,7 @@ mod http;
 mod process;
 mod proxy;
 mod sandbox;
+pub mod scripted;
 mod served;
 mod stub;
 mod surroundings;
