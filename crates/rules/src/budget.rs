@@ -136,7 +136,7 @@ fn stack_address() -> usize {
 fn is_out_of_time() -> bool {
     WORK.set(0);
     // No thread works longer than time passes, and asking for the time alone does not take a call into the kernel.
-    let passing = clock(ClockId::MonotonicCoarse);
+    let passing = clock(ClockId::Monotonic);
     let first = FIRST_LOOK.get().unwrap_or(passing);
     FIRST_LOOK.set(Some(first));
     if passing.saturating_sub(first) < UNASKED {

@@ -3,7 +3,10 @@
 //! A condition that only reads fields, compares them and calls simple functions is lowered, once, to a small tree of
 //! our own ([`node`]). For an event its fields are found in one pass over the bytes ([`fields`], [`scan`]); nothing
 //! else is read. Where a leading comparison with a text cannot hold, a search for that text answers alone
-//! ([`refusal`]).
+//! ([`refusal`]). Scripts are lowered to steps over the maps that they touch ([`script`], [`draft`], [`splice`]).
+//!
+//! What must be interpreted reads no more than it names ([`projection`], [`part`]), and a script that only reads gets
+//! a variable for each path ([`flat`]).
 //!
 //! Invariant: a lowered rule gives what the interpreter gives, errors included. It is kept in the simplest way: where
 //! an event shows anything out of the ordinary (a method on a missing value, a number that is no `i64` or `f64`, half
