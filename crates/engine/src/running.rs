@@ -17,6 +17,7 @@ use crate::partition::{Partition, Pause};
 use crate::partitions::Partitions;
 use crate::start::{Surroundings, Tasks};
 use crate::status::{ComponentStatus, Failure, Outcome, PartitionStatus, PauseStatus, PipelineStatus};
+use crate::supervised::Supervised;
 use crate::trace::{Subject, Trace, Tracer};
 
 /// A pipeline that runs.
@@ -68,6 +69,11 @@ impl Running {
     /// A view for the admin server and for progress.
     pub fn watch(&self) -> Watch {
         self.watch.clone()
+    }
+
+    /// Waits in a task of its own, for hosts that do other things meanwhile.
+    pub fn supervised(self) -> Supervised {
+        Supervised::new(self)
     }
 
     /// Waits until the pipeline ends: by itself (`--once`, sources that end), drained, or broken.
@@ -146,7 +152,7 @@ pub(crate) fn settled(joined: Result<Result<(), Failure>, JoinError>) -> Result<
     joined.unwrap_or_else(|error| Err(panicked(error)))
 }
 
-fn panicked(error: JoinError) -> Failure {
+pub(crate) fn panicked(error: JoinError) -> Failure {
     let Ok(payload) = error.try_into_panic() else { return Failure::Stopped };
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());

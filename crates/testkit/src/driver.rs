@@ -10,12 +10,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use sluicebox_contract::{NoChance, context};
 use sluicebox_core::{
     Batch, Clock, Context, Cursor, Environment, Error, Gap, Pace, Registry, Source, Timestamp,
 };
 use sluicebox_emulator::{Control, Emulator};
-
-use crate::surroundings::{NoChance, context};
 
 /// Waits pass so many times faster than they say; the time of day is real, for signatures.
 struct HastyClock {

@@ -17,7 +17,6 @@ mod sandbox;
 pub mod scripted;
 mod served;
 mod stub;
-mod surroundings;
 mod wait;
 mod windows;
 
@@ -29,7 +28,7 @@ pub use process::{Finished, Process};
 pub use proxy::{Direction, FaultProxy, framing};
 pub use sandbox::{Emulated, Sandbox};
 pub use served::{Served, assert_patient};
+pub use sluicebox_contract::{NoFiles, START_MILLISECONDS, context, environment, event, still_environment};
 pub use stub::{Reply, Stub};
-pub use surroundings::{NoFiles, START_MILLISECONDS, context, environment, event, still_environment};
 pub use wait::{PATIENCE, wait_for};
 pub use windows::{commit, position, shard};

@@ -24,12 +24,16 @@ pub(crate) enum Place {
     Engine,
     /// Floor 3: the list of what ships.
     Bundle,
-    /// Floor 3 too, without knowing what ships: runs the tests of pipelines on the engine.
+    /// Floor 3 too, without knowing what ships: runs pipelines on the engine inside any program.
+    Runtime,
+    /// Floor 3 as well, and as ignorant: runs the tests of pipelines on the engine.
     Trials,
     /// Beside the house: the other side of the wire, sharing no code with us.
     Emulator,
     /// Beside the house: real servers for tests and tasks, sharing no code with us either.
     Services,
+    /// Beside the house: what every component must keep to, for the tests of anybody's components.
+    Contract,
     /// Beside the house: what tests are made of.
     Testkit,
     /// The command line.
@@ -65,9 +69,11 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/connector-sqlite", Place::Component),
     ("crates/engine", Place::Engine),
     ("crates/bundle", Place::Bundle),
+    ("crates/runtime", Place::Runtime),
     ("crates/pipeline-tests", Place::Trials),
     ("crates/emulator", Place::Emulator),
     ("crates/services", Place::Services),
+    ("crates/contract", Place::Contract),
     ("crates/testkit", Place::Testkit),
     ("crates/cli", Place::Roof),
     ("benches", Place::Guest),
@@ -140,22 +146,23 @@ fn may_import(from: Place, to: Place) -> bool {
     match from {
         Place::Core | Place::Emulator | Place::Services => false,
         Place::Tool => to == Place::Services,
-        Place::Foundation => to == Place::Core,
+        Place::Foundation | Place::Contract => to == Place::Core,
         Place::Shared | Place::Engine => matches!(to, Place::Core | Place::Foundation),
         Place::Component => matches!(to, Place::Core | Place::Foundation | Place::Shared),
         Place::Bundle => matches!(to, Place::Core | Place::Foundation | Place::Component | Place::Engine),
-        Place::Trials => matches!(to, Place::Core | Place::Foundation | Place::Engine),
+        Place::Runtime | Place::Trials => matches!(to, Place::Core | Place::Foundation | Place::Engine),
         Place::Testkit => {
-            matches!(to, Place::Core | Place::Foundation | Place::Engine | Place::Emulator | Place::Services)
+            let is_below = matches!(to, Place::Core | Place::Foundation | Place::Engine);
+            is_below || matches!(to, Place::Emulator | Place::Services | Place::Contract)
         }
         Place::Roof => to <= Place::Emulator,
         Place::Guest => to <= Place::Roof,
     }
 }
 
-/// The testkit and the emulator are for everyone's tests, but the emulator's own: it stays a stranger.
+/// The testkit, the contract and the emulator are for everyone's tests, but the emulator's own: it stays a stranger.
 fn may_import_in_tests(from: Place, to: Place) -> bool {
-    let is_beside = matches!(to, Place::Testkit | Place::Emulator | Place::Services);
+    let is_beside = matches!(to, Place::Testkit | Place::Contract | Place::Emulator | Place::Services);
     let is_stranger = matches!(from, Place::Emulator | Place::Services | Place::Tool);
     may_import(from, to) || (is_beside && !is_stranger)
 }
@@ -180,7 +187,8 @@ mod tests {
             room("crates/engine", &["crates/core", "crates/config"], &["crates/testkit", "crates/emulator"]),
             room("crates/sources", &["crates/core", "crates/http"], &["crates/emulator"]),
             room("crates/bundle", &["crates/sources", "crates/connector-sqlite"], &[]),
-            room("crates/cli", &["crates/bundle", "crates/engine", "crates/emulator"], &["crates/testkit"]),
+            room("crates/runtime", &["crates/engine", "crates/config"], &["crates/testkit"]),
+            room("crates/cli", &["crates/bundle", "crates/runtime", "crates/emulator"], &["crates/testkit"]),
             room("examples/custom-sink", &["crates/cli", "crates/core"], &[]),
         ];
         assert_eq!(check(&rooms), []);
@@ -196,6 +204,9 @@ mod tests {
             ("crates/sinks", "crates/sources"),
             ("crates/sinks", "crates/bundle"),
             ("crates/bundle", "crates/cli"),
+            ("crates/runtime", "crates/bundle"),
+            ("crates/contract", "crates/engine"),
+            ("crates/sources", "crates/contract"),
             ("crates/emulator", "crates/core"),
             ("crates/engine", "crates/testkit"),
             ("crates/cli", "crates/testkit"),

@@ -7,12 +7,12 @@ use super::arrows::{Place, Room};
 const FLOORS: &[(&str, &[Place])] = &[
     ("guests", &[Place::Guest]),
     ("roof", &[Place::Roof]),
-    ("floor 3", &[Place::Bundle]),
+    ("floor 3", &[Place::Bundle, Place::Runtime, Place::Trials]),
     ("floor 2", &[Place::Component, Place::Engine]),
     ("floor 1+", &[Place::Shared]),
     ("floor 1", &[Place::Foundation]),
     ("floor 0", &[Place::Core]),
-    ("beside", &[Place::Emulator, Place::Services, Place::Testkit]),
+    ("beside", &[Place::Emulator, Place::Services, Place::Contract, Place::Testkit]),
     ("tools", &[Place::Tool]),
 ];
 

@@ -35,7 +35,7 @@ impl Clock for TokioClock {
 }
 
 /// Always the same.
-pub(crate) struct NoChance;
+pub struct NoChance;
 
 impl Chance for NoChance {
     fn next_u64(&self) -> u64 {
