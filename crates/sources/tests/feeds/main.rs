@@ -5,6 +5,7 @@
 mod bell;
 mod generate;
 mod job_changes;
+mod matrix;
 mod opentrain;
 mod options;
 mod support;

@@ -139,6 +139,7 @@ fn every_option_is_described_and_every_default_is_a_good_value() {
                 "listen": "127.0.0.1:0", "path": "/a", "scheme": "stripe", "secrets": ["s"]
             }),
             "file" => json!({ "path": "x.jsonl" }),
+            "matrix_sync" => json!({ "base_url": "https://hs.example.org", "token": "t" }),
             _ => json!({}),
         };
         assert_eq!(paths(source_type.name, with(&defaults.into(), &credentials)), Vec::<String>::new());
