@@ -100,7 +100,7 @@ pub struct TransformPlan {
 impl TransformPlan {
     /// Whether it asks somebody whose answers a test can give.
     pub fn is_lookup(&self) -> bool {
-        self.config.lookup_url().is_some() || self.config.looks_up_rows()
+        !self.config.lookup_urls().is_empty() || self.config.looks_up_rows()
     }
 }
 

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, BuiltSource, CheckContext, Context, Delivery, DeliverySupport, Effect, Error, KnownEvents,
-    Located, Period, Problem, Registry, Result, RuleForm, ScriptFiles, Secret, SinkSpec, SourceClass,
-    SourceSpec, Transform, TransformSpec,
+    Located, LookupUrl, Period, Problem, Registry, Result, RuleForm, ScriptFiles, Secret, SinkSpec,
+    SourceClass, SourceSpec, Transform, TransformSpec,
 };
 
 use crate::{Inputs, LocatedProblem, Plan, Variables, load};
@@ -293,8 +293,8 @@ impl TransformSpec for Lookup {
     fn is_repeatable(&self) -> bool {
         false
     }
-    fn lookup_url(&self) -> Option<&Located> {
-        Some(&self.url)
+    fn lookup_urls(&self) -> Vec<LookupUrl> {
+        vec![LookupUrl { name: None, template: self.url.clone() }]
     }
     fn check(&self, _: &CheckContext<'_>) -> Vec<Problem> {
         let bad = bad("url", &self.url.text);

@@ -71,7 +71,7 @@ pub use sink::{
     Written,
 };
 pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
-pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
+pub use spec::{AnySink, AnySource, AnyTransform, LookupUrl, SinkSpec, SourceSpec, TransformSpec};
 pub use stand_in::{RowSource, StandInRows};
 pub use store::{CheckpointStore, Commit, MemoryName, PartitionRecord, Request, SinkRecord, State, Wish};
 pub use tally::CacheTally;

@@ -70,6 +70,16 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     }
 }
 
+/// A URL that a look-up asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupUrl {
+    /// What tells it from the other URLs of the same look-up, and stands before the values of it; `None`: it is the only
+    /// one.
+    pub name: Option<&'static str>,
+    /// A template. One that begins with `/` lies below the address of an API, wherever that is.
+    pub template: Located,
+}
+
 /// Declares a transform; see [`SourceSpec`].
 #[async_trait]
 pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -106,10 +116,10 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The template of the URL that it asks over HTTP, if it is a look-up: a test of a pipeline finds the answers that
-    /// it gives by the values in it.
-    fn lookup_url(&self) -> Option<&Located> {
-        None
+    /// The URLs that it asks over HTTP, if it is a look-up: a test of a pipeline finds the answers that it gives by the
+    /// values in them.
+    fn lookup_urls(&self) -> Vec<LookupUrl> {
+        Vec::new()
     }
 
     /// Whether it asks a database for rows: a test of a pipeline gives them by its parameters.
@@ -240,9 +250,9 @@ pub trait AnyTransform: Send + Sync {
     fn scripts(&self, _cx: &CheckContext<'_>) -> Vec<ScriptText> {
         Vec::new()
     }
-    /// See [`TransformSpec::lookup_url`].
-    fn lookup_url(&self) -> Option<&Located> {
-        None
+    /// See [`TransformSpec::lookup_urls`].
+    fn lookup_urls(&self) -> Vec<LookupUrl> {
+        Vec::new()
     }
     /// See [`TransformSpec::looks_up_rows`].
     fn looks_up_rows(&self) -> bool {
@@ -344,8 +354,8 @@ impl<T: TransformSpec> AnyTransform for T {
     fn scripts(&self, cx: &CheckContext<'_>) -> Vec<ScriptText> {
         TransformSpec::scripts(self, cx)
     }
-    fn lookup_url(&self) -> Option<&Located> {
-        TransformSpec::lookup_url(self)
+    fn lookup_urls(&self) -> Vec<LookupUrl> {
+        TransformSpec::lookup_urls(self)
     }
     fn looks_up_rows(&self) -> bool {
         TransformSpec::looks_up_rows(self)

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use moka::future::Cache;
 use moka::ops::compute::Op;
-use sluicebox_core::{CacheTally, Clock, LookupStatus};
+use sluicebox_core::{CacheTally, Clock, LookupStatus, Timestamp};
 
 use crate::flights::{self, Claimed, Flights};
 use crate::{CacheOptions, Found, Unavailable};
@@ -26,6 +26,15 @@ struct Entry {
     found: Found,
     /// Until when it is good.
     until: Duration,
+    /// When it was asked for.
+    asked: Timestamp,
+}
+
+impl Entry {
+    /// Whether it is still good, and was asked for at `since` or later.
+    fn is_good(&self, now: Duration, since: Option<Timestamp>) -> bool {
+        now < self.until && since.is_none_or(|since| self.asked >= since)
+    }
 }
 
 /// How the keys of one batch are fetched.
@@ -84,18 +93,32 @@ impl Answers {
         key: String,
         fetch: impl FnOnce() -> BoxFuture<'a, Result<Found, Unavailable>>,
     ) -> Result<Found, Arc<Unavailable>> {
+        self.get_since(key, None, fetch).await
+    }
+
+    /// As [`Answers::get`], but what was asked for before `since` does not count as known.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_since<'a>(
+        &self,
+        key: String,
+        since: Option<Timestamp>,
+        fetch: impl FnOnce() -> BoxFuture<'a, Result<Found, Unavailable>>,
+    ) -> Result<Found, Arc<Unavailable>> {
         if let Some(entry) = self.entries.get(&key).await {
-            if self.clock.elapsed() < entry.until {
+            if entry.is_good(self.clock.elapsed(), since) {
                 self.tally.hit();
                 return Ok(entry.found);
             }
-            self.forget_if_stale(&key).await;
+            self.forget_if_stale(&key, since).await;
         }
         let mut fetched = false;
         let remember = async {
             fetched = true;
+            let asked = self.clock.now();
             let found = fetch().await?;
-            Ok(self.entry(found))
+            Ok(self.entry(found, asked))
         };
         let entry = Box::pin(self.entries.try_get_with(key, remember)).await;
         if fetched {
@@ -166,7 +189,7 @@ impl Answers {
         let mut unknown = Vec::new();
         for key in keys {
             match self.entries.get(&key).await {
-                Some(entry) if now < entry.until => {
+                Some(entry) if entry.is_good(now, None) => {
                     self.tally.hit();
                     landed.insert(key, Ok(entry.found));
                 }
@@ -184,11 +207,12 @@ impl Answers {
     ) -> Vec<(String, Landing)> {
         let mut ends: HashMap<String, Result<Found, Unavailable>> = ends.into_iter().collect();
         let mut landings = Vec::with_capacity(chunk.len());
+        let asked = self.clock.now();
         for key in chunk {
             let absent = || Ok(Found::nothing(LookupStatus::NotFound, "the answer has nothing for this key"));
             let end = ends.remove(&key).unwrap_or_else(absent).map_err(Arc::new);
             match &end {
-                Ok(found) => self.entries.insert(key.clone(), self.entry(found.clone())).await,
+                Ok(found) => self.entries.insert(key.clone(), self.entry(found.clone(), asked)).await,
                 Err(_) => self.tally.failure(),
             }
             landings.push((key, end));
@@ -196,16 +220,16 @@ impl Answers {
         landings
     }
 
-    fn entry(&self, found: Found) -> Entry {
+    fn entry(&self, found: Found, asked: Timestamp) -> Entry {
         let good_for = if found.is_answer() { self.ttl } else { self.negative_ttl };
-        Entry { found, until: self.clock.elapsed().saturating_add(good_for) }
+        Entry { found, until: self.clock.elapsed().saturating_add(good_for), asked }
     }
 
     /// Only a stale entry: another task may have put a fresh one there meanwhile.
-    async fn forget_if_stale(&self, key: &str) {
+    async fn forget_if_stale(&self, key: &str, since: Option<Timestamp>) {
         let now = self.clock.elapsed();
         let decide = |entry: Option<moka::Entry<String, Entry>>| {
-            let stale = entry.is_some_and(|entry| entry.value().until <= now);
+            let stale = entry.is_some_and(|entry| !entry.value().is_good(now, since));
             std::future::ready(if stale { Op::Remove } else { Op::Nop })
         };
         Box::pin(self.entries.entry_by_ref(key).and_compute_with(decide)).await;

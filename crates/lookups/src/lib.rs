@@ -19,7 +19,7 @@ pub mod sqlite;
 mod tests;
 
 pub use answers::{Answers, Portions};
-pub use ending::{Ending, into_problem, select_problem};
+pub use ending::{Ending, Part, into_problem, select_problem};
 pub use found::{Found, Unavailable};
 pub use gate::Gate;
 pub use keys::{Key, Keys, OneOrMore, Rules, key_text};

@@ -7,15 +7,13 @@ use sluicebox_config::{
     AccountPlan, DeadLetterPolicy, Given, GivenPage, Input, Plan, SinkPlan, SourcePlan, TestCase,
     TransformPlan,
 };
-use sluicebox_core::{
-    BatchOptions, BufferOptions, Delivery, Error, Located, Result, RetryOptions, SourceClass,
-};
-use sluicebox_rules::{Template, TemplateKind};
+use sluicebox_core::{BatchOptions, BufferOptions, Delivery, Error, Result, RetryOptions, SourceClass};
 use smol_str::SmolStr;
 
 use crate::ledger::Ledger;
 use crate::sink::RecordingSpec;
 use crate::source::ScriptedSpec;
+use crate::wire::Asking;
 
 /// The name of the output that has none.
 const MAIN: &str = "main";
@@ -24,20 +22,13 @@ const MAIN: &str = "main";
 ///
 /// # Errors
 /// A URL holds a variable that the test gives no value.
-pub(crate) fn lookups(plan: &Plan) -> Result<Vec<(SmolStr, Template)>> {
-    let asking = plan.transforms.iter().filter_map(|transform| {
-        let url = transform.config.lookup_url()?;
-        let name = transform.name.clone();
-        let refused = |message: &str| {
-            Error::config(format!("the URL of the look-up `{name}` cannot be used: {message}"))
-                .with_help("give the variables in it a value under `variables:` of the test")
-        };
-        // Where the keys of many events are asked for at once, they stand in the URL as one value.
-        let one = Located { text: url.text.replace("{{ keys }}", "{{ event.keys }}"), ..url.clone() };
-        let template = Template::compile(&one, TemplateKind::Url);
-        Some(template.map_err(|problem| refused(&problem.message)).map(|template| (name.clone(), template)))
-    });
-    asking.collect()
+pub(crate) fn lookups(plan: &Plan) -> Result<Vec<Asking>> {
+    let urls = |transform: &TransformPlan| {
+        let component = transform.name.clone();
+        let urls = transform.config.lookup_urls().into_iter();
+        urls.map(move |url| Asking::new(component.clone(), &url)).collect::<Vec<_>>()
+    };
+    plan.transforms.iter().flat_map(urls).collect()
 }
 
 /// The sinks that dead letters are sent to.

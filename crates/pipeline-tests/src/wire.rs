@@ -2,6 +2,7 @@
 //!
 //! An answer is found by the look-up's own URL template: the values that a request's URL holds, joined by `/`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use async_trait::async_trait;
@@ -12,9 +13,9 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use sluicebox_config::{FaultWord, GivenFault, Reply};
-use sluicebox_core::{Error, RowSource};
+use sluicebox_core::{Error, Located, LookupUrl, RowSource};
 use sluicebox_http::{Fault, Request, Response, Transport, TransportError};
-use sluicebox_rules::Template;
+use sluicebox_rules::{Template, TemplateKind};
 use smol_str::SmolStr;
 
 use crate::fault;
@@ -23,9 +24,50 @@ use crate::ledger::Ledger;
 /// The answers that a test gives, by look-up and values.
 type Replies = BTreeMap<SmolStr, BTreeMap<String, Vec<Reply>>>;
 
+/// Where the templates of URLs that lie below the address of an API are taken to lie.
+const ANYWHERE: &str = "https://api.invalid";
+
+/// A URL that a look-up asks.
+pub(crate) struct Asking {
+    component: SmolStr,
+    /// What stands before its values where the look-up asks several.
+    name: Option<&'static str>,
+    template: Template,
+}
+
+impl Asking {
+    /// # Errors
+    /// The URL holds a variable that the test gives no value.
+    pub(crate) fn new(component: SmolStr, url: &LookupUrl) -> sluicebox_core::Result<Self> {
+        // Where the keys of many events are asked for at once, they stand in the URL as one value.
+        let mut text = url.template.text.replace("{{ keys }}", "{{ event.keys }}");
+        if text.starts_with('/') {
+            text.insert_str(0, ANYWHERE);
+        }
+        let one = Located { text, ..url.template.clone() };
+        let template = Template::compile(&one, TemplateKind::Url).map_err(|problem| {
+            let message = problem.message;
+            Error::config(format!("the URL of the look-up `{component}` cannot be used: {message}"))
+                .with_help("give the variables in it a value under `variables:` of the test")
+        })?;
+        Ok(Self { component, name: url.name, template })
+    }
+
+    /// What a test calls a URL that this made; `None` if it did not.
+    fn key(&self, url: &str) -> Option<String> {
+        let values = self.template.values_in(url).map(|values| key(self.name, &values));
+        values.or_else(|| {
+            let path = url.find("://").and_then(|at| url[at + 3..].find('/').map(|slash| at + 3 + slash))?;
+            let mut below =
+                url[path..].match_indices('/').map(|(at, _)| format!("{ANYWHERE}{}", &url[path + at..]));
+            below.find_map(|url| self.template.values_in(&url).map(|values| key(self.name, &values)))
+        })
+    }
+}
+
 /// Answers instead of the network.
 pub(crate) struct Wire {
-    lookups: Vec<(SmolStr, Template)>,
+    lookups: Vec<Asking>,
     answers: Mutex<BTreeMap<SmolStr, BTreeMap<String, Answers>>>,
     ledger: Ledger,
 }
@@ -60,7 +102,7 @@ impl Answers {
 
 impl Wire {
     /// A network that knows these look-ups.
-    pub(crate) fn new(lookups: Vec<(SmolStr, Template)>, replies: &Replies, ledger: Ledger) -> Self {
+    pub(crate) fn new(lookups: Vec<Asking>, replies: &Replies, ledger: Ledger) -> Self {
         let answers = replies.iter().map(|(name, replies)| {
             let answers = replies.iter().map(|(key, all)| (key.clone(), Answers::new(all.clone())));
             (name.clone(), answers.collect())
@@ -92,9 +134,8 @@ impl Wire {
 
     /// The look-ups that may have made a URL, each with the values in it.
     fn asked(&self, url: &str) -> Vec<(SmolStr, String)> {
-        let values =
-            |(name, template): &(SmolStr, Template)| Some((name.clone(), key(&template.values_in(url)?)));
-        self.lookups.iter().filter_map(values).collect()
+        let made = |asking: &Asking| Some((asking.component.clone(), asking.key(url)?));
+        self.lookups.iter().filter_map(made).collect()
     }
 
     /// The next answer of the first look-up that has one.
@@ -155,10 +196,10 @@ fn question(name: &str, key: &str, given: &[&str]) -> String {
     format!("the look-up `{name}` asked for `{key}`, to which the test gives no answer{known}")
 }
 
-/// The values of a URL as a test writes them.
-fn key(values: &[&str]) -> String {
+/// The values of a URL as a test writes them, behind the name of the URL if it has one.
+fn key(name: Option<&str>, values: &[&str]) -> String {
     let decoded = values.iter().map(|value| percent_decode_str(value).decode_utf8_lossy());
-    decoded.collect::<Vec<_>>().join("/")
+    name.map(Cow::Borrowed).into_iter().chain(decoded).collect::<Vec<_>>().join("/")
 }
 
 #[async_trait]

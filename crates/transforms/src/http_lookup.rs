@@ -3,14 +3,18 @@
 //! Source: section 9 of the OpenTrain contract. Invariant: a look-up never blocks a pipeline for ever, never reorders
 //! events, and never sends a value of an event anywhere but into one segment of a URL whose host is literal.
 
+mod asker;
 mod batch;
 mod enrich;
+mod extract;
 mod fetch;
 mod find;
 #[cfg(test)]
 mod list_tests;
 mod listing;
 mod options;
+mod plan;
+mod presets;
 #[cfg(test)]
 mod tests;
 
@@ -20,19 +24,20 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    ByteSize, CheckContext, Context, Effect, Error, Located, Period, Problem, Result, ScriptFiles, Transform,
-    TransformSpec,
+    ByteSize, CheckContext, Context, Effect, Error, Located, LookupUrl, Period, Problem, Result, ScriptFiles,
+    Transform, TransformSpec,
 };
-use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
-use sluicebox_lookups::{CacheOptions, OnError, Patience, into_problem, select_problem};
-use sluicebox_rules::{Template, TemplateKind};
+use sluicebox_http::{Auth, Client, ClientOptions, Limits, Rate};
+use sluicebox_lookups::{CacheOptions, Ending, OnError, Patience, into_problem, select_problem};
 
-use batch::Batch;
-use enrich::{Enricher, Mode};
+use asker::Asker;
+use enrich::Enricher;
 use fetch::{Credentials, Fetcher};
-use find::Finder;
+use plan::Plan;
+use presets::{Answerer, Chosen};
 
 pub use options::{Find, HttpBatch};
+pub use presets::Presets;
 
 /// Adds what an HTTP API knows about an event: fetches a URL made from the event and puts the answer into a field.
 ///
@@ -52,6 +57,27 @@ pub use options::{Find, HttpBatch};
 ///
 /// With `batch` the keys of many events are asked for in one request. With `find` the answer is a list, in pages, and
 /// the item of the event is looked for in it: for APIs that cannot be asked for a single thing.
+///
+/// With `enrich` nothing of this is written: each event is looked up as its type demands. The answers are the fields
+/// of one object, `event.<into>.<preset>`; the status of the component is the worst of theirs (`unavailable`, then
+/// `forbidden`, then `not_found`), and that of each is `meta.lookups["<component>.<preset>"].status`. With
+/// `on_error: pass` what was found is in the event, whatever else was not. Events of other types go on untouched,
+/// without a request. An event that lacks the id is `not_found`, not a dead letter. An answer about the thing that an
+/// event tells of is never older than the event.
+///
+/// | `enrich` | for | asks | gives |
+/// |---|---|---|---|
+/// | `opentrain` | all eight types of OpenTrain | all of the next seven | |
+/// | `proposal` | `proposal.received`, `proposal.status_changed` | `/proposals/{id}` | the proposal; 403 if it is not for your job |
+/// | `message` | `message.received` | `/messages?conversationId=…`, at most 5 pages of 100, the newest first | the message |
+/// | `contract` | `contract.created`, `contract.budget_state_changed`, `milestone.status_changed` | `/contracts/{id}` | the contract |
+/// | `milestone` | `milestone.status_changed` | the same | the milestone; a cancelled one is `not_found` |
+/// | `payment` | `payment.pending` | `/payments/pending` | the pending invoice; a paid one is `not_found` |
+/// | `approval` | `approval.confirmed` | `/approvals/{id}` | the approval without `approvalUrl`, which lets its holder act |
+/// | `job` | every type with a `jobId`, and those of `opentrain_job_changes` | `/jobs/{id}` | the public job; a closed one is `not_found` |
+/// | `zenzap` | all types of Zenzap with a topic | both of the next | |
+/// | `topic` | every type with a topic | `/v2/topics/{id}` | its `id`, `name`, `description` |
+/// | `names` | `reaction.*`, `member.*`, `poll_vote.*`, `message.deleted`, `topic.updated` | `/v2/members`, all pages | the names of `userId`, `memberId`, `memberIds`, `actorId`, `voterId`, `deletedBy`, `senderId`, under these names; never an e-mail address or a phone number |
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({
@@ -60,10 +86,21 @@ pub use options::{Find, HttpBatch};
     "select": "contract",
     "into": "contract"
 }))]
+#[schemars(example = serde_json::json!({ "enrich": "opentrain", "auth": { "same_as": "marketplace" } }))]
 pub struct HttpLookup {
     /// What to fetch: a template whose scheme and host are literal.
+    #[serde(default)]
     #[schemars(example = "https://api.example.com/things/{{ event.thingId }}", extend("x-rule" = "template"))]
-    pub url: Located,
+    pub url: Option<Located>,
+    /// Instead of `url`: what is known of the events of an API. The name of the API for all that it can tell, or some
+    /// of it, see above.
+    #[serde(default)]
+    #[schemars(example = &"opentrain", example = &["proposal", "contract", "message"])]
+    pub enrich: Option<Presets>,
+    /// Where the API of `enrich` lives; unset: where the source named by `same_as` finds it, else its public address.
+    #[serde(default)]
+    #[schemars(example = &"https://api.us.zenzap.co")]
+    pub base_url: Option<String>,
     /// The credentials; unset for a public API. `same_as` takes those of a source, for the account of each event,
     /// and shares its request budget.
     #[serde(default)]
@@ -101,9 +138,11 @@ pub struct HttpLookup {
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 64))]
     pub concurrency: usize,
-    /// Requests per minute with a burst as large, or `unlimited`. With `same_as`, the source's `rate` holds instead.
-    #[serde(default = "default_rate")]
-    pub rate: Rate,
+    /// Requests per minute with a burst as large, or `unlimited`; unset: what the API of `enrich` takes, with `url`
+    /// unlimited. With `same_as`, the source's `rate` holds instead.
+    #[serde(default)]
+    #[schemars(example = &60)]
+    pub rate: Option<Rate>,
 }
 
 fn default_timeout() -> Period {
@@ -118,48 +157,13 @@ fn default_concurrency() -> usize {
     8
 }
 
-fn default_rate() -> Rate {
-    Rate::Unlimited
-}
-
 impl HttpLookup {
-    /// How the answer is come by, and where the API lives.
-    fn mode(&self) -> Result<(Mode, BaseUrl), Problem> {
-        if let Some(batch) = &self.batch {
-            if self.find.is_some() {
-                return Err(Problem::new("find", "`find` and `batch` cannot go together"));
-            }
-            let batch = Batch::new(batch, &self.url)?;
-            let origin = BaseUrl::origin_of(batch.literal_prefix());
-            return Ok((Mode::Batch(Box::new(batch)), origin.map_err(|text| Problem::new("url", text))?));
-        }
-        let template = Template::compile(&self.url, TemplateKind::Url).map_err(|p| p.under("url"))?;
-        let origin =
-            BaseUrl::origin_of(template.literal_prefix()).map_err(|text| Problem::new("url", text))?;
-        let finder = self.find.as_ref().map(|find| Finder::new(find, &self.cache)).transpose()?;
-        let mode = match finder {
-            Some(finder) => Mode::Find(Box::new(finder), template),
-            None => Mode::Each(template),
-        };
-        Ok((mode, origin))
+    fn field(&self, component: &str) -> String {
+        self.into.clone().unwrap_or_else(|| component.to_owned())
     }
 
     fn limits(&self) -> Limits {
         Limits { read: self.timeout.0, total: self.timeout.0, body_bytes: self.max_body.as_usize() }
-    }
-
-    fn check_same_as(&self, cx: &CheckContext<'_>) -> Option<Problem> {
-        let Some(Auth::SameAs(source)) = &self.auth else { return None };
-        if cx.sources.iter().any(|(name, _)| name == source) {
-            return None;
-        }
-        let names: Vec<&str> = cx.sources.iter().map(|(name, _)| name.as_str()).collect();
-        let problem = Problem::new("auth.same_as", format!("there is no source `{source}`"));
-        Some(if names.is_empty() {
-            problem
-        } else {
-            problem.with_help(format!("known: {}", names.join(", ")))
-        })
     }
 }
 
@@ -172,16 +176,22 @@ impl TransformSpec for HttpLookup {
     }
 
     fn effect(&self, component: &str) -> Effect {
-        Effect::Adds(self.into.clone().unwrap_or_else(|| component.to_owned()))
+        let field = self.field(component);
+        match self.chosen() {
+            Some(chosen) => Effect::Writes(chosen.fields(&field)),
+            None => Effect::Adds(field),
+        }
     }
 
-    fn lookup_url(&self) -> Option<&Located> {
-        Some(&self.url)
+    fn lookup_urls(&self) -> Vec<LookupUrl> {
+        let own = self.url.clone().map(|template| LookupUrl { name: None, template });
+        own.into_iter().chain(self.chosen().iter().flat_map(Chosen::urls)).collect()
     }
 
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.mode().err().into_iter().collect();
-        problems.extend(self.check_same_as(cx));
+        let mut problems: Vec<Problem> = self.plan().err().into_iter().collect();
+        problems.extend(self.auth.iter().flat_map(Auth::problems));
+        problems.extend(self.credentials_problem(cx));
         if !(1..=64).contains(&self.concurrency) {
             let message = format!("expected 1 to 64, found {}", self.concurrency);
             problems.push(Problem::new("concurrency", message));
@@ -195,21 +205,33 @@ impl TransformSpec for HttpLookup {
     }
 
     async fn build(self, cx: &Context, _files: &dyn ScriptFiles) -> Result<Box<dyn Transform>> {
-        let (mode, base_url) = self.mode().map_err(|problem| Error::config(problem.message))?;
+        let wrong = |problem: Problem| Error::config(problem.message);
+        let plan = self.plan().map_err(wrong)?;
         let limits = self.limits();
+        let (base_url, usual_rate) = match &plan {
+            Plan::Url(_, origin) => (origin.clone(), Rate::Unlimited),
+            Plan::Known(chosen, base_url) => (base_url.clone(), chosen.rate()),
+        };
         let credentials = match &self.auth {
             Some(Auth::SameAs(source)) => {
                 Credentials::OfSource { source: source.clone(), shared: cx.shared.clone() }
             }
             auth => {
-                let options = ClientOptions { base_url, auth: auth.clone(), rate: self.rate, limits };
+                let rate = self.rate.unwrap_or(usual_rate);
+                let options = ClientOptions { base_url, auth: auth.clone(), rate, limits };
                 Credentials::Own(Client::new(options, cx)?)
             }
         };
-        let fetcher =
-            Fetcher { credentials, limits, select: self.select.clone(), patience: Patience::new(cx) };
-        let enricher = Enricher::new(&self, mode, fetcher, cx);
-        cx.shared.publish(&cx.component, "", Arc::clone(enricher.tally()));
-        Ok(Box::new(enricher))
+        let fetcher = Fetcher { credentials, limits, patience: Patience::new(cx) };
+        let asker = Asker::new(fetcher, &self.cache, cx);
+        cx.shared.publish(&cx.component, "", Arc::clone(asker.tally()));
+        let ending = Ending::new(&cx.component, self.into.as_deref(), self.on_error);
+        Ok(match plan {
+            Plan::Url(mode, _) => Box::new(Enricher::new(*mode, asker, ending, self.concurrency)),
+            Plan::Known(chosen, _) => {
+                let bounds = (&self.cache, self.concurrency);
+                Box::new(Answerer::new(&chosen, asker, ending, bounds).map_err(wrong)?)
+            }
+        })
     }
 }

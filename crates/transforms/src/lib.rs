@@ -9,6 +9,7 @@ mod filter;
 mod grouping;
 mod http_lookup;
 mod map;
+mod nearest;
 mod redact;
 mod rhai;
 mod route;
@@ -24,7 +25,7 @@ use sluicebox_core::Registry;
 
 pub use dedupe::{Dedupe, OnMissingKey};
 pub use filter::Filter;
-pub use http_lookup::{Find, HttpBatch, HttpLookup};
+pub use http_lookup::{Find, HttpBatch, HttpLookup, Presets};
 pub use map::{Assigned, CastType, Map, OnCastError};
 pub use redact::{EventPath, How, Pattern, Redact, Rule, Sort};
 pub use rhai::{PackParameter, PackScript, RhaiScript, ShippedPack, StateKind, StateOptions, shipped_packs};

@@ -5,7 +5,6 @@
 mod arguments;
 mod declaration;
 mod examples;
-mod nearest;
 mod pack;
 mod packs;
 mod shipped;

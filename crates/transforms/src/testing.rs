@@ -1,5 +1,6 @@
 //! What the tests of this crate share: events, a context on tokio's paused clock, an API that is a function.
 
+mod lists;
 mod pages;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use sluicebox_core::{
 };
 use sluicebox_http::{Request, Response, Transport, TransportError, TransportHandle};
 
+pub(crate) use lists::{Lists, parameter};
 pub(crate) use pages::{Pages, at, remember};
 
 /// Script files by path.

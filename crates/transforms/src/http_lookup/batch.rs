@@ -10,6 +10,7 @@ use sluicebox_http::{Call, Client};
 use sluicebox_lookups::{Found, Gate, Unavailable, key_text};
 use sluicebox_rules::{Expression, RuleError};
 
+use super::extract::Extract;
 use super::fetch::Fetcher;
 use super::listing::{Listing, encoded};
 use super::options::HttpBatch;
@@ -24,12 +25,13 @@ pub(super) struct Batch {
     url: (String, Option<String>),
     options: HttpBatch,
     listing: Listing,
+    extract: Extract,
 }
 
 impl Batch {
     /// # Errors
     /// What is wrong with the options.
-    pub(super) fn new(options: &HttpBatch, url: &Located) -> Result<Self, Problem> {
+    pub(super) fn new(options: &HttpBatch, url: &Located, extract: Extract) -> Result<Self, Problem> {
         let by = Expression::compile(&options.by).map_err(|problem| problem.under("batch.by"))?;
         let listing = Listing::new(options.items.as_deref(), &options.key, "batch")?;
         if !(1..=1000).contains(&options.max_keys) {
@@ -56,7 +58,7 @@ impl Batch {
                 Err(Problem::new("url", "`{{ keys }}` stands neither in the URL nor in `batch.body`")
                     .with_help(help))
             }
-            _ => Ok(Self { by, url, options: options.clone(), listing }),
+            _ => Ok(Self { by, url, options: options.clone(), listing, extract }),
         }
     }
 
@@ -96,7 +98,7 @@ impl Batch {
         };
         let asked: HashMap<&str, &Value> = keys.iter().map(|(key, value)| (key.as_str(), value)).collect();
         let wanted = items.into_iter().filter(|(key, _)| asked.contains_key(key.as_str()));
-        let end = |json: &[u8]| fetcher.read(json).map_err(|error| Unavailable(error.to_string()));
+        let end = |json: &[u8]| self.extract.read(json).map_err(|error| Unavailable(error.to_string()));
         wanted.map(|(key, item)| (key, end(&item))).collect()
     }
 

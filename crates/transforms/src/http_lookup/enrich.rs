@@ -5,24 +5,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use parking_lot::Mutex;
 use serde_json::Value;
-use sluicebox_core::{CacheTally, Clock, Context, Event, LookupStatus, Outputs, Result, Transform};
-use sluicebox_http::Client;
-use sluicebox_lookups::{Answers, Ending, Found, Gate, Portions, Unavailable};
-use sluicebox_rules::{RuleError, Template};
+use sluicebox_core::{Event, LookupStatus, Outputs, Result, Transform};
+use sluicebox_lookups::{Ending, Found, Portions, Unavailable, key_text};
+use sluicebox_rules::{Expression, RuleError, Template};
 
-use super::HttpLookup;
+use super::asker::{Asker, Service, no_client};
 use super::batch::Batch;
-use super::fetch::Fetcher;
-use super::find::{Asked, Finder};
+use super::extract::Extract;
+use super::find::Finder;
 
 /// How the answer for an event is come by.
 pub(super) enum Mode {
-    /// A request for each.
-    Each(Template),
-    /// A list, in which the item is looked for.
-    Find(Box<Finder>, Template),
+    /// A request for each, and what is taken of the answer.
+    Each(Template, Extract),
+    /// A list, in which the item of this key is looked for.
+    Find(Box<Finder>, Template, Box<Expression>),
     /// A request for many keys.
     Batch(Box<Batch>),
 }
@@ -30,71 +28,40 @@ pub(super) enum Mode {
 /// The running look-up.
 pub(super) struct Enricher {
     mode: Mode,
-    fetcher: Fetcher,
-    answers: Answers,
-    gates: Mutex<HashMap<String, Arc<Gate>>>,
+    asker: Asker,
     ending: Ending,
     concurrency: usize,
-    clock: Arc<dyn Clock>,
+}
+
+/// What becomes of the URL of one event.
+enum How<'a> {
+    Take(&'a Extract),
+    Find(&'a Finder, &'a Expression),
 }
 
 /// An event with its key and the value of it, once they are known.
 type Keyed = (Event, Result<Option<(String, Value)>, RuleError>);
 
 impl Enricher {
-    pub(super) fn new(options: &HttpLookup, mode: Mode, fetcher: Fetcher, cx: &Context) -> Self {
-        Self {
-            mode,
-            answers: Answers::new(&options.cache, Arc::clone(&cx.environment.clock)),
-            gates: Mutex::default(),
-            ending: Ending::new(&cx.component, options.into.as_deref(), options.on_error),
-            concurrency: options.concurrency.max(1),
-            clock: Arc::clone(&cx.environment.clock),
-            fetcher,
-        }
-    }
-
-    /// How often the answer was known.
-    pub(super) fn tally(&self) -> &Arc<CacheTally> {
-        self.answers.tally()
+    pub(super) fn new(mode: Mode, asker: Asker, ending: Ending, concurrency: usize) -> Self {
+        Self { mode, asker, ending, concurrency: concurrency.max(1) }
     }
 
     /// The answer for one event.
     ///
     /// # Errors
     /// The event gives no URL, or no key.
-    async fn look_up(
-        &self,
-        event: &Event,
-        url: &Template,
-        finder: Option<&Finder>,
-    ) -> Result<Found, RuleError> {
+    async fn look_up(&self, event: &Event, url: &Template, how: &How<'_>) -> Result<Found, RuleError> {
         let url = url.render(event)?;
-        let account = &*event.meta().account;
-        let Some(client) = self.fetcher.credentials.client(account) else { return Ok(no_client()) };
-        let scope = self.fetcher.credentials.scope(account);
-        let gate = self.gate(scope);
-        let Some(finder) = finder else {
-            let fetch = || self.fetcher.fetch(&client, &gate, &url).boxed();
-            let found = self.answers.get(format!("{scope} {url}"), fetch).await;
-            return Ok(found.unwrap_or_else(|error| Found::from((*error).clone())));
-        };
-        let Some(wanted) = finder.key(event)? else { return Ok(no_key()) };
-        let (clock, tally) = (&*self.clock, &**self.tally());
-        let asked =
-            Asked { fetcher: &self.fetcher, client: &client, gate: &gate, url: &url, scope, tally, clock };
-        let found = finder.find(&asked, &wanted, event.meta().received).await;
-        Ok(found.unwrap_or_else(Found::from))
-    }
-
-    fn gate(&self, scope: &str) -> Arc<Gate> {
-        let mut gates = self.gates.lock();
-        if let Some(gate) = gates.get(scope) {
-            return Arc::clone(gate);
+        let Some(service) = self.asker.service(&event.meta().account) else { return Ok(no_client()) };
+        match how {
+            How::Take(extract) => Ok(self.asker.one(&service, &url, extract, None).await),
+            How::Find(finder, by) => {
+                let value = by.evaluate(event)?;
+                let Some(wanted) = key_text(&value) else { return Ok(no_key()) };
+                Ok(self.asker.find(&service, finder, &url, (&wanted, event.meta().received)).await)
+            }
         }
-        let gate = Arc::new(self.fetcher.patience.gate());
-        gates.insert(scope.to_owned(), Arc::clone(&gate));
-        gate
     }
 
     /// Asks for the keys of all events, those of each account apart.
@@ -137,10 +104,8 @@ impl Enricher {
         account: &str,
         values: &HashMap<String, Value>,
     ) -> Vec<(String, Found)> {
-        let Some(client) = self.fetcher.credentials.client(account) else { return Vec::new() };
-        let scope = self.fetcher.credentials.scope(account);
-        let gate = self.gate(scope);
-        let prefix = format!("{scope} ");
+        let Some(service) = self.asker.service(account) else { return Vec::new() };
+        let prefix = format!("{} ", service.scope);
         let names = values.keys().map(|key| format!("{prefix}{key}")).collect();
         let portions = Portions { keys: batch.max_keys(), at_once: self.concurrency };
         let fetch = |names: Vec<String>| {
@@ -149,9 +114,9 @@ impl Enricher {
                 Some((key.to_owned(), values.get(key)?.clone()))
             });
             let keys: Vec<(String, Value)> = keys.collect();
-            self.portion(batch, (&client, &gate), keys, &prefix).boxed()
+            self.portion(batch, &service, keys, &prefix).boxed()
         };
-        let landed = self.answers.get_many(names, portions, fetch).await;
+        let landed = self.asker.answers.get_many(names, portions, fetch).await;
         let found = |(name, found): (String, Result<Found, Arc<Unavailable>>)| {
             let found = found.unwrap_or_else(|error| Found::from((*error).clone()));
             (name.strip_prefix(&prefix).unwrap_or(&name).to_owned(), found)
@@ -162,18 +127,13 @@ impl Enricher {
     async fn portion(
         &self,
         batch: &Batch,
-        service: (&Client, &Gate),
+        service: &Service<'_>,
         keys: Vec<(String, Value)>,
         prefix: &str,
     ) -> Vec<(String, Result<Found, Unavailable>)> {
-        let ends = batch.fetch(&self.fetcher, service, &keys).await;
+        let ends = batch.fetch(&self.asker.fetcher, (&service.client, &service.gate), &keys).await;
         ends.into_iter().map(|(key, end)| (format!("{prefix}{key}"), end)).collect()
     }
-}
-
-fn no_client() -> Found {
-    let reason = "the source named by `same_as` has no client for this account";
-    Found::nothing(LookupStatus::Unavailable, reason)
 }
 
 fn no_key() -> Found {
@@ -183,16 +143,17 @@ fn no_key() -> Found {
 #[async_trait]
 impl Transform for Enricher {
     async fn apply(&self, batch: Vec<Event>, out: &mut Outputs) -> Result<()> {
-        let (url, finder) = match &self.mode {
-            Mode::Each(url) => (url, None),
-            Mode::Find(finder, url) => (url, Some(&**finder)),
+        let (url, how) = match &self.mode {
+            Mode::Each(url, extract) => (url, How::Take(extract)),
+            Mode::Find(finder, url, by) => (url, How::Find(finder, by)),
             Mode::Batch(keys) => {
                 self.apply_at_once(keys, batch, out).await;
                 return Ok(());
             }
         };
+        let how = &how;
         let look_ups = batch.into_iter().map(|event| async move {
-            let found = self.look_up(&event, url, finder).await;
+            let found = self.look_up(&event, url, how).await;
             (event, found)
         });
         let mut settled = futures::stream::iter(look_ups).buffered(self.concurrency).enumerate();

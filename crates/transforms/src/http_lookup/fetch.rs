@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::Method;
 use sluicebox_core::{Error, ErrorClass, LookupStatus, Shared};
 use sluicebox_http::{Answer, Call, Client, Limits};
-use sluicebox_lookups::{Failed, Found, Gate, Patience, Unavailable, select};
+use sluicebox_lookups::{Failed, Found, Gate, Patience, Unavailable};
+
+use super::extract::Extract;
 
 /// Whose credentials are used.
 pub(super) enum Credentials {
@@ -37,7 +39,6 @@ impl Credentials {
 pub(super) struct Fetcher {
     pub(super) credentials: Credentials,
     pub(super) limits: Limits,
-    pub(super) select: Option<String>,
     pub(super) patience: Patience,
 }
 
@@ -46,8 +47,13 @@ impl Fetcher {
     ///
     /// # Errors
     /// The time is over.
-    pub(super) async fn fetch(&self, client: &Client, gate: &Gate, url: &str) -> Result<Found, Unavailable> {
-        let asked = self.ask(client, gate, &Call::new(Method::GET, url), |body| self.read(body)).await?;
+    pub(super) async fn fetch(
+        &self,
+        (client, gate): (&Client, &Gate),
+        url: &str,
+        extract: &Extract,
+    ) -> Result<Found, Unavailable> {
+        let asked = self.ask(client, gate, &Call::new(Method::GET, url), |body| extract.read(body)).await?;
         Ok(asked.unwrap_or_else(|refused| refused))
     }
 
@@ -116,17 +122,5 @@ impl Fetcher {
             }
             _ => Ok(Err(Found::nothing(LookupStatus::Unavailable, &said()))),
         }
-    }
-
-    /// What of an answer about one thing, or of an item of a list, is taken.
-    ///
-    /// # Errors
-    /// The text is not JSON.
-    pub(super) fn read(&self, json: &[u8]) -> Result<Found, serde_json::Error> {
-        let absent = || {
-            let path = self.select.as_deref().unwrap_or_default();
-            Found::nothing(LookupStatus::NotFound, &format!("the answer has nothing at `{path}`"))
-        };
-        Ok(select(json, self.select.as_deref())?.map_or_else(absent, Found::Answer))
     }
 }

@@ -1,7 +1,7 @@
 //! One item in a list that comes in pages: for APIs that cannot be asked for a single thing.
 //!
-//! Invariant: of all who need one list at a time, one asks for it; a list that began before an event was received is not
-//! believed to lack its item; the lists of one look-up are bounded in number and bytes.
+//! Invariant: of all who need one list at a time, one asks for it; a list that is older than an event is not believed to
+//! lack its item; the lists of one look-up are bounded in number and bytes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use moka::future::Cache;
 use serde_json::Value;
-use sluicebox_core::{CacheTally, Clock, Event, LookupStatus, Problem, Timestamp};
+use sluicebox_core::{CacheTally, Clock, LookupStatus, Problem, Timestamp};
 use sluicebox_http::{Call, Client};
 use sluicebox_lookups::{CacheOptions, Found, Gate, Unavailable, key_text, select};
-use sluicebox_rules::{Expression, RuleError};
 use tokio::sync::Mutex;
 
+use super::extract::Extract;
 use super::fetch::Fetcher;
 use super::listing::{Listing, encoded};
 use super::options::Find;
@@ -28,14 +27,24 @@ const MOST_BYTES: u64 = 64 << 20;
 
 /// How items are found, and the lists that are known.
 pub(super) struct Finder {
-    by: Expression,
     listing: Listing,
-    next: Option<String>,
-    cursor: String,
-    max_pages: usize,
+    pages: Pages,
+    extract: Extract,
     lists: Cache<String, Arc<List>>,
     ttl: Duration,
     negative_ttl: Duration,
+}
+
+/// How a list comes in pages.
+pub(super) struct Pages {
+    /// Path to the cursor of the next page; `None`: there is one page only.
+    pub(super) next: Option<String>,
+    /// The parameter that takes it.
+    pub(super) cursor: String,
+    /// Most pages that are asked for.
+    pub(super) most: usize,
+    /// How old each page but the first makes a list be before it is asked for again because it is older than an event.
+    pub(super) pace: Duration,
 }
 
 /// A list, as far as it is known.
@@ -47,7 +56,7 @@ struct List {
 
 #[derive(Default)]
 struct Known {
-    items: HashMap<String, Bytes>,
+    items: HashMap<String, Found>,
     /// When the first page was asked for, by both clocks; `None`: it was not.
     begun: Option<(Duration, Timestamp)>,
     pages: usize,
@@ -59,7 +68,7 @@ struct Known {
 
 /// A page as it was read.
 struct Page {
-    items: Option<Vec<(String, Bytes)>>,
+    items: Option<Vec<(String, Found)>>,
     next: Option<String>,
 }
 
@@ -79,8 +88,7 @@ pub(super) struct Asked<'a> {
 impl Finder {
     /// # Errors
     /// What is wrong with the options.
-    pub(super) fn new(options: &Find, cache: &CacheOptions) -> Result<Self, Problem> {
-        let by = Expression::compile(&options.by).map_err(|problem| problem.under("find.by"))?;
+    pub(super) fn new(options: &Find, cache: &CacheOptions, extract: Extract) -> Result<Self, Problem> {
         let listing = Listing::new(options.items.as_deref(), &options.key, "find")?;
         if options.next.as_deref().is_some_and(|next| next.split('.').any(str::is_empty)) {
             return Err(Problem::new("find.next", "expected a path like `nextCursor`"));
@@ -92,6 +100,13 @@ impl Finder {
             let message = format!("expected 1 to 100, found {}", options.max_pages);
             return Err(Problem::new("find.max_pages", message));
         }
+        let (next, cursor) = (options.next.clone(), options.cursor.clone());
+        let pages = Pages { next, cursor, most: options.max_pages, pace: Duration::ZERO };
+        Ok(Self::of(listing, pages, extract, cache))
+    }
+
+    /// One that takes this of the items of such a list.
+    pub(super) fn of(listing: Listing, pages: Pages, extract: Extract, cache: &CacheOptions) -> Self {
         // One capacity bounds both: a list weighs its bytes, but never less than its share of the entries.
         let share = (MOST_BYTES / cache.max_entries.max(1)).max(1);
         let capacity = if cache.max_entries == 0 { 0 } else { share.saturating_mul(cache.max_entries) };
@@ -99,28 +114,17 @@ impl Finder {
             let bytes = (key.len() + list.bytes.load(Ordering::Relaxed)) as u64;
             u32::try_from(bytes.max(share)).unwrap_or(u32::MAX)
         };
-        Ok(Self {
-            by,
+        Self {
             listing,
-            next: options.next.clone(),
-            cursor: options.cursor.clone(),
-            max_pages: options.max_pages,
+            pages,
+            extract,
             lists: Cache::builder().max_capacity(capacity).weigher(weight).build(),
             ttl: cache.ttl.0,
             negative_ttl: cache.negative_ttl.0,
-        })
+        }
     }
 
-    /// The key of the item of an event; `None` if there is none.
-    ///
-    /// # Errors
-    /// The expression failed.
-    pub(super) fn key(&self, event: &Event) -> Result<Option<String>, RuleError> {
-        let value = self.by.evaluate(event)?;
-        Ok(key_text(&value).map(Cow::into_owned))
-    }
-
-    /// The item of an event that was received at this time.
+    /// The item of this key. A list that was asked for before `since` is not believed to lack it.
     ///
     /// # Errors
     /// No page could be had in time.
@@ -128,18 +132,19 @@ impl Finder {
         &self,
         asked: &Asked<'_>,
         wanted: &str,
-        received: Timestamp,
+        since: Timestamp,
     ) -> Result<Found, Unavailable> {
+        let wanted = self.listing.bare(wanted);
         let name = format!("{} {}", asked.scope, asked.url);
         let list = self.lists.get_with(name.clone(), async { Arc::default() }).await;
         let mut known = list.known.lock().await;
         let pages_before = known.pages;
-        let found = self.find_in(asked, &mut known, (wanted, received)).await;
+        let found = self.find_in(asked, &mut known, (wanted, since)).await;
         if known.pages == pages_before && found.is_ok() && known.begun.is_some() {
             asked.tally.hit();
         } else {
             asked.tally.miss();
-            let bytes = known.items.iter().map(|(key, item)| key.len() + item.len()).sum();
+            let bytes = known.items.iter().map(|(key, item)| key.len() + item.size()).sum();
             list.bytes.store(bytes, Ordering::Relaxed);
             // Again, with the weight that it has now.
             self.lists.insert(name, Arc::clone(&list)).await;
@@ -154,21 +159,21 @@ impl Finder {
         &self,
         asked: &Asked<'_>,
         known: &mut Known,
-        (wanted, received): (&str, Timestamp),
+        (wanted, since): (&str, Timestamp),
     ) -> Result<Found, Unavailable> {
         let mut is_new = false;
         loop {
             let now = asked.clock.elapsed();
-            if !is_new && known.is_outdated(now, self, (wanted, received)) {
+            if !is_new && known.is_outdated(now, self, (wanted, since)) {
                 *known = Known::default();
             }
             if let Some(item) = known.items.get(wanted) {
-                return asked.fetcher.read(item).map_err(|error| Unavailable(error.to_string()));
+                return Ok(item.clone());
             }
             if let Some(refused) = &known.refused {
                 return Ok(refused.clone());
             }
-            if known.begun.is_some() && (known.next.is_none() || known.pages >= self.max_pages) {
+            if known.begun.is_some() && (known.next.is_none() || known.pages >= self.pages.most) {
                 let within = if known.next.is_none() { "" } else { " within `max_pages`" };
                 let reason = format!("the list has no item `{wanted}`{within}");
                 return Ok(Found::nothing(LookupStatus::NotFound, &reason));
@@ -184,7 +189,7 @@ impl Finder {
         let url = match &known.next {
             Some(cursor) => {
                 let joint = if asked.url.contains('?') { '&' } else { '?' };
-                Cow::Owned(format!("{}{joint}{}={}", asked.url, encoded(&self.cursor), encoded(cursor)))
+                Cow::Owned(format!("{}{joint}{}={}", asked.url, encoded(&self.pages.cursor), encoded(cursor)))
             }
             None => Cow::Borrowed(asked.url),
         };
@@ -208,25 +213,30 @@ impl Finder {
     }
 
     fn page(&self, body: &[u8]) -> Result<Page, serde_json::Error> {
-        let next = match &self.next {
+        let next = match &self.pages.next {
             Some(path) => select(body, Some(path))?,
             None => None,
         };
         let next: Option<Value> = next.map(|json| serde_json::from_slice(&json)).transpose()?;
         let next = next.as_ref().and_then(key_text).map(Cow::into_owned).filter(|text| !text.is_empty());
-        Ok(Page { items: self.listing.of(body)?, next })
+        let Some(items) = self.listing.of(body)? else { return Ok(Page { items: None, next }) };
+        // What is not shown is not even kept.
+        let taken = items.into_iter().map(|(key, item)| Ok((key, self.extract.read(&item)?)));
+        Ok(Page { items: Some(taken.collect::<Result<_, serde_json::Error>>()?), next })
     }
 }
 
 impl Known {
     /// Whether it has to be asked for again: it is too old, or it lacks the item and is older than the event.
-    fn is_outdated(&self, now: Duration, finder: &Finder, (wanted, received): (&str, Timestamp)) -> bool {
+    fn is_outdated(&self, now: Duration, finder: &Finder, (wanted, since): (&str, Timestamp)) -> bool {
         let Some((begun, at)) = self.begun else { return false };
         let age = now.saturating_sub(begun);
         let lacks = !self.items.contains_key(wanted);
         if self.refused.is_some() {
             return age >= finder.negative_ttl;
         }
-        age >= finder.ttl || (lacks && (age >= finder.negative_ttl || at < received))
+        let further = u32::try_from(self.pages.saturating_sub(1)).unwrap_or(u32::MAX);
+        let is_rested = age >= finder.pages.pace.saturating_mul(further);
+        age >= finder.ttl || (lacks && (age >= finder.negative_ttl || (at < since && is_rested)))
     }
 }

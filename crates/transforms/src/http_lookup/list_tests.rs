@@ -4,58 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures::StreamExt;
-use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sluicebox_core::{CacheTally, Context, Event, Transform, TransformOutcome};
-use sluicebox_http::{
-    BaseUrl, Client, ClientOptions, Limits, Rate, Request, Response, Transport, TransportError,
-    TransportHandle,
-};
+use sluicebox_http::{BaseUrl, Client, ClientOptions, Limits, Rate, Request};
 
-use crate::testing::{Files, apply, build, check, context, event};
-
-type Answer = dyn Fn(&Request) -> (u16, Value) + Send + Sync;
-
-/// Answers each request after 10 ms, and remembers its path, query and body.
-struct Lists {
-    answer: Box<Answer>,
-    requests: Mutex<Vec<String>>,
-}
-
-impl Lists {
-    fn publish(cx: &Context, answer: impl Fn(&Request) -> (u16, Value) + Send + Sync + 'static) -> Arc<Self> {
-        let lists = Arc::new(Self { answer: Box::new(answer), requests: Mutex::default() });
-        cx.shared.publish("", "", Arc::new(TransportHandle(Arc::clone(&lists) as Arc<dyn Transport>)));
-        lists
-    }
-
-    /// The requests since the last time.
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.requests.lock())
-    }
-}
-
-#[async_trait]
-impl Transport for Lists {
-    async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let mut shown = request.url.path().to_owned();
-        shown.extend(request.url.query().map(|query| format!("?{query}")));
-        shown.push_str(std::str::from_utf8(&request.body).unwrap());
-        self.requests.lock().push(shown);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        let (status, body) = (self.answer)(&request);
-        let body = futures::stream::iter([Ok(Bytes::from(body.to_string()))]).boxed();
-        Ok(Response { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body })
-    }
-}
-
-fn parameter(request: &Request, name: &str) -> Option<String> {
-    request.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
+use crate::testing::{Files, Lists, apply, build, check, context, event, parameter};
 
 /// An event of an account, received now.
 fn received(cx: &Context, account: &str, data: &Value) -> Event {

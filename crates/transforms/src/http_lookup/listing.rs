@@ -9,7 +9,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sluicebox_core::{LookupStatus, Problem};
+use sluicebox_core::{LookupStatus, Problem, object_fields};
 use sluicebox_lookups::{Found, key_text, select};
 
 /// RFC 3986, section 2.3: all but the unreserved characters.
@@ -20,6 +20,10 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b
 pub(super) struct Listing {
     items: Option<String>,
     key: String,
+    /// If there is no list at `items`, the first whose items have this field is taken.
+    mark: Option<&'static str>,
+    /// What some keys begin with and others do not.
+    prefix: Option<&'static str>,
 }
 
 impl Listing {
@@ -32,7 +36,27 @@ impl Listing {
                 return Err(Problem::new(format!("{option}.{name}"), message));
             }
         }
-        Ok(Self { items: items.map(ToOwned::to_owned), key: key.to_owned() })
+        Ok(Self { items: items.map(ToOwned::to_owned), key: key.to_owned(), mark: None, prefix: None })
+    }
+
+    /// The list at `items`, whose items have their key at `id`.
+    pub(super) fn at(items: &str) -> Self {
+        Self { items: Some(items.to_owned()), key: "id".to_owned(), mark: None, prefix: None }
+    }
+
+    /// Takes the first list whose items have the field `mark` where there is none at `items`.
+    pub(super) fn or_marked_by(self, mark: Option<&'static str>) -> Self {
+        Self { mark, ..self }
+    }
+
+    /// Leaves out what some keys begin with.
+    pub(super) fn without_prefix(self, prefix: Option<&'static str>) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// A key as items are found by it.
+    pub(super) fn bare<'k>(&self, key: &'k str) -> &'k str {
+        self.prefix.and_then(|prefix| key.strip_prefix(prefix)).unwrap_or(key)
     }
 
     /// The items with their keys; `None`: there is no list.
@@ -40,7 +64,13 @@ impl Listing {
     /// # Errors
     /// The text is not JSON.
     pub(super) fn of(&self, body: &[u8]) -> Result<Option<Vec<(String, Bytes)>>, serde_json::Error> {
-        let Some(at) = select(body, self.items.as_deref())? else { return Ok(None) };
+        let found = select(body, self.items.as_deref())?;
+        let is_list = |json: &Bytes| json.first() == Some(&b'[');
+        let at = match (found, self.mark) {
+            (found, Some(mark)) if !found.as_ref().is_some_and(is_list) => marked(body, mark)?,
+            (found, _) => found,
+        };
+        let Some(at) = at else { return Ok(None) };
         let whole: &RawValue = serde_json::from_slice(&at)?;
         match whole.get().as_bytes().first() {
             Some(b'[') => self.elements(whole).map(Some),
@@ -77,11 +107,26 @@ impl Listing {
             let Some(key) = select(item.get().as_bytes(), Some(&self.key))? else { continue };
             let key: Value = serde_json::from_slice(&key)?;
             if let Some(key) = key_text(&key) {
-                items.push((key.into_owned(), copied(item)));
+                items.push((self.bare(&key).to_owned(), copied(item)));
             }
         }
         Ok(items)
     }
+}
+
+/// The first list in an answer, or the answer itself, whose first item has this field.
+fn marked(body: &[u8], mark: &str) -> Result<Option<Bytes>, serde_json::Error> {
+    let whole: &RawValue = serde_json::from_slice(body)?;
+    let places = match whole.get().as_bytes().first() {
+        Some(b'{') => object_fields(whole.get())?.into_iter().map(|(_, member)| member).collect(),
+        _ => vec![whole],
+    };
+    let mut lists = places.into_iter().filter(|place| place.get().starts_with('['));
+    let is_marked = |list: &&RawValue| {
+        let path = format!("0.{mark}");
+        select(list.get().as_bytes(), Some(&path)).is_ok_and(|found| found.is_some())
+    };
+    Ok(lists.find(is_marked).map(copied))
 }
 
 fn copied(item: &RawValue) -> Bytes {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sluicebox_core::Problem;
 
 use super::declaration::{Parameter, ParameterKind};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 
 /// The option that holds the arguments.
 const WITH: &str = "with";

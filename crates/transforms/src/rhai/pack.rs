@@ -10,7 +10,7 @@ use sluicebox_core::{Effect, Located, Problem, ScriptFiles};
 use sluicebox_rules::{Flow, Library, Script, Surroundings};
 
 use super::declaration::{Declaration, ScriptDeclaration};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use super::{arguments, shipped};
 
 /// Where packs lie, beside a pipeline file and in the repository of Sluicebox.
