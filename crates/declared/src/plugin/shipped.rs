@@ -18,6 +18,7 @@ const FILES: &[(&str, &str)] = &shipped![
     "stripe_events",
     "telegram_updates",
     "zenzap_feed",
+    "zulip_messages",
 ];
 
 /// Every connector that ships.
