@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sluicebox_emulator::{Api, Options};
 
-use crate::{Process, Sandbox, Served, wait_for};
+use crate::{Form, Process, Sandbox, Served, wait_for};
 
 /// The sink that [`Feed::new`] gives the pipeline: one row an event, in `rows.db`.
 const ROWS: &str = "sinks:\n  rows: { type: sqlite, inputs: [feed], path: rows.db, table: events }\n";
@@ -17,6 +17,7 @@ pub struct Feed {
     /// The API.
     pub served: Served,
     sandbox: Sandbox,
+    form: Form,
     api: Api,
     accounts: u32,
 }
@@ -36,10 +37,15 @@ impl DerefMut for Feed {
 }
 
 impl Feed {
-    /// Serves, and writes a pipeline into SQLite.
+    /// Serves, and writes a pipeline of the built-in source into SQLite.
     pub fn new(program: impl Into<PathBuf>, options: Options) -> Self {
+        Self::of(Form::BuiltIn, program, options)
+    }
+
+    /// The same with the source in one of its forms.
+    pub fn of(form: Form, program: impl Into<PathBuf>, options: Options) -> Self {
         let (api, accounts) = (options.api, options.accounts);
-        let feed = Self { served: Served::new(options), sandbox: Sandbox::new(program), api, accounts };
+        let feed = Self { served: Served::new(options), sandbox: Sandbox::new(program), form, api, accounts };
         feed.pipeline("", ROWS);
         feed
     }
@@ -52,16 +58,14 @@ impl Feed {
     }
 
     fn source(&self, options: &str) -> String {
-        let (kind, access, fields) = match self.api {
-            Api::OpenTrain => ("opentrain_updates", "token: \"${account.token}\"", &["token"][..]),
-            Api::Zenzap => (
-                "zenzap_updates",
-                "timeout: 1s\n    auth: { api_key: { key: \"${account.key}\", secret: \"${account.secret}\" } }",
-                &["key", "secret"][..],
-            ),
-            Api::Slack => panic!("nothing can be polled from Slack"),
+        let fields = match self.api {
+            Api::Zenzap => &["key", "secret"][..],
+            _ => &["token"][..],
         };
-        let base_url = self.served.url();
+        let held = if self.api == Api::Zenzap { "    timeout: 1s\n" } else { "" };
+        let access = self.form.access_entries(self.api, |name| format!("${{account.{name}}}"));
+        let access: String = access.iter().map(|entry| format!("    {entry}\n")).collect();
+        let (kind, base_url) = (self.form.source_type(self.api), self.served.url());
         let own = options.lines().map(|line| format!("    {}\n", line.trim()));
         let field = |account, name| format!(", {name}: \"{}\"", self.served.credential(account, name));
         let accounts = (0..self.accounts).map(|account| {
@@ -69,7 +73,7 @@ impl Feed {
             format!("      - {{ id: a{account}{fields} }}\n")
         });
         format!(
-            "  feed:\n    type: {kind}\n    base_url: {base_url}\n    {access}\n    rate: unlimited\n    interval: 1s\n\
+            "  feed:\n    type: {kind}\n    base_url: {base_url}\n{held}{access}    rate: unlimited\n    interval: 1s\n\
              {}    accounts:\n{}",
             own.collect::<String>(),
             accounts.collect::<String>()

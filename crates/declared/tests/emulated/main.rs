@@ -1,8 +1,7 @@
-//! `http_poll` against the emulators over TCP, with their faults: everything arrives, in order, byte for byte.
+//! `http_poll` against the emulators over TCP: what the connectors of both APIs (`tests/suite`) do not declare.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test, in its support code too")]
 
-mod connectors;
 mod opentrain;
 mod zenzap;
 

@@ -1,7 +1,6 @@
 //! The emulated marketplace, declared.
 
 use serde_json::{Value, json};
-use sluicebox_core::ErrorClass;
 use sluicebox_emulator::{Api, Emulator, Fault, Options, start};
 use sluicebox_testkit::{Driver, announced, truth};
 
@@ -30,15 +29,6 @@ async fn driver(emulator: &Emulator, more: &Value, haste: u32) -> Driver {
 }
 
 #[tokio::test]
-async fn every_event_arrives_through_every_fault() {
-    let emulator = start(Options { faults: Fault::transient_set(), ..options(3000) }).await.unwrap();
-    let mut driver = driver(&emulator, &json!({ "max_body": "1MiB" }), 50).await;
-    driver.until(3000).await.unwrap();
-    assert_eq!(driver.lines, truth(&emulator.control()));
-    assert!(driver.retries > 20 && driver.rejects > 0, "{} {}", driver.retries, driver.rejects);
-}
-
-#[tokio::test]
 async fn an_opaque_cursor_survives_the_faults_too() {
     let emulator = start(Options { faults: Fault::transient_set(), ..options(1000) }).await.unwrap();
     let opaque = json!({ "max_body": "1MiB", "cursor": { "next": { "body": "nextCursor" } } });
@@ -54,35 +44,4 @@ async fn the_last_item_can_be_the_cursor() {
     let mut driver = driver(&emulator, &last, 4).await;
     driver.until(250).await.unwrap();
     assert_eq!(driver.lines, truth(&emulator.control()));
-}
-
-#[tokio::test]
-async fn start_now_takes_only_what_comes_afterwards() {
-    let emulator = start(options(100)).await.unwrap();
-    let mut driver = driver(&emulator, &json!({ "start": "now" }), 4).await;
-    driver.until(0).await.unwrap();
-    driver.reopen().await;
-    emulator.control().append(0, 30);
-    driver.until(30).await.unwrap();
-    assert_eq!(driver.lines, truth(&emulator.control())[100..]);
-}
-
-#[tokio::test]
-async fn what_no_waiting_mends_pauses_with_the_cursor_kept() {
-    for (fault, class) in [
-        ("redirect=http://127.0.0.1:1/x", ErrorClass::Config),
-        ("status=404", ErrorClass::Config),
-        ("status=409", ErrorClass::Permanent),
-        ("status=401@every:1", ErrorClass::Auth),
-    ] {
-        let emulator = start(options(10)).await.unwrap();
-        let mut driver = driver(&emulator, &json!({ "limit": 5 }), 4).await;
-        driver.poll().await.unwrap();
-        emulator.control().add_fault(fault.parse().unwrap());
-        assert_eq!(driver.pause().await.class(), class, "{fault}");
-        emulator.control().clear_faults();
-        driver.reopen().await;
-        driver.until(10).await.unwrap();
-        assert_eq!(driver.lines, truth(&emulator.control()), "{fault}");
-    }
 }

@@ -1,9 +1,8 @@
-//! The sources against the emulators over TCP, with their faults: everything arrives, in order, byte for byte.
+//! Sources against the emulators over TCP, beside the suite of feeds: everything arrives, in order, byte for byte.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test, in its support code too")]
 
 mod job_changes;
-mod opentrain;
 mod zenzap;
 
 /// The sources of this crate.

@@ -1,4 +1,4 @@
-//! The sources against scripted answers: every status and every trap of the contracts, on paused time.
+//! Sources against scripted answers on paused time: what is theirs alone, beside the suite of feeds (`tests/suite`).
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test, in its support code too")]
 

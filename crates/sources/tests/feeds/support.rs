@@ -27,7 +27,7 @@ pub(crate) fn parse_error(source_type: &str, options: Value) -> Option<String> {
     registry().sources()[source_type].parse(options).err().map(|problem| problem.message)
 }
 
-pub(crate) fn opentrain_event(id: u64) -> Value {
+fn opentrain_event(id: u64) -> Value {
     json!({
         "id": id.to_string(), "type": "proposal.received", "apiVersion": "v1",
         "createdAt": "2026-06-12T09:00:00.000Z", "resourceId": "p", "jobId": null, "data": { "proposalId": "p" }
@@ -41,10 +41,4 @@ pub(crate) fn opentrain_page(ids: impl IntoIterator<Item = u64>, next: &Value, m
 
 pub(crate) fn update(id: &str, event_type: &str, data: &Value) -> Value {
     json!({ "updateId": id, "eventType": event_type, "createdAt": 1_699_564_800_000_i64, "data": data })
-}
-
-pub(crate) fn zenzap_page(ids: &[&str], next: &str) -> Reply {
-    let data = json!({ "topicId": "t", "emoji": "+1" });
-    let updates: Vec<Value> = ids.iter().map(|id| update(id, "reaction.added", &data)).collect();
-    Reply::json(&json!({ "updates": updates, "nextOffset": next }))
 }

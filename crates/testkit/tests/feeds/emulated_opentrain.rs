@@ -1,14 +1,14 @@
-//! `opentrain_updates` against the emulated marketplace.
+//! The source of the emulated marketplace: everything arrives, in order, byte for byte.
 
 use serde_json::{Value, json};
 use sluicebox_core::ErrorClass;
 use sluicebox_emulator::{Api, Credentials, Emulator, Fault, Options, start};
-use sluicebox_testkit::{Driver, announced, truth};
+use sluicebox_testkit::{Driver, Login, announced, truth};
 
-use crate::registry;
+use super::emulated;
 
 fn options(events: u64) -> Options {
-    Options { events, ..Options::new(Api::OpenTrain) }
+    emulated::options(Api::OpenTrain, events)
 }
 
 async fn driver(emulator: &Emulator, more: &Value) -> Driver {
@@ -16,10 +16,8 @@ async fn driver(emulator: &Emulator, more: &Value) -> Driver {
 }
 
 async fn hasty_driver(emulator: &Emulator, more: &Value, haste: u32) -> Driver {
-    let announced = announced(emulator);
-    let mut options = json!({ "base_url": announced["url"], "token": announced["token"], "limit": 20, "rate": "unlimited", "interval": "1s" });
-    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Driver::new(&registry(), "opentrain_updates", options, haste).await
+    let base = json!({ "limit": 20, "rate": "unlimited", "interval": "1s" });
+    emulated::driver((emulator, Api::OpenTrain, Login::Key), &base, more, haste).await
 }
 
 #[tokio::test]
@@ -43,15 +41,13 @@ async fn start_now_takes_only_what_comes_afterwards() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_usable_scope_pauses_and_names_both_lists() {
+async fn a_token_without_a_usable_scope_pauses_and_says_which_would_do() {
     let scopes = Some(vec!["jobs:read".to_owned()]);
     let emulator = start(Options { scopes, ..options(10) }).await.unwrap();
     let error = driver(&emulator, &json!({})).await.pause().await;
     assert_eq!(error.class(), ErrorClass::Auth);
-    assert!(
-        error.to_string().contains("proposals:read") && error.to_string().contains("jobs:read"),
-        "{error}"
-    );
+    assert!(error.help().unwrap().contains("proposals:read"), "{error}");
+    assert!(error.to_string().contains("jobs:read"), "{error}");
 }
 
 #[tokio::test]
