@@ -46,7 +46,9 @@ pub(crate) async fn verb(registry: &Registry, arguments: &CheckArguments) -> End
     let routes = plans.iter().flat_map(|plan| plan.routes.clone()).collect();
     let warnings = plans.iter().flat_map(|plan| plan.warnings.clone()).collect();
     let wanted = arguments.connect && problems.is_empty();
-    let asked = if wanted { Some(connect::ask(plans).await) } else { None };
+    let allow_missing_secrets = arguments.allow_missing_secrets;
+    let again = connect::Again { registry, variables: &variables, allow_missing_secrets };
+    let asked = if wanted { Some(connect::ask(plans, again).await) } else { None };
     let exit = match &asked {
         _ if !problems.is_empty() => Exit::Configuration,
         Some(pipelines) if !pipelines.iter().all(connect::Pipeline::is_fine) => Exit::Failed,

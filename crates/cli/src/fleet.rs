@@ -14,6 +14,8 @@ pub(crate) struct Fleet {
 
 struct Member {
     name: String,
+    /// What it waits for before it can start.
+    waits_for: Option<String>,
     /// Once it runs.
     watch: Option<Watch>,
     ended: Option<Ending>,
@@ -32,6 +34,9 @@ pub(crate) struct Shown {
     pub(crate) status: PipelineStatus,
     /// Why it failed, if it did.
     pub(crate) error: Option<String>,
+    /// What it waits for before it can start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waits_for: Option<String>,
 }
 
 /// Something that keeps the process from being ready.
@@ -55,7 +60,12 @@ impl Fleet {
 
     /// A pipeline that is about to start.
     pub(crate) fn announce(&self, name: &str) {
-        self.members.lock().push(Member { name: name.to_owned(), watch: None, ended: None });
+        self.members.lock().push(Member { name: name.to_owned(), waits_for: None, watch: None, ended: None });
+    }
+
+    /// It cannot start before something has happened: a clause.
+    pub(crate) fn waits(&self, name: &str, for_what: String) {
+        self.change(name, |member| member.waits_for = Some(for_what));
     }
 
     /// It runs.
@@ -118,7 +128,8 @@ impl Member {
                 Some(error.clone())
             }
         };
-        Shown { status, error }
+        let waits_for = self.waits_for.clone().filter(|_| self.watch.is_none() && self.ended.is_none());
+        Shown { status, error, waits_for }
     }
 }
 
@@ -132,7 +143,10 @@ fn obstacles(shown: &Shown) -> Vec<Obstacle> {
         message: message.to_owned(),
     };
     match (status.state, &shown.error) {
-        ("starting", _) => return vec![obstacle("", "", "starting", "the pipeline is starting")],
+        ("starting", _) => {
+            let message = shown.waits_for.as_deref().unwrap_or("the pipeline is starting");
+            return vec![obstacle("", "", "starting", message)];
+        }
         ("finished", _) => return Vec::new(),
         ("failed", error) => return vec![obstacle("", "", "failed", error.as_deref().unwrap_or_default())],
         _ => {}
@@ -157,6 +171,8 @@ mod tests {
         let fleet = Fleet::new();
         fleet.announce("p");
         assert_eq!(fleet.obstacles()[0].reason, "starting");
+        fleet.waits("p", "the accounts: no database".to_owned());
+        assert_eq!(fleet.obstacles()[0].message, "the accounts: no database");
         fleet.ended("p", Some("no disk".to_owned()));
         assert_eq!(fleet.obstacles()[0].message, "no disk");
         assert_eq!(fleet.shown()[0].status.state, "failed");

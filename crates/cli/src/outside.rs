@@ -5,18 +5,25 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sluicebox_config::Variables;
-use sluicebox_core::ScriptFiles;
+use sluicebox_core::{AccountRow, ScriptFiles};
 
 /// Variables of the process, below those that a verb sets itself (`demo`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessVariables {
     set: HashMap<String, String>,
+    /// The rows of accounts that were read, by the names of their sources.
+    rows: HashMap<String, Vec<AccountRow>>,
 }
 
 impl ProcessVariables {
     /// The environment with some variables on top.
     pub(crate) fn with(set: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { set: set.into_iter().collect() }
+        Self { set: set.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Adds the rows that the accounts of a source were read as.
+    pub(crate) fn give_rows(&mut self, source: &str, rows: Vec<AccountRow>) {
+        self.rows.insert(source.to_owned(), rows);
     }
 }
 
@@ -27,6 +34,10 @@ impl Variables for ProcessVariables {
 
     fn file(&self, path: &str) -> Result<String, String> {
         read(Path::new(path))
+    }
+
+    fn account_rows(&self, source: &str) -> Option<&[AccountRow]> {
+        self.rows.get(source).map(Vec::as_slice)
     }
 }
 

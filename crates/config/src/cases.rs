@@ -19,7 +19,7 @@ use smol_str::SmolStr;
 use crate::component::Checker;
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::found;
-use crate::interpolate::Scope;
+use crate::interpolate::{Account, Scope};
 use crate::node::{Kind, Node};
 use crate::options::declared;
 use crate::text::SourceText;
@@ -141,7 +141,7 @@ pub fn load_tests(
 ) -> Result<Vec<TestCase>, Report> {
     let mut faults = Faults::new(SourceText::new(file.display().to_string(), text));
     let root = yaml::parse(&mut faults);
-    let scope = Scope { inputs: *inputs, account: None };
+    let scope = Scope { inputs: *inputs, account: Account::None };
     let tests = root.map(|root| beside(&root, &Outline::of_plan(plan), scope, &mut faults));
     let failed = faults.any();
     let (problems, _) = faults.finish();

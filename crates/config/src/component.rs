@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use crate::Inputs;
 use crate::faults::{Fault, Faults, nearest};
 use crate::form::{Form, found};
-use crate::interpolate::Scope;
+use crate::interpolate::{Account, Scope};
 use crate::misfit::secret_options;
 use crate::node::{Kind, Node, index, join, step};
 use crate::options::{declared, whole};
@@ -64,7 +64,7 @@ pub(crate) struct Typed<C: ?Sized, O> {
 
 impl<'a> Checker<'a> {
     pub(crate) fn scope(&self) -> Scope<'a> {
-        Scope { inputs: self.inputs, account: None }
+        Scope { inputs: self.inputs, account: Account::None }
     }
 
     pub(crate) fn context(&self) -> CheckContext<'a> {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sluicebox_core::ScriptFiles;
 
 use crate::faults::{Fault, Faults};
-use crate::interpolate::Scope;
+use crate::interpolate::{Account, Scope};
 use crate::node::Node;
 use crate::options::declared;
 use crate::shape::Walk;
@@ -31,7 +31,7 @@ pub fn document<T: DeserializeOwned + JsonSchema>(file: &str, text: &str) -> Res
 fn read<T: DeserializeOwned + JsonSchema>(root: &Node, faults: &mut Faults) -> Option<T> {
     let schema = declared::<T>();
     let inputs = Inputs { variables: &Nothing, files: &Nothing, allow_missing_secrets: false };
-    let scope = Scope { inputs, account: None };
+    let scope = Scope { inputs, account: Account::None };
     let value = Walk { root: &schema, scope, faults }.value(&schema, root, "")?;
     match serde_path_to_error::deserialize(value) {
         Ok(read) => Some(read),

@@ -19,16 +19,37 @@ pub(crate) type Fields = BTreeMap<String, Field>;
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     pub(crate) filled: Filled,
-    /// Where the file gives it.
-    pub(crate) range: Range<usize>,
+    /// Where the pipeline file gives it; `None` if another place does.
+    pub(crate) range: Option<Range<usize>>,
+    /// Whether its row holds nothing there.
+    pub(crate) is_null: bool,
 }
 
 /// What `${…}` can stand for at some place of the file.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) inputs: Inputs<'a>,
-    /// The account whose options these are; `None` where there is none.
-    pub(crate) account: Option<&'a Fields>,
+    pub(crate) account: Account<'a>,
+}
+
+/// The account whose options are filled in.
+#[derive(Clone, Copy)]
+pub(crate) enum Account<'a> {
+    /// There is none.
+    None,
+    Known(&'a Fields),
+    /// One of many that nobody has read yet: something stands for every field.
+    Any,
+}
+
+impl<'a> Account<'a> {
+    /// A field of a known account.
+    pub(crate) fn field(self, name: &str) -> Option<&'a Field> {
+        match self {
+            Self::Known(fields) => fields.get(name),
+            Self::None | Self::Any => None,
+        }
+    }
 }
 
 /// A text with everything filled in.
@@ -89,7 +110,13 @@ impl Scope<'_> {
     }
 
     fn fill_one(&self, reference: &str, whole: bool, filled: &mut Filled) {
-        match self.look_up(&reference[2..reference.len() - 1]) {
+        let inner = &reference[2..reference.len() - 1];
+        if matches!(self.account, Account::Any) && inner.starts_with("account.") {
+            filled.text.push_str(STAND_IN);
+            filled.stand_in = true;
+            return;
+        }
+        match self.look_up(inner) {
             Ok((value, file)) => {
                 filled.text.push_str(&value);
                 filled.values.push((reference.to_owned(), value));
@@ -132,7 +159,7 @@ impl Scope<'_> {
     }
 
     fn account_field(&self, field: &str) -> Result<Found, (String, Option<String>, bool)> {
-        let Some(fields) = self.account else {
+        let Account::Known(fields) = self.account else {
             let message = "`${account.…}` has a meaning only in a source with `accounts:`".to_owned();
             return Err((message, None, false));
         };
@@ -144,6 +171,12 @@ impl Scope<'_> {
         if value.filled.stand_in {
             // A stand-in stays one, so that nobody judges it by what a value has to be.
             return Err((format!("the field `{field}` is made of something missing"), None, true));
+        }
+        if value.is_null {
+            let message = format!("the field `{field}` of the account is NULL");
+            let help =
+                format!("leave such rows out in the query, or give it a value: `coalesce({field}, …)`");
+            return Err((message, Some(help), false));
         }
         Ok((value.filled.text.clone(), value.filled.file.clone()))
     }
@@ -167,7 +200,7 @@ mod tests {
     fn fill(text: &str) -> Filled {
         let outside = Outside::new(&[("A", "1"), ("EMPTY", "")]).file("/x", "s3cret\n\n");
         let inputs = Inputs { variables: &outside, files: &outside, allow_missing_secrets: false };
-        Scope { inputs, account: None }.fill(text)
+        Scope { inputs, account: Account::None }.fill(text)
     }
 
     #[test]

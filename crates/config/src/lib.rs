@@ -11,6 +11,7 @@
 //! reach it; `cases` reads the tests; `load` holds it together.
 
 mod account_rows;
+mod accounts;
 mod cases;
 mod component;
 mod declared;
@@ -49,7 +50,8 @@ pub use cases::{
 pub use document::document;
 pub use load::load;
 pub use plan::{
-    AccountPlan, AccountsFile, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan, TransformPlan,
+    AccountPlan, AccountsFrom, AccountsPlace, DeadLetterPolicy, Input, Plan, Route, SinkPlan, SourcePlan,
+    TransformPlan,
 };
 pub use report::{LocatedProblem, Report};
 pub use schema::{common_options, schema};

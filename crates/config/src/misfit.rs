@@ -73,9 +73,10 @@ impl Walk<'_> {
         }
         for (reference, value) in &filled.values {
             let name = reference.strip_prefix("${account.").and_then(|name| name.strip_suffix('}'));
-            let field = name.and_then(|name| self.scope.account?.get(name));
-            if let Some(field) = field.filter(|field| field.filled.values.is_empty()) {
-                self.faults.literal_secret(field.range.clone(), value);
+            let field = name.and_then(|name| self.scope.account.field(name));
+            let written = field.filter(|field| field.filled.values.is_empty());
+            if let Some(range) = written.and_then(|field| field.range.clone()) {
+                self.faults.literal_secret(range, value);
             }
         }
     }

@@ -119,7 +119,7 @@ pub(crate) fn whole(kind: ComponentKind, type_name: &str, common: &Value, own: &
         whole.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     required.push("type".into());
     if kind == ComponentKind::Source {
-        properties.insert("accounts".to_owned(), accounts());
+        properties.entry("accounts").or_insert_with(|| accounts([]));
     } else {
         properties.insert("inputs".to_owned(), inputs());
         // A sink that takes only dead letters reads nothing else; `letters` sees to the others.
@@ -146,7 +146,8 @@ fn inputs() -> Value {
     })
 }
 
-fn accounts() -> Value {
+/// `accounts:` of a source, with the options of each place that rows can be read from.
+pub(crate) fn accounts<'p>(places: impl IntoIterator<Item = (&'static str, &'p Schema)>) -> Value {
     let listed = json!({
         "type": "array",
         "minItems": 1,
@@ -168,9 +169,20 @@ fn accounts() -> Value {
         "required": ["file"],
         "additionalProperties": false
     });
+    let place = |(name, options): (&str, &Schema)| {
+        let mut properties = Map::new();
+        properties.insert(name.to_owned(), options.as_value().clone());
+        json!({
+            "type": "object",
+            "properties": properties,
+            "required": [name],
+            "additionalProperties": false
+        })
+    };
+    let forms: Vec<Value> = [listed, file].into_iter().chain(places.into_iter().map(place)).collect();
     json!({
         "description": "one poller each, with its own position; fields are used as `${account.FIELD}`. A list of maps, \
-                        or the rows of a file",
-        "anyOf": [listed, file]
+                        or the rows of a file or of a query: `{ file: accounts.csv }`, `{ sql: { url: …, query: … } }`",
+        "anyOf": forms
     })
 }

@@ -3,10 +3,11 @@
 //! Invariant: a [`Plan`] that exists is complete: names resolve, the graph has no cycle, every option is typed.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sluicebox_core::{
-    AnySink, AnySource, AnyTransform, BatchOptions, BufferOptions, Delivery, Located, RetryOptions,
-    SourceClass,
+    AnyAccounts, AnySink, AnySource, AnyTransform, BatchOptions, BufferOptions, Delivery, Located,
+    RetryOptions, SourceClass,
 };
 use smol_str::SmolStr;
 
@@ -46,8 +47,8 @@ pub struct SourcePlan {
     pub accounts: Vec<AccountPlan>,
     /// Whether the file lists `accounts:` (then metrics carry the label `account`).
     pub accounts_listed: bool,
-    /// The file that the accounts came from, if they did.
-    pub accounts_file: Option<AccountsFile>,
+    /// Where the accounts came from, if the pipeline file does not list them.
+    pub accounts_from: Option<AccountsFrom>,
     /// What does not match is discarded as `filtered`.
     pub when: Option<Located>,
     /// The ordering key as an expression; `None`: the source's own.
@@ -58,13 +59,25 @@ pub struct SourcePlan {
     pub dead_letter: DeadLetterPolicy,
 }
 
-/// A file of accounts.
-#[derive(Clone, Debug)]
-pub struct AccountsFile {
-    /// Where it lies.
-    pub path: PathBuf,
+/// Accounts that come and go while their source runs.
+#[derive(Clone)]
+pub struct AccountsFrom {
+    /// What holds their rows.
+    pub place: AccountsPlace,
     /// A number for each account, in their order, that is another one when its row is.
     pub fingerprints: Vec<u64>,
+    /// Whether the rows have been read. Until then one account stands for all of them, to check the options with.
+    pub is_read: bool,
+}
+
+/// What holds the rows of accounts.
+#[derive(Clone)]
+pub enum AccountsPlace {
+    /// A csv file.
+    File(PathBuf),
+    /// Anything else that a build of Sluicebox knows (a database); asked by whoever runs the plan, who then loads the
+    /// pipeline again with [`Variables::account_rows`](crate::Variables::account_rows).
+    Rows(Arc<dyn AnyAccounts>),
 }
 
 /// One account (partition) of a source.

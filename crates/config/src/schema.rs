@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 use sluicebox_core::{ComponentKind, Registry};
 
 use crate::cases::test_schema;
-use crate::options::{CatalogueOptions, SinkOptions, SourceOptions, TransformOptions, declared, whole};
+use crate::options::{
+    CatalogueOptions, SinkOptions, SourceOptions, TransformOptions, accounts, declared, whole,
+};
 
 /// JSON Schema (draft 2020-12) of a pipeline file with every component type of the registry.
 ///
@@ -12,7 +14,10 @@ use crate::options::{CatalogueOptions, SinkOptions, SourceOptions, TransformOpti
 pub fn schema(registry: &Registry) -> Value {
     let mut definitions = Map::new();
     let types = registry.sources().values().map(|component| (component.name, &component.schema));
-    let sources = section(ComponentKind::Source, &declared::<SourceOptions>(), types, &mut definitions);
+    let mut common = declared::<SourceOptions>();
+    let places = registry.account_places().values().map(|place| (place.name, &place.schema));
+    common["properties"]["accounts"] = accounts(places);
+    let sources = section(ComponentKind::Source, &common, types, &mut definitions);
     let types = registry.transforms().values().map(|of| (of.component.name, &of.component.schema));
     let transforms =
         section(ComponentKind::Transform, &declared::<TransformOptions>(), types, &mut definitions);

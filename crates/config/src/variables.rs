@@ -1,6 +1,6 @@
 //! Where the outside comes in: variables, secret files and scripts, all through traits.
 
-use sluicebox_core::ScriptFiles;
+use sluicebox_core::{AccountRow, ScriptFiles};
 
 /// What `${VAR}` and `${file:PATH}` stand for. The environment and the disk live in the implementation.
 pub trait Variables {
@@ -12,6 +12,12 @@ pub trait Variables {
     /// # Errors
     /// A clause for the user: `not found`, `permission denied`. Without the file's content.
     fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The rows that the accounts of a source were read as, where they stand outside of files; `None`: nobody has asked
+    /// for them, and its options are checked with something that stands for any row.
+    fn account_rows(&self, _source: &str) -> Option<&[AccountRow]> {
+        None
+    }
 }
 
 /// Everything that a pipeline file may draw on beside its own text.

@@ -6,6 +6,7 @@
 //! A component is a configuration struct that implements [`SourceSpec`], [`TransformSpec`] or [`SinkSpec`] and one
 //! `register` line; built-in components use exactly this API.
 
+mod accounts;
 mod background;
 mod backoff;
 mod batch;
@@ -40,6 +41,7 @@ mod token;
 mod transform;
 mod units;
 
+pub use accounts::{AccountRow, AccountsSpec, AnyAccounts};
 pub use background::{Background, BackgroundWork, StateFolder};
 pub use backoff::Backoff;
 pub use batch::{Batch, Gap, Pace, ReadItems, Reject, Unread};
@@ -62,7 +64,8 @@ pub use options::{BatchOptions, BufferOptions, RetryOptions};
 pub use probe::{Finding, Probe, Standing};
 pub use problem::{Problem, ProblemFile};
 pub use registry::{
-    ComponentKind, ComponentType, ConditionCheck, ParseProblem, Registry, SinkType, SourceType, TransformType,
+    AccountsType, ComponentKind, ComponentType, ConditionCheck, ParseProblem, Registry, SinkType, SourceType,
+    TransformType,
 };
 pub use rendering::{Rendered, Rendering, Shown, each_event};
 pub use secret::Secret;

@@ -6,8 +6,8 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AnySink, AnySource, AnyTransform, KnownEvents, Problem, RuleForm, RuleReview, SchemaReader, SinkSpec,
-    SourceSpec, TransformSpec,
+    AccountsSpec, AnyAccounts, AnySink, AnySource, AnyTransform, KnownEvents, Problem, RuleForm, RuleReview,
+    SchemaReader, SinkSpec, SourceSpec, TransformSpec,
 };
 
 /// Which of the three a component is; the label `kind`.
@@ -60,6 +60,8 @@ type Parser<C> = Box<dyn Fn(serde_json::Value) -> Result<Box<C>, ParseProblem> +
 pub type SourceType = ComponentType<dyn AnySource>;
 /// A registered sink type.
 pub type SinkType = ComponentType<dyn AnySink>;
+/// A registered place where accounts come from: what stands under `accounts:`.
+pub type AccountsType = ComponentType<dyn AnyAccounts>;
 /// A registered transform type.
 pub struct TransformType {
     /// Name, schema, parser.
@@ -101,6 +103,7 @@ pub struct Registry {
     sources: BTreeMap<&'static str, SourceType>,
     transforms: BTreeMap<&'static str, TransformType>,
     sinks: BTreeMap<&'static str, SinkType>,
+    accounts: BTreeMap<&'static str, AccountsType>,
     condition: Option<ConditionCheck>,
     review: Option<RuleReview>,
     schemas: Option<SchemaReader>,
@@ -151,6 +154,13 @@ impl Registry {
         self
     }
 
+    /// Adds a place where accounts come from.
+    pub fn accounts<A: AccountsSpec>(&mut self) -> &mut Self {
+        let parse = |value| parse::<A>(value).map(|spec| Box::new(spec) as Box<dyn AnyAccounts>);
+        self.accounts.insert(A::TYPE, ComponentType::new(A::TYPE, schema::<A>(), parse));
+        self
+    }
+
     /// Sets how `when:` and `key:` are compiled while checking.
     pub fn conditions(&mut self, check: ConditionCheck) -> &mut Self {
         self.condition = Some(check);
@@ -195,6 +205,11 @@ impl Registry {
     /// All transform types by name.
     pub fn transforms(&self) -> &BTreeMap<&'static str, TransformType> {
         &self.transforms
+    }
+
+    /// All places where accounts come from, by the key under `accounts:`.
+    pub fn account_places(&self) -> &BTreeMap<&'static str, AccountsType> {
+        &self.accounts
     }
 
     /// All sink types by name.

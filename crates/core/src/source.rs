@@ -33,6 +33,12 @@ pub trait Source: Send {
         std::future::pending::<()>().await;
     }
 
+    /// Waits for a reason to be asked again after an error that pauses: another configuration. Cancel-safe. By default
+    /// there is none, and a paused source stays so until the next start.
+    async fn mended(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
     /// Tells the upstream that a position is durable everywhere, for sources that want to hear it apart from the next
     /// poll. Asked once, after `open`; it may outlive the source, whose last pages become durable after the last poll.
     fn committer(&self) -> Option<Box<dyn Committer>> {

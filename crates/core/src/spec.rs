@@ -38,6 +38,13 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         false
     }
 
+    /// Whether what it reads is in parts that are not accounts (the partitions of a topic, a queue, the files of a folder,
+    /// an inbox): then its accounts cannot come and go while it runs, as those of a source that asks an API can. What
+    /// listens, and what has an end, is so by itself.
+    fn has_own_partitions(&self) -> bool {
+        self.listens() || self.ends()
+    }
+
     /// The address of the API that it asks over HTTP, for sources that can ask any: `check` shows it.
     fn talks_to(&self) -> Option<String> {
         None
@@ -207,6 +214,10 @@ pub trait AnySource: Send + Sync {
     fn ends(&self) -> bool {
         false
     }
+    /// See [`SourceSpec::has_own_partitions`].
+    fn has_own_partitions(&self) -> bool {
+        self.listens() || self.ends()
+    }
     /// See [`SourceSpec::talks_to`].
     fn talks_to(&self) -> Option<String> {
         None
@@ -319,6 +330,9 @@ impl<S: SourceSpec> AnySource for S {
     }
     fn ends(&self) -> bool {
         SourceSpec::ends(self)
+    }
+    fn has_own_partitions(&self) -> bool {
+        SourceSpec::has_own_partitions(self)
     }
     fn talks_to(&self) -> Option<String> {
         SourceSpec::talks_to(self)

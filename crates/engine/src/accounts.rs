@@ -105,7 +105,7 @@ async fn build(config: Box<dyn AnySource>, context: &Context) -> Box<dyn Source>
     match config.build(context).await {
         Ok(BuiltSource::Single(source)) => source,
         Ok(BuiltSource::Partitioned(_)) => {
-            let message = "a source with partitions of its own cannot take its accounts from a file";
+            let message = "the accounts of a source with partitions of its own cannot come and go";
             let error = Error::config(message).with_help("list them in the pipeline file");
             Box::new(Refused(Some(error)))
         }
@@ -238,6 +238,11 @@ impl Source for Tenant {
         if let Some(order) = order {
             self.obey(order);
         }
+    }
+
+    async fn mended(&mut self) {
+        let order = order(&mut self.orders).await;
+        self.obey(order);
     }
 
     fn committer(&self) -> Option<Box<dyn Committer>> {

@@ -296,6 +296,13 @@ impl Partition {
         self.checkpointer.touch(self.index, true);
     }
 
+    /// It is polled again after a pause.
+    pub(crate) fn go_on(&self) {
+        let Some(pause) = self.paused.lock().take() else { return };
+        self.metrics.resumed(pause.reason);
+        self.checkpointer.touch(self.index, true);
+    }
+
     /// Why it is paused, if it is.
     pub(crate) fn paused(&self) -> Option<Pause> {
         self.paused.lock().clone()

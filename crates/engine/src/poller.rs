@@ -45,11 +45,11 @@ enum Next {
 }
 
 impl Poller {
-    /// Polls until drained, caught up (`--once`), at the end of the source, or paused.
+    /// Polls until drained, caught up (`--once`), or at the end of the source. While it is paused it waits to be mended.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY);
-        if !self.open().await {
-            return self.stay_paused().await;
+        if !self.open().await && !self.wait_until_mended().await {
+            return;
         }
         if let Some(committer) = self.source.committer() {
             self.partitions.confirm(&self.partition, &self.member, committer);
@@ -68,7 +68,8 @@ impl Poller {
                 }
             };
             match next {
-                Next::End => return self.stay_paused().await,
+                Next::End if self.wait_until_mended().await => backoff.reset(),
+                Next::End => return,
                 Next::Poll => {}
                 Next::Rest(wait) => {
                     let clock = Arc::clone(&self.partitions.options.environment.clock);
@@ -91,17 +92,25 @@ impl Poller {
             if self.partition.is_lost() && self.partitions.ending.is_cancelled() {
                 return;
             }
-            if self.partition.is_lost() && !self.restart().await {
-                return self.stay_paused().await;
+            if self.partition.is_lost() && !self.restart().await && !self.wait_until_mended().await {
+                return;
             }
         }
     }
 
-    /// A paused source keeps the process up (its health says so) unless the run is meant to end.
-    async fn stay_paused(self) {
-        if self.partition.paused().is_some() && !self.partitions.options.once {
-            self.drain.cancelled().await;
+    /// A paused source keeps the process up (its health says so) unless the run is meant to end. Whether there is a
+    /// reason to go on: it is told as resumed once a page has come.
+    async fn wait_until_mended(&mut self) -> bool {
+        if self.partition.paused().is_none() || self.partitions.options.once {
+            return false;
         }
+        tokio::select! {
+            () = self.source.mended() => {}
+            () = self.drain.cancelled() => return false,
+        }
+        self.partition.go_on();
+        self.failing = true;
+        true
     }
 
     async fn open(&mut self) -> bool {

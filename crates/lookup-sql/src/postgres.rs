@@ -102,7 +102,7 @@ impl Server {
     fn fault(&self, error: ServerError) -> Error {
         if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
             let said = said(&error).unwrap_or_default();
-            return Error::config(format!("the query writes: {said}")).with_help("look-ups only read");
+            return Error::config(format!("the query writes: {said}")).with_help("write one that only reads");
         }
         classify(error, "ask", &self.shown)
     }

@@ -142,29 +142,44 @@ fn default_max_keys() -> usize {
     100
 }
 
+/// Which database a `url` means.
+fn place_at(url: &Secret, tls: Option<&TlsOptions>) -> Result<Place, Problem> {
+    if let Some(path) = url.expose().strip_prefix("sqlite:") {
+        return match path.trim_start_matches("//") {
+            "" => {
+                Err(Problem::new("url", "the URL names no file").with_help("like `sqlite:data/customers.db`"))
+            }
+            path => Ok(Place::Sqlite(path.into())),
+        };
+    }
+    if !url.expose().starts_with("postgres") {
+        let help = "like `postgres://user:password@host:5432/database` or `sqlite:data/customers.db`";
+        return Err(Problem::new("url", "expected a URL of PostgreSQL or SQLite").with_help(help));
+    }
+    match Address::parse(url.expose(), tls.is_some()) {
+        Ok(_) => Ok(Place::Postgres),
+        Err(fault) => Err(Problem::new("url", fault.message).with_help(fault.help)),
+    }
+}
+
+/// Everything wrong with how a database is reached.
+pub(crate) fn address_problems(url: &Secret, tls: Option<&TlsOptions>) -> Vec<Problem> {
+    match place_at(url, tls) {
+        Ok(Place::Sqlite(_)) if tls.is_some() => {
+            vec![Problem::new("tls", "a file of SQLite is not reached over a network")]
+        }
+        Ok(_) => tls.iter().flat_map(|tls| tls.problems()).collect(),
+        Err(problem) => vec![problem],
+    }
+}
+
 impl SqlLookup {
     /// Which database, by the `url`.
     ///
     /// # Errors
     /// What is wrong with the URL.
     pub(crate) fn place(&self) -> Result<Place, Problem> {
-        if let Some(path) = self.url.expose().strip_prefix("sqlite:") {
-            return match path.trim_start_matches("//") {
-                "" => {
-                    Err(Problem::new("url", "the URL names no file")
-                        .with_help("like `sqlite:data/customers.db`"))
-                }
-                path => Ok(Place::Sqlite(path.into())),
-            };
-        }
-        if !self.url.expose().starts_with("postgres") {
-            let help = "like `postgres://user:password@host:5432/database` or `sqlite:data/customers.db`";
-            return Err(Problem::new("url", "expected a URL of PostgreSQL or SQLite").with_help(help));
-        }
-        match Address::parse(self.url.expose(), self.tls.is_some()) {
-            Ok(_) => Ok(Place::Postgres),
-            Err(fault) => Err(Problem::new("url", fault.message).with_help(fault.help)),
-        }
+        place_at(&self.url, self.tls.as_ref())
     }
 
     fn check_query(&self) -> Vec<Problem> {
@@ -207,14 +222,7 @@ impl TransformSpec for SqlLookup {
     }
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        match self.place() {
-            Ok(Place::Sqlite(_)) if self.tls.is_some() => {
-                problems.push(Problem::new("tls", "a file of SQLite is not reached over a network"));
-            }
-            Ok(_) => problems.extend(self.tls.iter().flat_map(TlsOptions::problems)),
-            Err(problem) => problems.push(problem),
-        }
+        let mut problems = address_problems(&self.url, self.tls.as_ref());
         if let Err(wrong) = Keys::compile(&self.parameters, "parameters") {
             problems.extend(wrong);
         }

@@ -92,7 +92,7 @@ impl Query {
         let statement =
             connection.prepare_cached(&self.sql).map_err(|error| fault(error, "ask", &self.shown))?;
         if !statement.readonly() {
-            return Err(Error::config("the query writes").with_help("look-ups only read"));
+            return Err(Error::config("the query writes").with_help("write one that only reads"));
         }
         Ok(statement)
     }

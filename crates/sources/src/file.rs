@@ -161,6 +161,10 @@ impl SourceSpec for FileSource {
         SourceClass::RetainedFeed
     }
 
+    fn has_own_partitions(&self) -> bool {
+        true
+    }
+
     fn ends(&self) -> bool {
         !self.tail
     }

@@ -2,13 +2,16 @@
 //!
 //! Invariant: an error is shown with its whole chain and what to do about it, and never with the query of a link.
 
+mod accounts;
+
 use std::time::Duration;
 
 use serde::Serialize;
 use sluicebox_config::Plan;
-use sluicebox_core::{Shared, Standing};
+use sluicebox_core::{Registry, Shared, Standing};
 use sluicebox_engine::{Probed, probe, system};
 
+use crate::outside::ProcessVariables;
 use crate::redact;
 
 /// How long a component may take for all of its questions.
@@ -20,12 +23,22 @@ pub(super) struct Pipeline {
     probed: Vec<Probed>,
 }
 
+/// What a pipeline is loaded with again once its accounts have been read.
+#[derive(Clone, Copy)]
+pub(super) struct Again<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) variables: &'a ProcessVariables,
+    pub(super) allow_missing_secrets: bool,
+}
+
 /// Asks every pipeline at once.
-pub(super) async fn ask(plans: Vec<Plan>) -> Vec<Pipeline> {
+pub(super) async fn ask(plans: Vec<Plan>, again: Again<'_>) -> Vec<Pipeline> {
     let environment = system();
     let asked = plans.into_iter().map(async |plan| {
         let name = plan.name.to_string();
-        Pipeline { name, probed: probe(plan, &environment, &Shared::default(), PATIENCE).await }
+        let (plan, mut probed) = accounts::read(plan, again).await;
+        probed.extend(probe(plan, &environment, &Shared::default(), PATIENCE).await);
+        Pipeline { name, probed }
     });
     futures::future::join_all(asked).await
 }

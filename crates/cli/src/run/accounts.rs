@@ -1,41 +1,49 @@
-//! Files of accounts, looked at while their pipeline runs.
+//! Accounts that stand elsewhere than in the pipeline file, looked at while it runs.
 //!
-//! Invariant: a file is taken only if all of it is right and it has stopped changing; else everything stays as it is.
+//! Invariant: what is there is taken only if all of it is right; else everything stays as it is.
+
+mod file;
+mod gather;
+mod rows;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sluicebox_config::{Plan, SourcePlan};
+use sluicebox_config::{AccountsPlace, LocatedProblem, Plan, SourcePlan};
 use sluicebox_core::{Registry, Shared};
 use sluicebox_engine::{AccountChange, AccountChanges};
 use smol_str::SmolStr;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
+pub(super) use gather::Gathering;
+
+use crate::account_rows::Reader;
 use crate::outside::ProcessVariables;
 use crate::pipeline_files;
 
-/// Time between two looks at a file.
-const INTERVAL: Duration = Duration::from_secs(1);
-
-/// Looks at the files of accounts of a plan, until it is dropped. Sources hear of the changes by what is published here.
+/// Looks at the accounts of a plan, until it is dropped. Sources hear of the changes by what is published here.
 pub(crate) fn watch(plan: &Plan, registry: &Arc<Registry>, shared: &Shared) -> JoinSet<()> {
     let mut watching = JoinSet::new();
     for source in &plan.sources {
-        let Some(file) = &source.accounts_file else { continue };
+        let Some(from) = &source.accounts_from else { continue };
         let (changes, heard) = AccountChanges::channel();
         shared.publish(&source.name, "", heard);
-        let watched = Watched {
-            pipeline: plan.file.clone(),
+        let crowd = Crowd {
+            pipeline: plan.name.clone(),
+            file: plan.file.clone(),
             source: source.name.clone(),
-            path: file.path.clone(),
             registry: Arc::clone(registry),
             known: accounts(source),
             changes,
         };
-        watching.spawn(watched.run());
+        match &from.place {
+            AccountsPlace::File(path) => watching.spawn(file::watch(crowd, path.clone())),
+            AccountsPlace::Rows(rows) => {
+                watching.spawn(rows::watch(crowd, Reader::new(plan, &source.name, rows)))
+            }
+        };
     }
     watching
 }
@@ -43,58 +51,53 @@ pub(crate) fn watch(plan: &Plan, registry: &Arc<Registry>, shared: &Shared) -> J
 /// The accounts with what tells whether one has changed.
 fn accounts(source: &SourcePlan) -> BTreeMap<SmolStr, u64> {
     let ids = source.accounts.iter().map(|account| account.id.clone());
-    let fingerprints = source.accounts_file.iter().flat_map(|file| file.fingerprints.iter().copied());
+    let fingerprints = source.accounts_from.iter().flat_map(|from| from.fingerprints.iter().copied());
     ids.zip(fingerprints).collect()
 }
 
-/// The file of one source.
-struct Watched {
+/// The accounts of one source.
+struct Crowd {
+    pipeline: SmolStr,
     /// The pipeline file.
-    pipeline: PathBuf,
+    file: PathBuf,
     source: SmolStr,
-    path: PathBuf,
     registry: Arc<Registry>,
     known: BTreeMap<SmolStr, u64>,
     changes: UnboundedSender<AccountChange>,
 }
 
-impl Watched {
-    async fn run(mut self) {
-        let mut settled = read(&self.path).await;
-        let mut last = settled.clone();
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            let text = read(&self.path).await;
-            // Whoever writes it may not be done: what is taken was the same twice.
-            if text == last && text != settled {
-                settled.clone_from(&text);
-                self.take();
-            }
-            last = text;
-        }
-    }
-
-    /// Reads the pipeline with its accounts again, and tells what is different.
-    fn take(&mut self) {
-        let (component, file) = (self.source.as_str(), self.path.display());
-        let plan =
-            match pipeline_files::load(&self.pipeline, &self.registry, &ProcessVariables::default(), false) {
-                Ok(plan) => plan,
-                Err(report) => {
-                    for problem in &report.problems {
-                        tracing::error!(component, "the accounts stay as they are: {}", problem.message);
-                    }
-                    return;
-                }
-            };
-        let Some(source) = plan.sources.into_iter().find(|source| source.name == self.source) else { return };
+impl Crowd {
+    /// Reads the pipeline with its accounts again, and tells what is different. `place` is what messages call them.
+    ///
+    /// # Errors
+    /// What is wrong with them: everything stays as it is.
+    fn take(&mut self, variables: &ProcessVariables, place: &str) -> Result<(), Vec<LocatedProblem>> {
+        let loaded = pipeline_files::load(&self.file, &self.registry, variables, false);
+        let plan = loaded.map_err(|report| report.problems)?;
+        let (pipeline, component) = (self.pipeline.as_str(), self.source.as_str());
+        let source = plan.sources.into_iter().find(|source| source.name == self.source);
+        let Some(source) =
+            source.filter(|source| source.accounts_from.as_ref().is_some_and(|from| from.is_read))
+        else {
+            tracing::warn!(
+                pipeline,
+                component,
+                help = "start the pipeline again",
+                "the accounts stay as they are: the pipeline file does not take them from there any more"
+            );
+            return Ok(());
+        };
         let new = accounts(&source);
         let gone: Vec<SmolStr> = self.known.keys().filter(|id| !new.contains_key(*id)).cloned().collect();
         let different = |id: &SmolStr| self.known.get(id) != new.get(id);
         let come: Vec<_> = source.accounts.into_iter().filter(|account| different(&account.id)).collect();
+        if come.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
         tracing::info!(
+            pipeline,
             component,
-            "{file} has changed: {} accounts are new or different, {} are gone",
+            "{place} has changed: {} accounts are new or different, {} are gone",
             come.len(),
             gone.len()
         );
@@ -105,10 +108,13 @@ impl Watched {
             let _heard = self.changes.send(change);
         }
         self.known = new;
+        Ok(())
     }
-}
 
-/// The text of a file; none while it is not there.
-async fn read(path: &Path) -> Option<Vec<u8>> {
-    tokio::fs::read(path).await.ok()
+    /// Says why nothing was taken.
+    fn complain(&self, problem: &LocatedProblem) {
+        let (pipeline, component) = (self.pipeline.as_str(), self.source.as_str());
+        let help = problem.help.as_deref();
+        tracing::error!(pipeline, component, help, "the accounts stay as they are: {}", problem.message);
+    }
 }

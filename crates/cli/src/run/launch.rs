@@ -73,6 +73,16 @@ impl Launch {
                 return Verdict::bad(Exit::Failed, format!("opening the state was interrupted: {error}"));
             }
         };
+        let plan = match &self.registry {
+            Some(registry) => {
+                let (once, drain, fleet) = (self.once, &self.drain, self.fleet.as_ref());
+                match (accounts::Gathering { registry, once, drain, fleet }).accounts(plan).await {
+                    Ok(plan) => plan,
+                    Err(verdict) => return verdict,
+                }
+            }
+            None => plan,
+        };
         let once = self.once || ends(&plan);
         // A run that ends takes the accounts that there are.
         let registry = self.registry.as_ref().filter(|_| !once);

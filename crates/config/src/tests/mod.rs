@@ -1,5 +1,6 @@
 //! Tests of whole files: what is reported, where, and what a right file becomes.
 
+mod accounts;
 mod cases;
 mod graph;
 mod review;

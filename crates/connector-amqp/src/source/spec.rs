@@ -84,6 +84,10 @@ impl SourceSpec for AmqpSourceSpec {
         SourceClass::Push
     }
 
+    fn has_own_partitions(&self) -> bool {
+        true
+    }
+
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems = Address::problems(&self.url, &self.tls);
         problems.extend(heartbeat_problem(self.heartbeat));

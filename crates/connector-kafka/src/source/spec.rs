@@ -222,6 +222,10 @@ impl SourceSpec for KafkaSourceSpec {
         SourceClass::RetainedFeed
     }
 
+    fn has_own_partitions(&self) -> bool {
+        true
+    }
+
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems = self.cluster().check();
         if self.topics.is_empty() {

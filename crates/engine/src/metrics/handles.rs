@@ -131,9 +131,17 @@ impl PartitionMetrics {
     }
 
     pub(crate) fn paused(&self, reason: &str) {
+        self.set_paused(reason, 1);
+    }
+
+    pub(crate) fn resumed(&self, reason: &str) {
+        self.set_paused(reason, 0);
+    }
+
+    fn set_paused(&self, reason: &str, paused: i64) {
         let mut labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
         labels.push(reason);
-        self.paused.with_label_values(&labels).set(1);
+        self.paused.with_label_values(&labels).set(paused);
     }
 
     /// Brings the gauges that age up to date; called before they are read.

@@ -377,7 +377,7 @@ impl Piped {
             component_type: "feed",
             class: feeds[0].1.class,
             accounts_listed: feeds.len() > 1,
-            accounts_file: None,
+            accounts_from: None,
             accounts: feeds
                 .into_iter()
                 .map(|(id, feed)| AccountPlan { id: id.into(), config: Box::new(feed) })
