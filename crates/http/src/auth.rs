@@ -5,9 +5,9 @@
 use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sluicebox_core::Secret;
+use sluicebox_core::{Problem, Secret};
 
-use crate::BaseUrl;
+use crate::{BaseUrl, HmacTemplate};
 
 /// Credentials of an API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -21,6 +21,8 @@ pub enum Auth {
     Header(Header),
     /// A static key whose every request is signed with its secret (HMAC-SHA256).
     ApiKey(ApiKey),
+    /// A request that is signed (HMAC) as a template says, for APIs that each sign in a way of their own.
+    Hmac(Box<HmacTemplate>),
     /// `OAuth` client credentials: an access token is fetched from `token_url` (unset: `/oauth/token` of the API) and
     /// renewed in time.
     #[serde(rename = "oauth")]
@@ -101,7 +103,22 @@ impl Auth {
             Self::OAuth(OAuth { token_url: Some(url), .. }) => {
                 BaseUrl::parse(url).err().map(|message| format!("`token_url`: {message}"))
             }
+            Self::Hmac(template) => {
+                let problem = template.problems().into_iter().next()?;
+                let help = problem.help.map(|help| format!(" ({help})")).unwrap_or_default();
+                Some(format!("`hmac.{}`: {}{help}", problem.path, problem.message))
+            }
             _ => None,
+        }
+    }
+
+    /// All that is wrong with the values, each at its place; paths begin at `auth`.
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Hmac(template) => {
+                template.problems().into_iter().map(|problem| problem.under("auth.hmac")).collect()
+            }
+            _ => self.problem().map(|message| Problem::new("auth", message)).into_iter().collect(),
         }
     }
 }

@@ -163,6 +163,13 @@ impl Client {
     /// Text from the other side for a message: the beginning, in one line, with every secret of this client blotted
     /// out.
     pub fn quote(&self, text: &str) -> String {
+        let text = self.blotted(text);
+        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        printable.take(EXCERPT_CHARACTERS).collect::<String>().trim().to_owned()
+    }
+
+    /// A text with every secret of this client blotted out, whole otherwise.
+    pub fn blotted(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for part in self.base_url.secrets() {
             text = text.replace(part, "…");
@@ -170,8 +177,7 @@ impl Client {
         for secret in self.credentials.secrets().iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(&**secret, "…");
         }
-        let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-        printable.take(EXCERPT_CHARACTERS).collect::<String>().trim().to_owned()
+        text
     }
 
     /// The request that a call asks for, without credentials.
@@ -187,9 +193,10 @@ impl Client {
         let clock = &*self.exchange.environment.clock;
         self.budget.acquire(clock).await;
         let authorization = self.credentials.authorize(&request, &self.exchange).await?;
+        let named = Named::new(&request.method, &request.url, &self.base_url);
         // Whole names are replaced: a header of the call never stands beside one of the credentials.
         request.headers.extend(authorization.headers);
-        let named = Named::new(&request.method, &request.url, &self.base_url);
+        request.url = authorization.url.unwrap_or(request.url);
         let answer = self.exchange.send(request, &named, limits).await?;
         if answer.status == StatusCode::TOO_MANY_REQUESTS
             && let Some(wait) = answer.retry_after()

@@ -11,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sluicebox_core::{Error, Result};
+use url::Url;
 
 use crate::exchange::{Exchange, unsendable_credential};
+use crate::hmac_signer::HmacSigner;
 use crate::oauth::OAuthTokens;
 use crate::rotating::RotatingSecret;
 use crate::signed_key::SignedKey;
@@ -32,14 +34,24 @@ pub(crate) enum Credentials {
         value: RotatingSecret,
     },
     ApiKey(SignedKey),
+    Hmac(Box<HmacSigner>),
     OAuth(Box<OAuthTokens>),
     Webhook(RotatingSecret),
 }
 
-/// The headers of one attempt and the version of what made them.
+/// What proves who we are in one attempt, and the version of what made it.
 pub(crate) struct Authorization {
     pub(crate) headers: HeaderMap,
+    /// The address to ask instead, where the proof is a part of it.
+    pub(crate) url: Option<Url>,
     pub(crate) version: u64,
+}
+
+impl Authorization {
+    /// A proof that is in headers only.
+    pub(crate) fn of(headers: HeaderMap, version: u64) -> Self {
+        Self { headers, url: None, version }
+    }
 }
 
 impl Credentials {
@@ -60,6 +72,7 @@ impl Credentials {
                 value: RotatingSecret::new(&header.value),
             },
             Auth::ApiKey(key) => Self::ApiKey(SignedKey::new(key)),
+            Auth::Hmac(template) => Self::Hmac(Box::new(HmacSigner::new(template)?)),
             Auth::OAuth(options) => Self::OAuth(Box::new(OAuthTokens::new(options, base, longest_request)?)),
             Auth::Webhook(webhook) => Self::Webhook(RotatingSecret::new(&webhook.secret)),
             Auth::SameAs(source) => {
@@ -73,29 +86,30 @@ impl Credentials {
     pub(crate) async fn authorize(&self, request: &Request, exchange: &Exchange) -> Result<Authorization> {
         let now = || exchange.environment.clock.now();
         match self {
-            Self::Open => Ok(Authorization { headers: HeaderMap::new(), version: 0 }),
+            Self::Open => Ok(Authorization::of(HeaderMap::new(), 0)),
             Self::Bearer(token) => {
                 let (token, version) = token.current();
-                Ok(Authorization { headers: bearer(&token, "token")?, version })
+                Ok(Authorization::of(bearer(&token, "token")?, version))
             }
             Self::Basic { username, password } => {
                 let (password, version) = password.current();
                 let value = basic(username, &password);
-                Ok(Authorization { headers: sensitive(AUTHORIZATION, &value, "password")?, version })
+                Ok(Authorization::of(sensitive(AUTHORIZATION, &value, "password")?, version))
             }
             Self::Header { name, value } => {
                 let (value, version) = value.current();
                 let headers = sensitive(name.clone(), &value, "value of the header")?;
-                Ok(Authorization { headers, version })
+                Ok(Authorization::of(headers, version))
             }
             Self::ApiKey(key) => key.authorize(request, now()),
+            Self::Hmac(signer) => signer.authorize(request, &exchange.environment),
             Self::OAuth(tokens) => {
                 let token = tokens.token(None, exchange).await?;
-                Ok(Authorization { headers: bearer(&token.text, "access token")?, version: token.number })
+                Ok(Authorization::of(bearer(&token.text, "access token")?, token.number))
             }
             Self::Webhook(secret) => {
                 let (secret, version) = secret.current();
-                Ok(Authorization { headers: webhook::headers(&secret, request, now())?, version })
+                Ok(Authorization::of(webhook::headers(&secret, request, now())?, version))
             }
         }
     }
@@ -111,7 +125,8 @@ impl Credentials {
             | Self::Basic { password: secret, .. }
             | Self::Header { value: secret, .. }
             | Self::Webhook(secret) => Ok(secret.renewed_since(version).await),
-            Self::ApiKey(key) => Ok(key.renewed_since(version).await || key.correct_clock(answer)),
+            Self::ApiKey(key) => Ok(key.renewed_since(version).await || key.clock.correct(answer)),
+            Self::Hmac(signer) => Ok(signer.renewed_since(version).await || signer.clock.correct(answer)),
             Self::OAuth(tokens) => {
                 tracing::info!("an access token was refused; fetching a new one");
                 tokens.token(Some(version), exchange).await.map(|_| true)
@@ -121,8 +136,11 @@ impl Credentials {
 
     /// After the last 401 of a signed request: how far the clocks are apart, if that is worth naming.
     pub(crate) fn clock_skew_seconds(&self, answer: &Answer) -> Option<i64> {
-        let Self::ApiKey(key) = self else { return None };
-        key.clock_skew_seconds(answer)
+        match self {
+            Self::ApiKey(key) => key.clock.skew_seconds(answer),
+            Self::Hmac(signer) => signer.clock.skew_seconds(answer),
+            _ => None,
+        }
     }
 
     /// The secrets that messages must not show.
@@ -137,6 +155,7 @@ impl Credentials {
                 vec![encoded(username, &password).into(), password]
             }
             Self::ApiKey(key) => key.secrets(),
+            Self::Hmac(signer) => signer.secrets(),
             Self::OAuth(tokens) => tokens.secrets(),
         }
     }

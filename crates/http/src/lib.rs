@@ -13,11 +13,15 @@ mod client;
 mod credentials;
 mod exchange;
 mod failure;
+mod hmac_place;
+mod hmac_signer;
+mod hmac_template;
 mod oauth;
 mod rate;
 mod reqwest_transport;
 mod retry_after;
 mod rotating;
+mod server_clock;
 mod signed_key;
 mod signing;
 mod tls;
@@ -31,6 +35,9 @@ pub use call::Call;
 pub use client::{Client, ClientOptions};
 pub use exchange::Limits;
 pub use failure::UNKNOWN_OUTCOME;
+pub use hmac_template::{
+    HmacAlgorithm, HmacTemplate, NonceKind, SecretEncoding, SignatureEncoding, TimestampFormat,
+};
 pub use rate::Rate;
 pub use reqwest_transport::ReqwestTransport;
 pub use retry_after::retry_after;

@@ -148,8 +148,7 @@ impl HttpSpec {
 
     fn auth_problems(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         let Some(auth) = &self.auth else { return Vec::new() };
-        let mut problems: Vec<Problem> =
-            auth.problem().map(|message| Problem::new("auth", message)).into_iter().collect();
+        let mut problems = auth.problems();
         let Auth::SameAs(source) = auth else { return problems };
         if !cx.sources.iter().any(|(name, _)| name == source) {
             let names: Vec<&str> = cx.sources.iter().map(|(name, _)| name.as_str()).collect();

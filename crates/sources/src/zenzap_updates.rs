@@ -157,6 +157,7 @@ impl ZenzapUpdates {
             }
             Auth::Basic(_) => "basic",
             Auth::Header(_) => "header",
+            Auth::Hmac(_) => "hmac",
             Auth::Webhook(_) => "webhook",
             Auth::Bearer(_) | Auth::ApiKey(_) | Auth::OAuth(_) => {
                 return self.auth.problem().map(|message| Problem::new("auth", message));

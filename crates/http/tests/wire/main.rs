@@ -7,4 +7,5 @@ mod certificates;
 mod credentials;
 mod exchange;
 mod secrecy;
+mod signed;
 mod support;

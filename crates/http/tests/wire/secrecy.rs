@@ -54,6 +54,8 @@ async fn no_log_at_any_level_shows_a_secret_or_a_query() {
     for auth in [
         r#"{"bearer":"planted-bearer"}"#,
         r#"{"api_key":{"key":"planted-key","secret":"planted-secret"}}"#,
+        r#"{"hmac":{"key":"planted-key","secret":"planted-secret","passphrase":"planted-phrase","sign":"{{ query }}",
+            "headers":{"X-Pass":"{{ passphrase }}"},"query":{"key":"{{ key }}","signature":"{{ signature }}"}}}"#,
         r#"{"oauth":{"client_id":"b@1","client_secret":"planted-client-secret"}}"#,
     ] {
         let client = client(&server.url, Some(auth), &cx);
