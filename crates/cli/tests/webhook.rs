@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hmac::{Hmac, KeyInit, Mac};
 use insta::assert_snapshot;
 use sha2::Sha256;
-use sluicebox_testkit::{Process, Sandbox, wait_for};
+use sluicebox_testkit::{Process, Sandbox, get, wait_for};
 use webhook_sender::Sender;
 
 fn sandbox(more: &str) -> Sandbox {
@@ -131,24 +131,36 @@ fn a_delivery_lands_once_and_leaves_the_inbox_and_a_bad_one_is_a_dead_letter() {
 fn a_full_inbox_asks_for_patience_and_has_room_once_every_sink_has_what_it_held() {
     let sandbox =
         sandbox("  slow: { type: blackhole, inputs: [hooks], delay: 1h, batch: { max_events: 1 } }\n");
-    let mut process = sandbox.start("run p.yaml --admin off");
+    let mut process = sandbox.start("run p.yaml --admin 127.0.0.1:0");
     let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
     let body = |number: usize| format!(r#"{{"id":"{number}","filling":"{}"}}"#, "x".repeat(300));
     let taken =
         (0..10).take_while(|number| sender.post(&format!("d-{number}"), &body(*number)) == Some(200)).count();
     assert!((2..8).contains(&taken), "2 KiB take a few: {taken}");
     assert_eq!(sender.post("d-next", &body(taken)), Some(503));
+    let admin = process.admin();
+    assert_eq!(gauge(&admin, "inbox_limit_bytes"), 2048);
+    assert!((1500..=2048).contains(&gauge(&admin, "inbox_bytes")), "it is nearly full");
     process.kill();
     process.finish();
     let all = sandbox.read("p.yaml");
     sandbox.write("p.yaml", all.split_once("  slow:").unwrap().0);
-    let mut process = sandbox.start("run p.yaml --admin off");
+    let mut process = sandbox.start("run p.yaml --admin 127.0.0.1:0");
     let sender = Sender::new(port(&mut process), "/hooks", "whsec_test");
     wait_for("room", || (sender.post("d-next", &body(taken)) == Some(200)).then_some(()));
     let expected: Vec<String> = (0..=taken).map(body).collect();
     wait_for("all of them", || {
         (sandbox.rows("rows.db", "SELECT event FROM events ORDER BY rowid") == expected).then_some(())
     });
+    let admin = process.admin();
+    wait_for("an empty inbox", || (gauge(&admin, "inbox_bytes") == 0).then_some(()));
+}
+
+/// A gauge of the source, by its admin server.
+fn gauge(admin: &str, name: &str) -> u64 {
+    let metrics = get(&format!("{admin}/metrics")).unwrap().body;
+    let line = metrics.lines().find(|line| line.starts_with(&format!("sluicebox_{name}{{"))).unwrap();
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
 /// Signs a body as Zenzap does, and posts it packed.

@@ -77,7 +77,7 @@ pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
 pub use spec::{AnySink, AnySource, AnyTransform, LookupUrl, SinkSpec, SourceSpec, TransformSpec};
 pub use stand_in::{RowSource, StandInRows};
 pub use store::{CheckpointStore, Commit, MemoryName, PartitionRecord, Request, SinkRecord, State, Wish};
-pub use tally::CacheTally;
+pub use tally::{CacheTally, InboxFill};
 pub use timestamp::Timestamp;
 pub use tls_options::TlsOptions;
 pub use token::{SlotListener, Token, Verdict};

@@ -59,6 +59,8 @@ pub struct Metrics {
     script_seconds: HistogramVec,
     lookup_cache: IntCounterVec,
     state_entries: IntGaugeVec,
+    inbox: IntGaugeVec,
+    inbox_limit: IntGaugeVec,
 }
 
 impl Metrics {
@@ -153,6 +155,16 @@ impl Metrics {
                 &[&COMPONENT[..], &["result"]].concat(),
             ),
             state_entries: make.int_gauge("state_entries", "Things that a transform remembers", &STATE),
+            inbox: make.int_gauge(
+                "inbox_bytes",
+                "Bytes of deliveries that some sink does not have yet",
+                &ACCOUNT,
+            ),
+            inbox_limit: make.int_gauge(
+                "inbox_limit_bytes",
+                "Bytes beyond which senders are refused",
+                &ACCOUNT,
+            ),
             registry,
         }
     }
@@ -228,6 +240,7 @@ impl Metrics {
             inflight_bytes: self.inflight_bytes.with_label_values(&five),
             hole_age: self.hole_age.with_label_values(&five),
             state_entries: self.state_entries.clone(),
+            inbox: [self.inbox.clone(), self.inbox_limit.clone()],
         }
     }
 

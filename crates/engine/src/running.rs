@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluicebox_core::{CacheTally, ComponentKind, Environment, Shared};
+use sluicebox_core::{CacheTally, ComponentKind, Environment, InboxFill, Shared};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
@@ -206,6 +206,9 @@ impl Watch {
     pub fn refresh_metrics(&self) {
         for partition in self.partitions.all() {
             partition.metrics.refresh(&partition, self.environment.clock.as_ref());
+            if let Some(fill) = self.shared.find::<InboxFill>(&partition.source, &partition.account) {
+                partition.metrics.inbox(&fill);
+            }
         }
         for member in &self.members {
             let Some(tally) = self.shared.find::<CacheTally>(&member.name, "") else { continue };

@@ -100,8 +100,14 @@ impl Webhook {
 #[derive(Default)]
 struct Inboxes(tokio::sync::Mutex<BTreeMap<PathBuf, Inbox>>);
 
-/// Opens the inbox of a source and an account.
+/// Opens the inbox of a source and an account, and publishes how full it is.
 pub(crate) async fn open_inbox(options: InboxOptions, cx: &Context) -> Result<Inbox> {
+    let inbox = find_inbox(options, cx).await?;
+    cx.shared.publish(&cx.component, &cx.account, inbox.fill());
+    Ok(inbox)
+}
+
+async fn find_inbox(options: InboxOptions, cx: &Context) -> Result<Inbox> {
     let folder = cx.state_folder().ok_or_else(|| {
         Error::config("deliveries are kept beside the state, and nothing is kept here")
             .with_help("use `sluicebox run`")

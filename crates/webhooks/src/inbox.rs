@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use sluicebox_core::{Error, Result};
+use sluicebox_core::{Error, InboxFill, Result};
 use tokio::sync::{oneshot, watch};
 
 use crate::{Delivery, Receive, Taken};
@@ -49,8 +49,9 @@ pub struct Inbox {
 }
 
 struct SharedInbox {
-    options: InboxOptions,
     queue: Mutex<Queue>,
+    /// The bytes of the queue, for those who watch.
+    fill: Arc<InboxFill>,
     is_writing: AtomicBool,
     writer: Mutex<Writer>,
     reader: Mutex<Reader>,
@@ -87,7 +88,7 @@ impl Inbox {
         let reader = Reader::new(file::connect(path)?, path);
         let (newest, bytes) = writer.standing()?;
         let shared = SharedInbox {
-            options,
+            fill: Arc::new(InboxFill::new(bytes, options.bytes)),
             queue: Mutex::new(Queue { waiting: Vec::new(), bytes }),
             is_writing: AtomicBool::new(false),
             writer: Mutex::new(writer),
@@ -100,6 +101,11 @@ impl Inbox {
     /// The number of the newest durable delivery, and news of it; 0 if there was none ever.
     pub fn newest(&self) -> watch::Receiver<u64> {
         self.shared.newest.subscribe()
+    }
+
+    /// How full it is, from now on.
+    pub fn fill(&self) -> Arc<InboxFill> {
+        Arc::clone(&self.shared.fill)
     }
 
     /// Deliveries after a number, in order: at most so many, and about so many bytes.
@@ -189,14 +195,16 @@ impl SharedInbox {
     fn release(&self, bytes: u64) {
         let mut queue = self.queue.lock();
         queue.bytes = queue.bytes.saturating_sub(bytes);
+        self.fill.set(queue.bytes);
     }
 
     /// Takes room for a delivery, if there is.
     fn reserve(&self, bytes: u64) -> bool {
         let mut queue = self.queue.lock();
-        let fits = queue.bytes + bytes <= self.options.bytes;
+        let fits = queue.bytes + bytes <= self.fill.limit_bytes();
         if fits {
             queue.bytes += bytes;
+            self.fill.set(queue.bytes);
         }
         fits
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec};
-use sluicebox_core::{Clock, DiscardReason, ErrorClass, Reason};
+use sluicebox_core::{Clock, DiscardReason, ErrorClass, InboxFill, Reason};
 
 use crate::partition::Partition;
 
@@ -119,6 +119,8 @@ pub(crate) struct PartitionMetrics {
     pub(super) inflight_bytes: IntGauge,
     pub(super) hole_age: Gauge,
     pub(super) state_entries: IntGaugeVec,
+    /// How full an inbox is and may be; only sources that have one set them.
+    pub(super) inbox: [IntGaugeVec; 2],
 }
 
 impl PartitionMetrics {
@@ -142,6 +144,14 @@ impl PartitionMetrics {
         let mut labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
         labels.push(reason);
         self.paused.with_label_values(&labels).set(paused);
+    }
+
+    /// How full the inbox of this partition is.
+    pub(crate) fn inbox(&self, fill: &InboxFill) {
+        let labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        for (gauge, bytes) in self.inbox.iter().zip([fill.bytes(), fill.limit_bytes()]) {
+            gauge.with_label_values(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// Brings the gauges that age up to date; called before they are read.
