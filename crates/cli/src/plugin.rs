@@ -100,6 +100,9 @@ async fn attempt(file: &Path, options: &[String], cursor: Option<&str>) -> Ended
     let attempt = connector.try_once(&given, cursor, &context()).await;
     let attempt = attempt.map_err(|message| Stop::new(Exit::Configuration, message))?;
     terminal::print_line(&format!("request: {}", attempt.request));
+    for (number, line) in attempt.answer.iter().enumerate() {
+        terminal::print_line(&if number == 0 { format!("answer: {line}") } else { format!("    {line}") });
+    }
     attempt.found.iter().for_each(|line| terminal::print_line(line));
     let Some(next) = attempt.next_request else { return Ok(Exit::Failed) };
     terminal::print_line(&format!("next request: {next}"));

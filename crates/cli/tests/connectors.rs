@@ -93,6 +93,9 @@ async fn one_real_poll_shows_what_came_and_what_comes_next_without_the_secret() 
     assert_eq!(code(&tried), 0, "{}", said(&tried));
     for part in [
         "request: GET /updates?limit=3",
+        "answer: 200 OK",
+        "    content-type: application/json",
+        "\"hasMore\":",
         "3 events, 0 rejects",
         "cursor: ",
         "next request: GET /updates?cursor=",
@@ -103,6 +106,21 @@ async fn one_real_poll_shows_what_came_and_what_comes_next_without_the_secret() 
     let refused = sluicebox(&folder, &["plugin", "try", file, "-o", &url, "-o", "token=wrong-token"]);
     assert_eq!(code(&refused), 1, "{}", said(&refused));
     assert!(said(&refused).contains("refused the credentials") && !said(&refused).contains("wrong-token"));
+    assert!(said(&refused).contains("answer: 401 Unauthorized"), "{}", said(&refused));
+    // An answer that cannot be understood is the one that has to be seen.
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let wrong = elsewhere.path().join("opentrain_feed.yaml");
+    std::fs::write(&wrong, text.replace("items: events", "items: updates")).unwrap();
+    let token = format!("token={token}");
+    let odd = sluicebox(
+        &folder,
+        &["plugin", "try", wrong.to_str().unwrap(), "-o", &url, "-o", limit, "-o", &token],
+    );
+    assert_eq!(code(&odd), 1, "{}", said(&odd));
+    for part in ["answer: 200 OK", "\"events\":", "error: ", "there is no `updates`"] {
+        assert!(said(&odd).contains(part), "{part}\n{}", said(&odd));
+    }
     let missing = sluicebox(&folder, &["plugin", "try", file]);
     assert_eq!(code(&missing), 78);
     assert!(said(&missing).contains("`token`"), "{}", said(&missing));

@@ -5,11 +5,13 @@
 
 mod compiled;
 mod cursor;
+mod decimal;
 mod event;
 mod feed;
 mod link;
 mod more;
 mod page;
+mod pages;
 mod probe;
 mod progress;
 mod refusals;
@@ -38,6 +40,7 @@ pub use cursor::{CursorKind, CursorOptions, NextOptions};
 pub use event::{EventOptions, TimeFormat};
 use feed::DeclaredFeed;
 pub use more::MoreOptions;
+pub use pages::PageOptions;
 pub use refusals::{ErrorRule, Meaning};
 pub use request::{PollMethod, RequestOptions};
 pub use several::Several;
@@ -50,8 +53,14 @@ pub use several::Several;
 /// nothing, and one that stays, goes back or runs in a circle while the API promises more is logged as an error and
 /// asked for again after `interval`.
 ///
-/// Texts of the request may hold `{{ cursor }}`, `{{ cursor + 1 }}` (for cursors that are numbers), `{{ limit }}` and
-/// `{{ timeout }}` (whole seconds). Paths lead into an answer: `data.items`, `links.0.href`, `$` for the whole body.
+/// Texts of the request may hold `{{ cursor }}`, `{{ cursor + 1 }}` (for cursors that are whole numbers), `{{ page }}`,
+/// `{{ limit }}` and `{{ timeout }}` (whole seconds). Paths lead into an answer: `data.items`, `links.0.href`, `$` for the
+/// whole body.
+///
+/// Where an API answers in pages what came since the cursor, `cursor.pages` says how the next page is asked for. The
+/// cursor moves when the last page is read; a restart goes on with the page, and where that is no longer available (a
+/// rule with `then: expired`), the sweep begins again: at least once. Items of a page come oldest first; where the first
+/// page holds the newest items, so does the first batch of a sweep.
 ///
 /// What a status means that no rule under `errors` speaks of: 2xx is a page; 408, 425 and 5xx are tried again; 429
 /// waits as `Retry-After` says; everything else pauses the source with its cursor kept. An answer that is not what the
@@ -75,7 +84,7 @@ pub struct HttpPoll {
     /// Whether the path of `base_url` is a credential, which is then never shown.
     #[serde(default)]
     pub base_url_is_secret: bool,
-    /// The credentials: `bearer`, `basic`, `header`, `api_key` or `oauth`. Unset: a public API.
+    /// The credentials: `bearer`, `basic`, `header`, `api_key`, `hmac` or `oauth`. Unset: a public API.
     #[serde(default)]
     pub auth: Option<Auth>,
     /// What is asked.
@@ -141,13 +150,13 @@ pub struct HttpPoll {
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// It keeps its events, and gives those after the cursor: exactly once into sinks that can. The default with a
-    /// cursor that is not an address.
+    /// cursor that is not an address and without pages.
     Feed,
     /// It may forget what was read once the next page is asked for, or nobody knows: the next poll waits until this page
     /// is durable in every sink.
     ConfirmOnRead,
     /// The cursor is a field of the records, or the same page is asked for again: at least once. The default without a
-    /// cursor, and with one that is an address.
+    /// cursor, with one that is an address, and with pages.
     RecordField,
 }
 
@@ -189,9 +198,10 @@ impl HttpPoll {
     }
 
     /// Whether items come again with every poll, because nothing says what was read, or the last page is asked for
-    /// again.
+    /// again, or a sweep whose page is no longer available begins anew.
     fn asks_again(&self) -> bool {
-        self.cursor.as_ref().is_none_or(|cursor| cursor.kind() == CursorKind::Url)
+        let may = |cursor: &CursorOptions| cursor.kind() == CursorKind::Url || cursor.pages.is_some();
+        self.cursor.as_ref().is_none_or(may)
     }
 
     /// A held poll is silent for up to `timeout`; the margin keeps us from giving up on healthy ones.
@@ -213,14 +223,15 @@ impl HttpPoll {
         self.address().ok().map(|address| address.to_string())
     }
 
-    fn check_auth(&self) -> Option<Problem> {
-        let scheme = match self.auth.as_ref()? {
-            Auth::SameAs(_) => "same_as",
-            Auth::Webhook(_) => "webhook",
-            auth => return auth.problem().map(|message| Problem::new("auth", message)),
+    fn check_auth(&self) -> Vec<Problem> {
+        let scheme = match &self.auth {
+            None => return Vec::new(),
+            Some(Auth::SameAs(_)) => "same_as",
+            Some(Auth::Webhook(_)) => "webhook",
+            Some(auth) => return auth.problems(),
         };
         let problem = Problem::new(format!("auth.{scheme}"), "a source needs credentials of its own to poll");
-        Some(problem.with_help("use `bearer`, `basic`, `header`, `api_key` or `oauth`"))
+        vec![problem.with_help("use `bearer`, `basic`, `header`, `api_key`, `hmac` or `oauth`")]
     }
 
     fn check_waits(&self, problems: &mut Vec<Problem>) {
@@ -232,6 +243,13 @@ impl HttpPoll {
         {
             let message = format!("expected whole seconds, 1s to 5m, found {timeout}");
             problems.push(Problem::new("timeout", message));
+        }
+        let pages = self.cursor.as_ref().and_then(|cursor| cursor.pages.as_ref());
+        if self.timeout.is_some() && pages.is_some() {
+            problems.push(
+                Problem::new("timeout", "a server cannot hold a poll that has several pages")
+                    .with_help("remove `timeout`, or `cursor.pages`"),
+            );
         }
         if self.limit == Some(0) {
             problems.push(Problem::new("limit", "expected at least 1, found 0"));
@@ -253,7 +271,7 @@ impl HttpPoll {
             );
         }
         let overlap = self.cursor.as_ref().and_then(|cursor| cursor.overlap);
-        if overlap.is_some() && self.class != Some(Class::RecordField) {
+        if overlap.is_some() && self.source_class() != SourceClass::RecordField {
             problems.push(
                 Problem::new(
                     "cursor.overlap",

@@ -9,7 +9,7 @@ mod plugin;
 
 pub use http_poll::{
     Class, CursorKind, CursorOptions, ErrorRule, EventOptions, HttpPoll, Meaning, MoreOptions, NextOptions,
-    OnCursorExpired, PollMethod, RequestOptions, Several, TimeFormat,
+    OnCursorExpired, PageOptions, PollMethod, RequestOptions, Several, TimeFormat,
 };
 
 pub use plugin::{Attempt, Plugin, TrialOutcome, shipped};

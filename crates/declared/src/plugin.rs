@@ -10,6 +10,7 @@ mod fill;
 mod options;
 mod shipped;
 mod trial;
+mod watched;
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};

@@ -10,6 +10,7 @@ use super::HttpPoll;
 use super::cursor::{CursorKind, CursorOptions, Next, header};
 use super::event::{EventPaths, path};
 use super::more::MoreOptions;
+use super::pages::{Order, PageOptions, Rule as PageRule, Which};
 use super::refusals::Rule;
 use super::request::Request;
 
@@ -21,6 +22,8 @@ pub(super) struct Compiled {
     pub(super) newest_first: bool,
     pub(super) next: Option<Next>,
     pub(super) kind: CursorKind,
+    /// Where the next page of a sweep is, and what kind of text it is.
+    pub(super) pages: Option<(Next, CursorKind)>,
     pub(super) more: MoreOptions,
     /// The path of `more: { field: … }`.
     pub(super) more_path: Option<Path>,
@@ -40,7 +43,11 @@ impl Compiled {
         let request = Request::compile(&options.request, &mut problems);
         let next = options.cursor.as_ref().and_then(|cursor| cursor.compile(&mut problems));
         let kind = options.cursor.as_ref().map(CursorOptions::kind).unwrap_or_default();
+        let page_options = options.cursor.as_ref().and_then(|cursor| cursor.pages.as_ref());
+        let pages = page_options.and_then(|pages| Some((pages.compile(&mut problems)?, pages.kind())));
         let more = options.more.clone().unwrap_or(match (&options.cursor, kind) {
+            _ if matches!(page_options, Some(PageOptions::LastListed(_))) => MoreOptions::UntilEmpty,
+            _ if page_options.is_some() => MoreOptions::WhileNext,
             (None, _) => MoreOptions::Never,
             (Some(_), CursorKind::Url) => MoreOptions::WhileNext,
             (Some(_), _) => MoreOptions::UntilEmpty,
@@ -69,6 +76,7 @@ impl Compiled {
                 newest_first: options.newest_first,
                 next,
                 kind,
+                pages,
                 more,
                 more_path,
                 limit: options.limit,
@@ -78,6 +86,24 @@ impl Compiled {
             }),
             _ => Err(problems),
         }
+    }
+}
+
+impl Compiled {
+    /// How it is told where the cursor goes after a sweep: so that nothing newer can have been passed over.
+    pub(super) fn rule(&self, is_time: bool) -> PageRule {
+        let order = match self.kind {
+            CursorKind::Number => Order::Number,
+            _ if is_time => Order::Time,
+            _ => Order::Unknown,
+        };
+        let is_of_items = self.next.as_ref().is_some_and(|next| next.item_path().is_some());
+        let which = match order {
+            _ if self.newest_first || !is_of_items => Which::First,
+            Order::Unknown => Which::Last,
+            Order::Number | Order::Time => Which::Greatest,
+        };
+        PageRule { which, order }
     }
 }
 
@@ -92,6 +118,18 @@ fn check_use(options: &HttpPoll, request: &Request, kind: CursorKind, problems: 
         None if names_cursor => problems.push(
             Problem::new("request", "the request names `{{ cursor }}`, and there is no `cursor`")
                 .with_help("say where the next one is: `cursor: { next: { body: nextCursor } }`"),
+        ),
+        _ => {}
+    }
+    let names_page = request.names(super::template::Template::names_page);
+    match options.cursor.as_ref().and_then(|cursor| cursor.pages.as_ref()) {
+        Some(pages) if pages.kind() != CursorKind::Url && !names_page => problems.push(
+            Problem::new("cursor.pages", "the page is read and never sent")
+                .with_help("put `{{ page }}` where the API takes it, like `request.query.page_token`"),
+        ),
+        None if names_page => problems.push(
+            Problem::new("request", "the request names `{{ page }}`, and there is no `cursor.pages`")
+                .with_help("say where the next one is: `cursor: { pages: { body: nextPage } }`"),
         ),
         _ => {}
     }

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sluicebox_core::{Period, Problem};
 use sluicebox_http::Answer;
-use sluicebox_polling::digits;
 use sluicebox_polling::page::is_null;
 use sluicebox_polling::path::Path;
 
 use super::event::{path, scalar};
-use super::link;
+use super::pages::PageOptions;
+use super::{decimal, link};
 
 /// How the position in the feed is read from an answer. It is sent wherever the request says `{{ cursor }}`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -32,6 +32,10 @@ pub struct CursorOptions {
     /// a time like `2026-06-12T10:00:00Z`, and the class `record_field`.
     #[serde(default)]
     pub overlap: Option<Period>,
+    /// For APIs that answer in pages what came since the cursor: how the next page is asked for. The cursor moves when
+    /// all pages are read, to the newest item of the sweep.
+    #[serde(default)]
+    pub pages: Option<PageOptions>,
 }
 
 /// Where the next cursor is. What is null, empty or not there leaves the cursor as it is.
@@ -55,7 +59,8 @@ pub enum CursorKind {
     /// Any text. It is never looked into.
     #[default]
     Opaque,
-    /// A decimal number that only grows, of any length. It is compared, and sent as it was given.
+    /// A decimal number that only grows, of any length, with or without a fraction: `42`, `1512085950.000216`. It is
+    /// compared, and sent as it was given.
     Number,
     /// The address of the next page, on the same host: it is asked for as it is, instead of `path` and `query`.
     Url,
@@ -79,7 +84,7 @@ impl CursorOptions {
     /// Reads the declaration; everything wrong with it goes to `problems`.
     pub(super) fn compile(&self, problems: &mut Vec<Problem>) -> Option<Next> {
         if self.kind == CursorKind::Number
-            && let Some(initial) = self.initial.as_deref().filter(|initial| !digits::is_number(initial))
+            && let Some(initial) = self.initial.as_deref().filter(|initial| !decimal::is_decimal(initial))
         {
             let message = format!("expected a number, as `cursor.kind` says, found `{initial}`");
             problems.push(Problem::new("cursor.initial", message));
@@ -92,6 +97,12 @@ impl CursorOptions {
         }
         if self.overlap.is_some() && self.kind() != CursorKind::Opaque {
             problems.push(Problem::new("cursor.overlap", "only a cursor that is a time can have an overlap"));
+        }
+        if self.pages.is_some() && self.kind() == CursorKind::Url {
+            problems.push(
+                Problem::new("cursor.pages", "a cursor that is an address already leads from page to page")
+                    .with_help("remove `cursor.pages`, or let `cursor.next` be a field of the items"),
+            );
         }
         match &self.next {
             NextOptions::Body(text) => path("cursor.next.body", text, problems).map(Next::Body),
@@ -107,6 +118,22 @@ impl Next {
     pub(super) fn body_path(&self) -> Option<&Path> {
         match self {
             Self::Body(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The header, if it is there.
+    pub(super) fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The path in an item, if it is there.
+    pub(super) fn item_path(&self) -> Option<&Path> {
+        match self {
+            Self::LastItem(path) => Some(path),
             _ => None,
         }
     }
@@ -130,7 +157,7 @@ impl Next {
             Self::Link(relation) => link::target(&answer.headers, relation),
         };
         match text.filter(|text| !text.is_empty()) {
-            Some(text) if kind == CursorKind::Number && !digits::is_number(&text) => {
+            Some(text) if kind == CursorKind::Number && !decimal::is_decimal(&text) => {
                 Err(format!("the next cursor is no number: `{}`", text.chars().take(100).collect::<String>()))
             }
             text => Ok(text),

@@ -22,6 +22,11 @@ pub struct EventOptions {
     /// The id, unique within the account; several paths are joined by `/`. An item without it is a dead letter.
     #[schemars(example = &"id")]
     pub id: Several<String>,
+    /// What all items belong to where they do not say it themselves, like the channel that is asked for. It begins the
+    /// id, before a `/`, and is the key of items that have none.
+    #[serde(default)]
+    #[schemars(example = &"C024BE91L")]
+    pub within: Option<String>,
     /// The type; of several paths the first that is there counts. Unset: the type of the source.
     #[serde(default, rename = "type")]
     #[schemars(example = "type")]
@@ -60,6 +65,7 @@ pub enum TimeFormat {
 #[derive(Clone, Debug)]
 pub(super) struct EventPaths {
     id: Vec<Path>,
+    within: Option<String>,
     event_type: Vec<Path>,
     type_keys: Vec<Path>,
     time: Vec<Path>,
@@ -81,8 +87,12 @@ impl EventPaths {
         let (id, event_type) = (several("id", &options.id.0), several("type", &options.event_type.0));
         let (key, time) = (several("key", &options.key.0), several("time", &options.time.0));
         let type_keys = several("type_keys", &options.type_keys);
-        let time_format = options.time_format;
-        Self { id, event_type, type_keys, time, key, time_format, default_type: default_type.to_owned() }
+        let within = options.within.clone();
+        if within.as_deref() == Some("") {
+            problems.push(Problem::new("event.within", "expected a text, found an empty one"));
+        }
+        let (time_format, default_type) = (options.time_format, default_type.to_owned());
+        Self { id, within, event_type, type_keys, time, key, time_format, default_type }
     }
 
     /// The event of one item, or why it is none.
@@ -104,12 +114,13 @@ impl EventPaths {
         let (types, rest) = rest.split_at(self.event_type.len());
         let (type_keys, rest) = rest.split_at(self.type_keys.len());
         let (keys, times) = rest.split_at(self.key.len());
-        let mut id = Cow::Borrowed("");
-        for (index, (path, value)) in self.id.iter().zip(ids).enumerate() {
+        let mut id = self.within.as_deref().map(Cow::Borrowed);
+        for (path, value) in self.id.iter().zip(ids) {
             let part = scalar(*value).filter(|part| !part.is_empty());
             let part = part.ok_or_else(|| refuse(&format!("the event has no `{path}`")))?;
-            id = if index == 0 { part } else { Cow::Owned(format!("{id}/{part}")) };
+            id = Some(id.map_or(part.clone(), |id| Cow::Owned(format!("{id}/{part}"))));
         }
+        let id = id.unwrap_or_default();
         let event_type = match types.iter().find_map(|value| scalar(*value)) {
             Some(event_type) => event_type,
             None => match self.type_keys.iter().zip(type_keys).find(|(_, value)| value.is_some()) {
@@ -121,6 +132,7 @@ impl EventPaths {
             },
         };
         let key = keys.iter().find_map(|value| scalar(*value)).filter(|key| !key.is_empty());
+        let key = key.or(self.within.as_deref().map(Cow::Borrowed));
         let time = times.iter().find_map(|value| self.time_format.read(&scalar(*value)?));
         let said = Said { id: &id, event_type: &event_type, time, key: key.as_deref() };
         Ok(origin.event(raw.clone(), &said, received))
@@ -195,6 +207,17 @@ mod tests {
         assert_eq!(meta.id, format!("http_poll:{}:7.10/2026-06-12T10:00:00.000Z", meta.account));
         assert_eq!((meta.event_type.as_str(), meta.key.as_str()), ("k", "t"));
         assert_eq!(meta.time, Timestamp::parse("2026-06-12T10:00:00Z").unwrap());
+    }
+
+    #[test]
+    fn what_all_items_belong_to_begins_the_id_and_is_the_key_of_those_that_have_none() {
+        let options = json!({ "id": "ts", "within": "C1", "key": "thread" });
+        let meta = |item: &str| read(options.clone(), item).unwrap().meta().clone();
+        let plain = meta(r#"{"ts":"1512085950.000216"}"#);
+        assert_eq!(plain.id, format!("http_poll:{}:C1/1512085950.000216", plain.account));
+        assert_eq!(plain.key.as_str(), "C1");
+        assert_eq!(meta(r#"{"ts":"2","thread":"1"}"#).key.as_str(), "1");
+        assert!(read(options.clone(), "{}").unwrap_err().error.message.contains("no `ts`"));
     }
 
     #[test]

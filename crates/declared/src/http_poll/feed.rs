@@ -3,34 +3,35 @@
 //! Invariant: the cursor is the API's text, byte for byte; nothing changes before the answer is there, so that a
 //! dropped poll is simply asked again; no answer makes a hot loop.
 
+mod rounds;
+mod verdict;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{ETAG, IF_NONE_MATCH};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use sluicebox_core::{
-    Batch, Context, Cursor, Environment, Error, Gap, Pace, Result, Source, SourceClass, Timestamp,
+    Batch, Context, Cursor, Environment, Error, Pace, Result, Source, SourceClass, Timestamp,
 };
 use sluicebox_http::{Answer, Call, Client};
 use sluicebox_polling::item::Origin;
 use sluicebox_polling::protocol::Malformed;
 use sluicebox_polling::quiet::{Quiet, Trail};
 use sluicebox_polling::standing::Standing;
-use sluicebox_polling::{Start, digits, pace};
+use sluicebox_polling::{Start, pace};
 
 use super::compiled::Compiled;
-use super::cursor::CursorKind;
+use super::cursor::{CursorKind, Next};
 use super::page::Page;
+use super::pages::Round;
 use super::progress::{Facts, Progress};
-use super::refusals::{self, Meaning};
+use super::refusals;
 use super::sweep::Sweep;
 use super::template::Variables;
-use super::{HttpPoll, OnCursorExpired};
-
-/// First and longest wait after a 429 that does not say how long.
-const LIMITED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+use super::{HttpPoll, OnCursorExpired, decimal, pages};
 
 /// The feed of one account.
 pub(crate) struct DeclaredFeed {
@@ -47,6 +48,8 @@ pub(crate) struct DeclaredFeed {
     repeats: bool,
     asks_for_changes: bool,
     sweep: Option<Sweep>,
+    /// Where the sweep over pages stands, if there are pages.
+    round: Option<Round>,
     standing: Standing,
     trail: Trail,
     quiet: Quiet,
@@ -66,6 +69,8 @@ impl DeclaredFeed {
         origin: Origin,
         cx: &Context,
     ) -> Self {
+        let overlap = options.cursor.as_ref().and_then(|cursor| cursor.overlap);
+        let round = compiled.pages.as_ref().map(|_| Round::new(compiled.rule(overlap.is_some())));
         Self {
             compiled,
             client,
@@ -78,7 +83,8 @@ impl DeclaredFeed {
             on_cursor_expired: options.on_cursor_expired,
             repeats: options.source_class() == SourceClass::RecordField,
             asks_for_changes: options.etag,
-            sweep: options.cursor.as_ref().and_then(|cursor| cursor.overlap).map(|it| Sweep::new(it.0)),
+            sweep: overlap.map(|it| Sweep::new(it.0)),
+            round,
             standing: Standing { cursor: None, priming: false, begun: false },
             trail: Trail::default(),
             quiet: Quiet::default(),
@@ -104,20 +110,38 @@ impl DeclaredFeed {
         Ok(format!("{} {} {body}", call.method, call.target).trim_end().to_owned())
     }
 
+    /// Headers of an answer that mean something to this feed.
+    pub(crate) fn telling_headers(&self) -> Vec<HeaderName> {
+        let places = [self.compiled.next.as_ref(), self.compiled.pages.as_ref().map(|(place, _)| place)];
+        let named = places.into_iter().flatten().filter_map(Next::header);
+        named.chain(&self.compiled.interval_header).cloned().collect()
+    }
+
+    /// A text without the secrets of this feed.
+    pub(crate) fn blotted(&self, text: &str) -> String {
+        self.client.blotted(text)
+    }
+
     fn call(&self) -> Result<Call> {
         // History is read away without holding: what comes during a held poll is news already.
         let timeout =
             self.timeout.map(|timeout| if self.standing.priming { Duration::ZERO } else { timeout });
         let sent = self.sent();
         let sent = sent.as_deref();
-        let variables = Variables { cursor: sent, limit: self.compiled.limit, timeout };
-        let mut call = match sent {
-            Some(address) if self.compiled.kind == CursorKind::Url => {
-                self.compiled.request.to(address.to_owned(), &variables)?
-            }
-            _ => self.compiled.request.call(&variables)?,
+        let page = self.page_asked();
+        let variables = Variables { cursor: sent, page, limit: self.compiled.limit, timeout };
+        let page_kind = self.compiled.pages.as_ref().map(|(_, kind)| *kind);
+        let address = match (page, sent) {
+            (Some(page), _) if page_kind == Some(CursorKind::Url) => Some(page),
+            (_, sent) => sent.filter(|_| self.compiled.kind == CursorKind::Url),
         };
-        if let Some((_, tag)) = self.known.as_ref().filter(|(target, _)| *target == call.target) {
+        let mut call = match address {
+            Some(address) => self.compiled.request.to(address.to_owned(), &variables)?,
+            None => self.compiled.request.call(&variables)?,
+        };
+        // Within a sweep, "nothing changed" would end it.
+        let known = self.known.as_ref().filter(|(target, _)| page.is_none() && *target == call.target);
+        if let Some((_, tag)) = known {
             call.headers.insert(IF_NONE_MATCH, tag.clone());
         }
         Ok(call)
@@ -136,8 +160,11 @@ impl DeclaredFeed {
 
     /// A page without anything, and the usual wait.
     fn nothing(&mut self, answer: &Answer) -> Batch {
+        if let Some(round) = &mut self.round {
+            round.end(&mut self.standing.cursor);
+        }
         self.primed();
-        let mut batch = Batch::empty(self.standing.to_cursor());
+        let mut batch = Batch::empty(self.position());
         batch.caught_up = true;
         batch.pace = self.rested(answer);
         batch
@@ -156,28 +183,33 @@ impl DeclaredFeed {
         let tag = answer.headers.get(ETAG).filter(|_| self.asks_for_changes);
         self.known = tag.map(|tag| (target, tag.clone()));
         let newest = page.items.last().and_then(|item| self.compiled.event.time(item));
-        self.last_seen = newest.or(self.last_seen);
+        self.last_seen = newest.max(self.last_seen);
         let mut batch = Batch::empty(None);
         if !self.standing.priming && !page.items.is_empty() {
             batch.unread = Some(page.unread(answer, &self.origin, &self.compiled.event));
         }
         // Where the boundary comes again with every poll, a page that moves nothing holds nothing new.
-        let more = page.more && !(self.repeats && progress == Progress::Still);
+        let more = match self.round {
+            Some(_) => progress != Progress::Still,
+            None => page.more && !(self.repeats && progress == Progress::Still),
+        };
         match self.timeout {
             Some(timeout) if !self.standing.priming => {
                 self.hold(&mut batch, &page, (timeout, progress), answer);
             }
             _ => {
+                // After the end of history, a long poll is held at once: what comes from now on is news.
+                let is_held_next = self.standing.priming && self.timeout.is_some();
                 if !more {
                     self.primed();
                 }
-                batch.caught_up = !more;
-                if !more || progress != Progress::Forward {
+                batch.caught_up = !more && !is_held_next;
+                if batch.caught_up || more && progress != Progress::Forward {
                     batch.pace = self.rested(answer);
                 }
             }
         }
-        batch.cursor = self.standing.to_cursor();
+        batch.cursor = self.position();
         batch
     }
 
@@ -212,6 +244,9 @@ impl DeclaredFeed {
         }
         let next = page.next.take();
         let sent = self.sent().map(Cow::into_owned);
+        if self.round.is_some() {
+            return self.turn(page, next);
+        }
         if let Some(sweep) = &mut self.sweep {
             return sweep.advance(&mut self.standing.cursor, sent.as_deref(), next, page.more);
         }
@@ -230,78 +265,29 @@ impl DeclaredFeed {
                 self.trail.leave(left);
             }
             Progress::Still => {}
-            Progress::Fault(what) => tracing::error!(
-                account = %self.origin.account,
-                sent_cursor = sent.as_deref().unwrap_or("none"),
-                next_cursor = next.as_deref().unwrap_or("none"),
-                "the API {what}; the cursor is kept, the page's items go on, and the next poll waits the interval"
-            ),
+            Progress::Fault(what) => self.complain(what, sent.as_deref(), next.as_deref()),
         }
         progress
     }
 
-    /// The error for an answer that asks to wait.
-    fn asked_to_wait(&mut self, answer: &Answer) -> Error {
-        let said = answer.retry_after();
-        let wait = said.unwrap_or_else(|| pace::growing(LIMITED.0, self.limited, LIMITED.1));
-        if said.is_none() {
-            self.client.pause_for(wait);
-        }
-        self.limited = self.limited.saturating_add(1);
-        let host = self.client.base_url();
-        Error::rate_limited(
-            format!("{host} asks to wait {}", refusals::said(answer, &self.client)),
-            Some(wait),
-        )
-    }
-
-    /// What a rule says of an answer: a page without items, or an error.
-    fn declared(&mut self, answer: &Answer, meaning: Meaning, help: Option<String>) -> Result<Batch> {
-        let said = refusals::said(answer, &self.client);
-        let host = self.client.base_url();
-        let error = match meaning {
-            Meaning::Empty => return Ok(self.nothing(answer)),
-            Meaning::RateLimited => return Err(self.asked_to_wait(answer)),
-            Meaning::Retry => refusals::transient(answer, &self.client),
-            Meaning::Auth => Error::auth(format!("{host} refused the credentials {said}")),
-            Meaning::Expired if self.standing.cursor.is_some() => return self.expired(&said, help),
-            Meaning::Expired | Meaning::Pause => Error::permanent(format!("{host} refused the poll {said}")),
-        };
-        Err(match help {
-            Some(help) => error.with_help(help),
-            None => error,
-        })
-    }
-
-    /// The cursor is gone.
-    fn expired(&mut self, said: &str, help: Option<String>) -> Result<Batch> {
-        let message = match self.last_seen {
-            Some(time) => format!("the cursor is no longer available; what came after {time} may be lost"),
-            None => "the cursor is no longer available; what came since the last run may be lost".to_owned(),
-        };
-        if self.on_cursor_expired == OnCursorExpired::Stop {
-            let help = help.unwrap_or_else(|| {
-                "to go on with what the API still has: `sluicebox cursor reset`".to_owned()
-            });
-            return Err(Error::permanent(format!("{message} {said}"))
-                .with_reason("offset_expired")
-                .with_help(help));
-        }
-        let lost_cursor = self.standing.cursor.take().map(Cursor::from);
-        self.standing.begun = true;
-        (self.trail, self.quiet, self.known) = (Trail::default(), Quiet::default(), None);
-        let mut batch = Batch::empty(self.standing.to_cursor());
-        batch.pace = pace::no_sooner_than(Duration::from_secs(1), &*self.environment.chance);
-        // What is lost while history is read away would not have been emitted.
-        batch.gap =
-            (!self.standing.priming).then_some(Gap { lost_cursor, last_seen: self.last_seen, message });
-        Ok(batch)
+    fn complain(&self, what: &str, sent: Option<&str>, next: Option<&str>) {
+        tracing::error!(
+            account = %self.origin.account,
+            sent_cursor = sent.unwrap_or("none"),
+            next_cursor = next.unwrap_or("none"),
+            "the API {what}; the cursor is kept, the page's items go on, and the next poll waits the interval"
+        );
     }
 
     /// A page whose next address, if it is one, is on the same host.
     fn page<'a>(&self, answer: &'a Answer) -> Result<Page<'a>, String> {
         let page = Page::read(answer, &self.compiled)?;
-        if let Some(address) = page.next.as_deref().filter(|_| self.compiled.kind == CursorKind::Url) {
+        let page_kind = self.compiled.pages.as_ref().map(|(_, kind)| *kind);
+        let addresses = [
+            page.next.as_deref().filter(|_| self.compiled.kind == CursorKind::Url),
+            page.following.as_deref().filter(|_| page_kind == Some(CursorKind::Url)),
+        ];
+        for address in addresses.into_iter().flatten() {
             self.client.base_url().resolve(address).map_err(|error| error.to_string())?;
         }
         if let Some(text) = page.next.as_deref().filter(|text| self.sweep.is_some() && !Sweep::is_time(text))
@@ -317,7 +303,7 @@ impl DeclaredFeed {
     /// Refuses a saved cursor that is not of its kind.
     fn check_kind(&self, cursor: &str) -> Result<()> {
         let expected = match self.compiled.kind {
-            CursorKind::Number if !digits::is_number(cursor) => "a number",
+            CursorKind::Number if !decimal::is_decimal(cursor) => "a number",
             _ if self.sweep.is_some() && !Sweep::is_time(cursor) => "a time like `2026-06-12T10:00:00Z`",
             _ => return Ok(()),
         };
@@ -330,7 +316,11 @@ impl DeclaredFeed {
 #[async_trait]
 impl Source for DeclaredFeed {
     async fn open(&mut self, saved: Option<&Cursor>) -> Result<()> {
-        let standing = Standing::new(saved, &self.start)?;
+        let mut standing = Standing::new(saved, &self.start)?;
+        standing.cursor = match &mut self.round {
+            Some(round) => round.stand(standing.cursor.take()),
+            None => pages::without_pages(standing.cursor.take()),
+        };
         standing.cursor.as_deref().map_or(Ok(()), |cursor| self.check_kind(cursor))?;
         if let Some(sweep) = &mut self.sweep {
             sweep.reset();

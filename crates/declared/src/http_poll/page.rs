@@ -2,6 +2,8 @@
 //!
 //! Invariant: an answer that is not what the declaration says is refused whole, and so never moves the cursor.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use sluicebox_core::Unread;
@@ -10,13 +12,18 @@ use sluicebox_polling::item::{Origin, slice};
 use sluicebox_polling::path::{Path, find_list};
 
 use super::compiled::Compiled;
-use super::event::EventPaths;
+use super::cursor::{CursorKind, Next};
+use super::decimal;
+use super::event::{EventPaths, scalar};
 use super::more::Signs;
 
 /// A page that has the shape of the declaration.
 pub(super) struct Page<'a> {
     pub(super) items: Vec<&'a RawValue>,
+    /// The next cursor; where there are pages, that of the newest item.
     pub(super) next: Option<String>,
+    /// How the next page of the sweep is asked for.
+    pub(super) following: Option<String>,
     pub(super) more: bool,
 }
 
@@ -27,23 +34,33 @@ impl<'a> Page<'a> {
     /// What is wrong with it, in words.
     pub(super) fn read(answer: &'a Answer, compiled: &Compiled) -> Result<Self, String> {
         let text = std::str::from_utf8(&answer.body).map_err(|error| error.to_string())?;
-        let next = compiled.next.as_ref();
-        let next_path = next.and_then(|next| next.body_path());
-        let others: Vec<&Path> = [next_path, compiled.more_path.as_ref()].into_iter().flatten().collect();
+        let next_path = compiled.next.as_ref().and_then(Next::body_path);
+        let page_path = compiled.pages.as_ref().and_then(|(place, _)| place.body_path());
+        let paths = [next_path, page_path, compiled.more_path.as_ref()];
+        let others: Vec<&Path> = paths.into_iter().flatten().collect();
         let (mut items, found) = find_list(text, &compiled.items, &others)?;
         let mut found = found.into_iter();
-        let in_body = next_path.and_then(|_| found.next().flatten());
-        let field = found.next().flatten();
+        let [next_value, page_value, field] = paths.map(|path| path.and_then(|_| found.next().flatten()));
+        let following = match &compiled.pages {
+            Some((place, kind)) => place.of(*kind, answer, page_value, items.last().copied())?,
+            None => None,
+        };
         if compiled.newest_first {
             items.reverse();
         }
-        let next = match next {
-            Some(next) => next.of(compiled.kind, answer, in_body, items.last().copied())?,
+        let next = match &compiled.next {
+            Some(place) => match place.item_path() {
+                Some(path) if compiled.pages.is_some() && compiled.kind == CursorKind::Number => {
+                    greatest(&items, path)?
+                }
+                _ => place.of(compiled.kind, answer, next_value, items.last().copied())?,
+            },
             None => None,
         };
-        let signs = Signs { field, count: items.len(), limit: compiled.limit, has_next: next.is_some() };
+        let has_next = if compiled.pages.is_some() { following.is_some() } else { next.is_some() };
+        let signs = Signs { field, count: items.len(), limit: compiled.limit, has_next };
         let more = compiled.more.says(&signs)?;
-        Ok(Self { items, next, more })
+        Ok(Self { items, next, following, more })
     }
 
     /// The items, to be read beside the next poll.
@@ -62,4 +79,22 @@ impl<'a> Page<'a> {
         };
         Unread { count: self.items.len(), bytes: answer.body.len(), read: Box::new(read) }
     }
+}
+
+/// The greatest number that a path leads to in any of the items; those that have none do not count.
+///
+/// # Errors
+/// What stands there is no number, in words.
+fn greatest(items: &[&RawValue], path: &Path) -> Result<Option<String>, String> {
+    let mut greatest: Option<Cow<'_, str>> = None;
+    for item in items {
+        let Some(number) = scalar(path.find(item)).filter(|text| !text.is_empty()) else { continue };
+        if !decimal::is_decimal(&number) {
+            return Err(format!("`{path}` is no number: `{}`", number.chars().take(100).collect::<String>()));
+        }
+        if greatest.as_ref().is_none_or(|known| decimal::compare(&number, known).is_gt()) {
+            greatest = Some(number);
+        }
+    }
+    Ok(greatest.map(Cow::into_owned))
 }

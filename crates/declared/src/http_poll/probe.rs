@@ -25,7 +25,7 @@ pub(super) async fn probe(options: &HttpPoll, compiled: &Compiled, client: &Clie
     }
     let initial = options.cursor.as_ref().and_then(|cursor| cursor.initial.as_deref());
     let timeout = options.timeout.map(|_| std::time::Duration::ZERO);
-    let variables = Variables { cursor: initial, limit: compiled.limit, timeout };
+    let variables = Variables { cursor: initial, page: None, limit: compiled.limit, timeout };
     let mut call = match compiled.request.call(&variables) {
         Ok(call) => call,
         Err(error) => {

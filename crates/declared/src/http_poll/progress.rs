@@ -4,10 +4,10 @@
 
 use std::cmp::Ordering;
 
-use sluicebox_polling::digits;
 use sluicebox_polling::quiet::Trail;
 
 use super::cursor::CursorKind;
+use super::decimal;
 
 /// What a page does to the cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Facts<'_> {
         };
         let Some(sent) = self.sent else { return Progress::Forward };
         let stays = match self.kind {
-            CursorKind::Number => match digits::compare(next, sent) {
+            CursorKind::Number => match decimal::compare(next, sent) {
                 Ordering::Less => return Progress::Fault("moved the cursor backwards"),
                 Ordering::Equal => true,
                 Ordering::Greater => return Progress::Forward,

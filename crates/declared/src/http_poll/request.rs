@@ -20,7 +20,7 @@ use super::template::{Template, Variables};
 /// What may stand in a path or query unencoded (RFC 3986, section 2.3); `+`, `/` and `=` of a cursor may not.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is asked. Texts may hold `{{ cursor }}`, `{{ limit }}` and `{{ timeout }}`.
+/// What is asked. Texts may hold `{{ cursor }}`, `{{ page }}`, `{{ limit }}` and `{{ timeout }}`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestOptions {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn variables(cursor: Option<&str>) -> Variables<'_> {
-        Variables { cursor, limit: Some(20), timeout: Some(Duration::from_secs(5)) }
+        Variables { cursor, page: None, limit: Some(20), timeout: Some(Duration::from_secs(5)) }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Texts of a request with `{{ cursor }}`, `{{ limit }}` or `{{ timeout }}` in them.
+//! Texts of a request with `{{ cursor }}`, `{{ page }}`, `{{ limit }}` or `{{ timeout }}` in them.
 //!
 //! Invariant: a capped language: a value stands for itself, and a cursor that is a number may be counted one up. A text
 //! that names a value which is not there renders to nothing, so that its parameter is left out.
@@ -9,12 +9,13 @@ use sluicebox_core::{Error, Result};
 use sluicebox_polling::digits;
 
 /// The names that a template may use, for messages.
-const NAMES: &str = "`cursor`, `cursor + 1`, `limit`, `timeout`";
+const NAMES: [&str; 5] = ["cursor", "cursor + 1", "page", "limit", "timeout"];
 
 /// What the templates of one request are filled in from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Variables<'a> {
     pub(super) cursor: Option<&'a str>,
+    pub(super) page: Option<&'a str>,
     pub(super) limit: Option<u32>,
     /// How long the server may hold the request, sent as seconds.
     pub(super) timeout: Option<Duration>,
@@ -36,6 +37,7 @@ enum Part {
 enum Value {
     Cursor,
     CursorPlusOne,
+    Page,
     Limit,
     Timeout,
 }
@@ -75,6 +77,11 @@ impl Template {
     /// Whether it names the cursor.
     pub(super) fn names_cursor(&self) -> bool {
         self.names(&[Value::Cursor, Value::CursorPlusOne])
+    }
+
+    /// Whether it names the page.
+    pub(super) fn names_page(&self) -> bool {
+        self.names(&[Value::Page])
     }
 
     /// Whether it names the limit.
@@ -124,9 +131,10 @@ impl Value {
         match text.split_whitespace().collect::<Vec<_>>()[..] {
             ["cursor"] => Ok(Self::Cursor),
             ["cursor", "+", "1"] => Ok(Self::CursorPlusOne),
+            ["page"] => Ok(Self::Page),
             ["limit"] => Ok(Self::Limit),
             ["timeout"] => Ok(Self::Timeout),
-            _ => Err(format!("`{}` is not known here; there are {NAMES}", text.trim())),
+            _ => Err(unknown(text.trim())),
         }
     }
 
@@ -134,9 +142,20 @@ impl Value {
         Ok(match self {
             Self::Cursor => variables.cursor.map(str::to_owned),
             Self::CursorPlusOne => variables.cursor.map(counted_up).transpose()?,
+            Self::Page => variables.page.map(str::to_owned),
             Self::Limit => variables.limit.map(|limit| limit.to_string()),
             Self::Timeout => variables.timeout.map(|timeout| timeout.as_secs().to_string()),
         })
+    }
+}
+
+/// What is said of a name that is not known.
+fn unknown(name: &str) -> String {
+    let distance = |known: &&str| strsim::damerau_levenshtein(name, known);
+    let near = NAMES.iter().min_by_key(|known| distance(known));
+    match near.filter(|known| distance(known) <= (name.len() / 3).max(1)) {
+        Some(known) => format!("`{name}` is not known here; did you mean `{known}`?"),
+        None => format!("`{name}` is not known here; there are `{}`", NAMES.join("`, `")),
     }
 }
 
@@ -153,7 +172,7 @@ mod tests {
     use super::*;
 
     fn rendered(text: &str, cursor: Option<&str>) -> Option<String> {
-        let variables = Variables { cursor, limit: Some(50), timeout: None };
+        let variables = Variables { cursor, page: None, limit: Some(50), timeout: None };
         Template::parse(text).unwrap().render(&variables, str::to_owned).unwrap()
     }
 
@@ -173,6 +192,8 @@ mod tests {
             ("{{ offset }}", "`offset`"),
             ("{{ cursor", "not closed"),
             ("{{ cursor + 2 }}", "cursor + 2"),
+            ("{{ cursr }}", "did you mean `cursor`?"),
+            ("{{ pages }}", "did you mean `page`?"),
             ("{{}}", "there are"),
         ] {
             assert!(Template::parse(text).unwrap_err().contains(part), "{text}");
@@ -181,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_cursor_that_cannot_be_counted_up_pauses() {
-        let variables = Variables { cursor: Some("abc"), limit: None, timeout: None };
+        let variables = Variables { cursor: Some("abc"), page: None, limit: None, timeout: None };
         let error = Template::parse("{{ cursor + 1 }}").unwrap().render(&variables, str::to_owned);
         assert_eq!(error.unwrap_err().reason(), "cursor_rejected");
     }

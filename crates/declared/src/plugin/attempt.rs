@@ -3,11 +3,15 @@
 //! Invariant: nothing is saved, and no secret that was given is in what comes back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
-use sluicebox_core::{Batch, Context, Cursor, Event, Source};
+use sluicebox_core::{Batch, Context, Cursor, Event, Shared, Source};
+use sluicebox_http::{ReqwestTransport, Transport, TransportHandle};
 
 use super::declaration::ParameterKind;
+use super::watched::Watched;
 use super::{Plugin, options};
 
 /// Secrets that are shorter than this are words, not secrets.
@@ -20,6 +24,8 @@ const EXCERPT_CHARACTERS: usize = 200;
 pub struct Attempt {
     /// The request: `GET /v1/events?limit=100`, after the address of the API.
     pub request: String,
+    /// The answer as it came, line by line: status, headers that matter, the beginning of the body.
+    pub answer: Vec<String>,
     /// What came of it, line by line.
     pub found: Vec<String>,
     /// The request that would follow; none after an error.
@@ -48,22 +54,20 @@ impl Plugin {
             let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
             self.hidden(format!("{}{help}", error.chain()), given)
         };
-        let mut feed = connector.source.feed_of(&connector.family, cx).map_err(told)?;
+        let (watched, cx) = watching(cx);
+        let mut feed = connector.source.feed_of(&connector.family, &cx).map_err(told)?;
         feed.open(cursor.map(Cursor::from).as_ref()).await.map_err(told)?;
         let request = hidden(feed.request_line().map_err(told)?);
-        let batch = match feed.next().await {
-            Ok(batch) => batch.map(Batch::read),
-            Err(error) => {
-                return Ok(Attempt {
-                    request,
-                    found: vec![format!("error: {}", told(error))],
-                    next_request: None,
-                });
+        let polled = feed.next().await;
+        let answer = watched.lines(&feed.telling_headers(), |text| hidden(feed.blotted(&text)));
+        let (found, next_request) = match polled {
+            Ok(batch) => {
+                let found = batch.map(Batch::read).iter().flat_map(described).map(hidden).collect();
+                (found, feed.request_line().ok().map(hidden))
             }
+            Err(error) => (vec![format!("error: {}", told(error))], None),
         };
-        let found = batch.iter().flat_map(described).map(hidden).collect();
-        let next_request = feed.request_line().ok().map(hidden);
-        Ok(Attempt { request, found, next_request })
+        Ok(Attempt { request, answer, found, next_request })
     }
 
     /// The options as what they are declared to be.
@@ -89,11 +93,21 @@ impl Plugin {
             let is_secret =
                 self.declaration.parameters.get(name).is_some_and(|it| it.kind == ParameterKind::Secret);
             if is_secret && value.chars().count() >= LEAST_SECRET_CHARACTERS {
-                text = text.replace(value.as_str(), "…");
+                let encoded = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+                text = text.replace(value.as_str(), "…").replace(&encoded, "…");
             }
         }
         text
     }
+}
+
+/// The same surroundings, with a transport that is watched.
+fn watching(cx: &Context) -> (Arc<Watched>, Context) {
+    let given = cx.shared.find::<TransportHandle>("", "").map(|handle| Arc::clone(&handle.0));
+    let inner = given.unwrap_or_else(|| Arc::new(ReqwestTransport::new()));
+    let (watched, shared) = (Arc::new(Watched::new(inner)), Shared::default());
+    shared.publish("", "", Arc::new(TransportHandle(Arc::clone(&watched) as Arc<dyn Transport>)));
+    (watched, Context { shared, ..cx.clone() })
 }
 
 fn described(batch: &Batch) -> Vec<String> {

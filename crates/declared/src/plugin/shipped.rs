@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &shipped![
     "couchdb_changes",
     "github_events",
     "opentrain_feed",
+    "slack_history",
     "stripe_events",
     "telegram_updates",
     "zenzap_feed",

@@ -8,5 +8,7 @@
 
 mod cursors;
 mod meanings;
+mod pages;
 mod problems;
+mod signatures;
 mod support;

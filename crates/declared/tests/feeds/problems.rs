@@ -43,6 +43,23 @@ fn every_fault_is_found_at_its_place() {
         (json!({ "event": { "id": [] } }), "event.id"),
         (json!({ "event": { "id": "id", "key": ["a", ""] } }), "event.key"),
         (json!({ "cursor": { "next": { "last_item": "at" }, "overlap": "5m" } }), "cursor.overlap"),
+        (json!({ "cursor": { "next": { "link": "next" }, "pages": { "link": "next" } } }), "cursor.pages"),
+        (json!({ "cursor": { "next": { "body": "n" }, "pages": { "body": "p" } } }), "cursor.pages"),
+        (json!({ "cursor": { "next": { "body": "n" }, "pages": { "link": "" } }, "class": "feed" }), "class"),
+        (
+            json!({ "cursor": { "next": { "body": "n" }, "pages": { "address": "a..b" } } }),
+            "cursor.pages.address",
+        ),
+        (
+            json!({ "cursor": { "next": { "body": "n" }, "pages": { "header": "a b" } }, "request": { "path": "/{{ cursor }}/{{ page }}" } }),
+            "cursor.pages.header",
+        ),
+        (
+            json!({ "cursor": { "next": { "body": "n" }, "pages": { "link": "next" } }, "timeout": "5s" }),
+            "timeout",
+        ),
+        (json!({ "request": { "path": "/{{ cursor }}/{{ page }}" } }), "request"),
+        (json!({ "event": { "id": "id", "within": "" } }), "event.within"),
         (json!({ "interval_header": "a b" }), "interval_header"),
         (json!({ "errors": [{ "then": "retry" }] }), "errors[0]"),
         (json!({ "errors": [{ "status": 999, "then": "retry" }] }), "errors[0].status"),
