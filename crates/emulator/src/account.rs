@@ -12,7 +12,7 @@ use crate::opentrain::{Marketplace, Webhooks};
 use crate::options::{Api, DeliveryMode, Options};
 use crate::page::History;
 use crate::slack::Workspace;
-use crate::zenzap::TeamChat;
+use crate::zenzap::{Storage, TeamChat};
 
 pub(crate) struct Account {
     pub(crate) number: u32,
@@ -67,10 +67,10 @@ impl Window {
 }
 
 /// What happens in the feed of an account; `None` for an API that has no feed.
-pub(crate) fn world(api: Api, seed: u64, account: u32) -> Option<Box<dyn World>> {
+pub(crate) fn world(api: Api, seed: u64, account: u32, storage: Option<Storage>) -> Option<Box<dyn World>> {
     match api {
         Api::OpenTrain => Some(Box::new(Marketplace::new(seed, account))),
-        Api::Zenzap => Some(Box::new(TeamChat::new(seed, account))),
+        Api::Zenzap => Some(Box::new(TeamChat::new(seed, account, storage))),
         Api::Slack => None,
     }
 }
@@ -82,9 +82,10 @@ impl Account {
             Some(scopes) => scopes.clone(),
             None => all_scopes.iter().map(ToString::to_string).collect(),
         };
+        let world = world(api, options.seed, number, Storage::of(options));
         Self {
             number,
-            feed: RwLock::new(Feed::new(world(api, options.seed, number), options.events, options.rate)),
+            feed: RwLock::new(Feed::new(world, options.events, options.rate)),
             access: RwLock::new(Access {
                 credentials: Credentials::derive(options, number, 0),
                 scopes,

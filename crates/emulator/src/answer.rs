@@ -76,6 +76,11 @@ impl Answer {
         Self::new(status, "text/plain; charset=utf-8", text.into())
     }
 
+    /// Bytes of no particular kind.
+    pub(crate) fn file(body: Bytes) -> Self {
+        Self::new(200, "application/octet-stream", body)
+    }
+
     pub(crate) fn html(text: &'static str) -> Self {
         Self::new(200, "text/html; charset=utf-8", text)
     }

@@ -31,7 +31,9 @@
 //!   this machine is delivered to.
 //! * **Zenzap**: `GET /v2/updates` (a long poll), `POST /oauth/token`, and the look-ups `/v2/members/me`,
 //!   `/v2/members`, `/v2/members/{id}`, `/v2/topics`, `/v2/topics/{id}`, `/v2/topics/{id}/messages`. A key with a
-//!   signature over the bytes of the request line as they were received, or an OAuth access token without one.
+//!   signature over the bytes of the request line as they were received, or an OAuth access token without one. With
+//!   [`Options::attachments`], the attachments of messages too: by signed links that expire, to whoever has one, and with
+//!   400 to who brings credentials as well.
 //!
 //! * **Slack**: incoming webhooks (`POST /services/T…/B…/X…`), `POST /api/chat.postMessage`, `/api/auth.test` and
 //!   `/api/conversations.info`. What breaks a limit of the contract is refused with its word, and a channel that is
@@ -55,7 +57,7 @@
 //!
 //! A [`Fault`] is written `[TARGET:][account:K:]KIND[=ARG][@N|@every:N]`.
 //!
-//! * `TARGET` is `poll` (the default; for Slack, whatever posts), `lookup` or `oauth`; `account:K:` limits the fault to account `K`.
+//! * `TARGET` is `poll` (the default; for Slack, whatever posts), `lookup`, `oauth` or `file`; `account:K:` limits the fault to account `K`.
 //! * `@N` strikes the `N`th matching request, once, and `@every:N` each `N`th, counted from 1 since the fault was added;
 //!   without either it strikes the next matching request, once. At most one fault strikes a request, the one added
 //!   first; a single fault that had to give way strikes the next request instead.
@@ -142,3 +144,4 @@ pub use log::{Credential, RequestRecord, Stats};
 pub use opentrain::WebhookAttempt;
 pub use options::{Api, DeliveryMode, Options};
 pub use slack::PostedMessage;
+pub use zenzap::attachment;

@@ -88,6 +88,8 @@ pub struct Stats {
     pub lookups: u64,
     /// Those for an OAuth access token.
     pub mints: u64,
+    /// Those for an attachment.
+    pub files: u64,
     /// Requests that a fault struck.
     pub faults: u64,
     /// Events in the pages that were answered, and messages whose storing was answered; what is served twice counts
@@ -121,6 +123,7 @@ impl RequestLog {
             Target::Poll => self.stats.polls += 1,
             Target::LookUp => self.stats.lookups += 1,
             Target::OAuth => self.stats.mints += 1,
+            Target::File => self.stats.files += 1,
         }
         if record.fault.is_some() {
             self.stats.faults += 1;

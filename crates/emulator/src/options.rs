@@ -93,6 +93,10 @@ pub struct Options {
     /// An address of this machine that every event of account 0 is posted to from the start (OpenTrain); more are made
     /// with `POST /webhooks`. Default none.
     pub webhook: Option<String>,
+    /// Serves the attachments of messages (Zenzap), each by a link that is good for so long from when its event is
+    /// generated. None: the links lead to a host that does not exist, and equal seeds give equal bytes on every machine.
+    /// Default none.
+    pub attachments: Option<Duration>,
     /// How long a minute of the waits between attempts of a webhook takes (OpenTrain): the contract waits 1, 5, 30 and
     /// 120 of them. Default one minute.
     pub webhook_minute: Duration,
@@ -120,6 +124,7 @@ impl Options {
             requests_per_minute: None,
             edge_cache: Duration::from_secs(300),
             webhook: None,
+            attachments: None,
             webhook_minute: Duration::from_secs(60),
             prerender: false,
         }

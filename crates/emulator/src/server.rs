@@ -100,6 +100,7 @@ impl Server {
                 Target::Poll
             }
             (Api::Zenzap, zenzap::TOKEN) => Target::OAuth,
+            (Api::Zenzap, path) if path.starts_with(zenzap::FILES) => Target::File,
             (Api::Slack, path) if slack::posts(path) => Target::Poll,
             _ => Target::LookUp,
         }

@@ -3,6 +3,8 @@
 //! Invariant: a request made with credentials never leaves the origin that they were given for, and a path made from
 //! data never climbs out of its folder.
 
+use std::net::Ipv4Addr;
+
 use sluicebox_core::{Error, Result};
 use url::{Host, Position, Url};
 
@@ -89,6 +91,19 @@ impl BaseUrl {
         self.url.host().is_some_and(|host| is_loopback(&host))
     }
 
+    /// Whether the host is written as an address that only this machine's own network knows: loopback, private, of a
+    /// link, shared by a carrier, or none. What a name stands for is not looked up.
+    pub fn is_private_address(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => is_private(address),
+            Some(Host::Ipv6(address)) => match address.to_ipv4() {
+                Some(mapped) => is_private(mapped),
+                None => address.is_unique_local() || address.is_unicast_link_local(),
+            },
+            Some(Host::Domain(_)) | None => false,
+        }
+    }
+
     /// The URL of a request: `target` is a path with its query (`/updates?limit=5`, encoded), put after the base, an
     /// absolute URL of the same origin, or nothing for the base itself.
     ///
@@ -161,6 +176,13 @@ impl std::fmt::Debug for BaseUrl {
 /// The origin of a `Location` header, the only part of it that a message may show.
 pub(crate) fn location_origin(from: &Url, location: &str) -> Option<String> {
     from.join(location).ok().map(|url| url.origin().ascii_serialization())
+}
+
+fn is_private(address: Ipv4Addr) -> bool {
+    // 100.64.0.0/10 (RFC 6598) is shared by a carrier's customers.
+    let is_shared = address.octets()[0] == 100 && address.octets()[1] & 0xC0 == 64;
+    let is_none = address.octets()[0] == 0 || address.is_broadcast();
+    is_shared || is_none || address.is_loopback() || address.is_private() || address.is_link_local()
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {

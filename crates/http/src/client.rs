@@ -14,7 +14,8 @@ use crate::credentials::Credentials;
 use crate::exchange::Exchange;
 use crate::failure::Named;
 use crate::{
-    Answer, Auth, BaseUrl, Call, Limits, Rate, Request, ReqwestTransport, Transport, TransportHandle,
+    Answer, Auth, BaseUrl, Call, Limits, Rate, Receiver, Request, ReqwestTransport, Transport,
+    TransportHandle,
 };
 
 const AGENT: &str = concat!("sluicebox/", env!("CARGO_PKG_VERSION"));
@@ -139,12 +140,12 @@ impl Client {
         let limits = call.limits.unwrap_or(self.limits);
         let is_refusal = call.refuses_credentials;
         let request = self.request(call)?;
-        let (answer, version) = self.attempt(request.clone(), &limits).await?;
+        let (answer, version) = self.attempt(request.clone(), &limits, None).await?;
         if answer.status != StatusCode::UNAUTHORIZED && !is_refusal(&answer) {
             return Ok(answer);
         }
         let last = if self.credentials.renew(version, &answer, &self.exchange).await? {
-            self.attempt(request, &limits).await?.0
+            self.attempt(request, &limits, None).await?.0
         } else {
             answer
         };
@@ -153,6 +154,19 @@ impl Client {
         }
         let clock_skew_seconds = self.credentials.clock_skew_seconds(&last);
         Ok(Answer { clock_skew_seconds, ..last })
+    }
+
+    /// Makes a request whose answer may be larger than what memory should hold: the body of a 2xx goes to `receiver`,
+    /// chunk by chunk, and is empty in the answer. Made once, with the credentials as they are. Any other status is an
+    /// answer with its body.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; `too_large` also while the body comes, and whatever the receiver gives. After an error the
+    /// receiver may hold a part.
+    pub async fn receive(&self, call: Call, receiver: &mut dyn Receiver) -> Result<Answer> {
+        let limits = call.limits.unwrap_or(self.limits);
+        let request = self.request(call)?;
+        Ok(self.attempt(request, &limits, Some(receiver)).await?.0)
     }
 
     /// The beginning of an answer's body for a message, made fit by [`Client::quote`].
@@ -189,7 +203,12 @@ impl Client {
         Ok(Request { method: call.method, url, headers, body: call.body })
     }
 
-    async fn attempt(&self, mut request: Request, limits: &Limits) -> Result<(Answer, u64)> {
+    async fn attempt(
+        &self,
+        mut request: Request,
+        limits: &Limits,
+        receiver: Option<&mut dyn Receiver>,
+    ) -> Result<(Answer, u64)> {
         let clock = &*self.exchange.environment.clock;
         self.budget.acquire(clock).await;
         let authorization = self.credentials.authorize(&request, &self.exchange).await?;
@@ -197,7 +216,7 @@ impl Client {
         // Whole names are replaced: a header of the call never stands beside one of the credentials.
         request.headers.extend(authorization.headers);
         request.url = authorization.url.unwrap_or(request.url);
-        let answer = self.exchange.send(request, &named, limits).await?;
+        let answer = self.exchange.send_into(request, &named, limits, receiver).await?;
         if answer.status == StatusCode::TOO_MANY_REQUESTS
             && let Some(wait) = answer.retry_after()
         {

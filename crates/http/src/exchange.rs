@@ -14,7 +14,7 @@ use http::header::{CONTENT_LENGTH, LOCATION};
 use sluicebox_core::{Clock, Environment, Error, Result};
 
 use crate::failure::{self, Named};
-use crate::{Answer, Request, Response, Transport};
+use crate::{Answer, Receiver, Request, Response, Transport};
 
 /// Most bytes that are reserved for a body before it comes.
 const FIRST_CAPACITY_BYTES: usize = 256 << 10;
@@ -47,10 +47,21 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// One attempt, called `named` in messages. Cancel-safe.
     pub(crate) async fn send(&self, request: Request, named: &Named, limits: &Limits) -> Result<Answer> {
+        self.send_into(request, named, limits, None).await
+    }
+
+    /// One attempt; the body of a success goes to the receiver, if there is one.
+    pub(crate) async fn send_into(
+        &self,
+        request: Request,
+        named: &Named,
+        limits: &Limits,
+        receiver: Option<&mut dyn Receiver>,
+    ) -> Result<Answer> {
         let clock = &*self.environment.clock;
         let started = clock.elapsed();
         let received_bytes = AtomicUsize::new(0);
-        let attempt = self.attempt(request, named, limits, &received_bytes);
+        let attempt = self.attempt(request, named, limits, (&received_bytes, receiver));
         let Some(result) = within(clock, limits.total, attempt).await else {
             return Err(failure::too_slow(named, limits.total, received_bytes.into_inner()));
         };
@@ -70,7 +81,7 @@ impl Exchange {
         request: Request,
         named: &Named,
         limits: &Limits,
-        received_bytes: &AtomicUsize,
+        (received_bytes, receiver): (&AtomicUsize, Option<&mut dyn Receiver>),
     ) -> Result<(Response, Bytes)> {
         let clock = &*self.environment.clock;
         let Some(sent) = within(clock, limits.read, self.transport.send(request)).await else {
@@ -81,8 +92,44 @@ impl Exchange {
             let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
             return Err(failure::redirected(named, response.status.as_u16(), location));
         }
-        let body = self.read_body(&mut response, named, limits, received_bytes).await?;
+        let receiver = receiver.filter(|_| response.status.is_success());
+        let body = match receiver {
+            Some(receiver) => {
+                self.hand_over(&mut response, named, limits, (received_bytes, receiver)).await?;
+                Bytes::new()
+            }
+            None => self.read_body(&mut response, named, limits, received_bytes).await?,
+        };
         Ok((response, body))
+    }
+
+    /// Gives a body to a receiver, chunk by chunk, within the limits.
+    async fn hand_over(
+        &self,
+        response: &mut Response,
+        named: &Named,
+        limits: &Limits,
+        (received_bytes, receiver): (&AtomicUsize, &mut dyn Receiver),
+    ) -> Result<()> {
+        if declared_bytes(response) > limits.body_bytes {
+            return Err(failure::too_large(named, limits.body_bytes));
+        }
+        let mut length = 0;
+        loop {
+            let next = within(&*self.environment.clock, limits.read, response.body.next()).await;
+            let chunk = match next {
+                None => return Err(failure::silent(named, limits.read, length)),
+                Some(None) => return Ok(()),
+                Some(Some(Err(error))) => return Err(failure::broken(named, error, length)),
+                Some(Some(Ok(chunk))) => chunk,
+            };
+            length += chunk.len();
+            if length > limits.body_bytes {
+                return Err(failure::too_large(named, limits.body_bytes));
+            }
+            receiver.receive(chunk).await?;
+            received_bytes.store(length, Ordering::Relaxed);
+        }
     }
 
     async fn read_body(
@@ -92,9 +139,7 @@ impl Exchange {
         limits: &Limits,
         received_bytes: &AtomicUsize,
     ) -> Result<Bytes> {
-        let declared =
-            response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let declared: usize = declared.unwrap_or_default();
+        let declared = declared_bytes(response);
         if declared > limits.body_bytes && !named.has_effect {
             return Err(failure::too_large(named, limits.body_bytes));
         }
@@ -121,6 +166,12 @@ impl Exchange {
             received_bytes.store(body.len(), Ordering::Relaxed);
         }
     }
+}
+
+/// How long a body says it is; 0 if it does not say.
+fn declared_bytes(response: &Response) -> usize {
+    let length = response.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or_default()
 }
 
 /// The outcome of `work`, or `None` if it takes longer than `limit`.

@@ -18,6 +18,7 @@ mod hmac_signer;
 mod hmac_template;
 mod oauth;
 mod rate;
+mod receiver;
 mod reqwest_transport;
 mod retry_after;
 mod rotating;
@@ -39,6 +40,7 @@ pub use hmac_template::{
     HmacAlgorithm, HmacTemplate, NonceKind, SecretEncoding, SignatureEncoding, TimestampFormat,
 };
 pub use rate::Rate;
+pub use receiver::Receiver;
 pub use reqwest_transport::ReqwestTransport;
 pub use retry_after::retry_after;
 pub use signing::sign;

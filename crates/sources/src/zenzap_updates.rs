@@ -3,6 +3,7 @@
 //! Source: the Zenzap contract. Invariant: what the API would refuse or misread (ranges, a path in the base URL, which
 //! would be signed wrongly) is refused when the file is checked.
 
+mod attachments;
 mod conflict;
 mod decode;
 mod feed;
@@ -27,6 +28,8 @@ use sluicebox_polling::quiet;
 
 use crate::item::Origin;
 use crate::{Start, asking};
+use attachments::Attachments;
+pub use attachments::{AttachmentType, ZenzapAttachments};
 use feed::ZenzapFeed;
 pub use pushed::ZenzapWebhook;
 
@@ -48,7 +51,22 @@ pub use pushed::ZenzapWebhook;
 ///
 /// How long Zenzap keeps updates is not documented, so the next page is asked for only when this one is durable in
 /// every sink. An offset that is no longer available is a gap: it is logged as an error, counted in
-/// `sluicebox_source_gap_total`, and `on_offset_expired` decides what follows. Links to attachments expire after an hour.
+/// `sluicebox_source_gap_total`, and `on_offset_expired` decides what follows.
+///
+/// Attachments. Links to files expire after an hour. With `attachments: { download: <folder> }` each file is fetched
+/// before its event goes on, without credentials, and only once: a file that is there is whole, and is found again when the
+/// event comes again. Every attachment of a message then has `download`, and is an object, also where Zenzap sent a link
+/// alone:
+///
+/// ```json
+/// { "id": "att_1", "name": "plan.png", "url": "https://…",
+///   "download": { "status": "ok", "path": "data/attachments/acme/att_1/plan.png", "bytes": 41320, "sha256": "9f2c…" } }
+/// ```
+///
+/// The status is `ok`; `expired` (the link is dead: 403, 404, 410); `too_large`; `skipped` (not one of the `types`); or
+/// `failed`: these have a `reason` in place of the path. What may pass (5xx, timeouts) is tried again, with the page, for
+/// `max_elapsed`; then the event goes on with `failed`, and while the file server stays down a page waits for one attempt
+/// only. A full disk holds the feed until there is room.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({
@@ -92,6 +110,11 @@ pub struct ZenzapUpdates {
         "listen": "127.0.0.1:8080", "path": "/hooks/zenzap", "secrets": ["${ZENZAP_SECRET}"]
     }))]
     pub webhook: Option<ZenzapWebhook>,
+    /// Fetches the files that messages link to before the links expire: `{ download, max_size, types, timeout,
+    /// max_elapsed }`. See "Attachments" above.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "download": "data/attachments", "max_size": "25MiB" }))]
+    pub attachments: Option<ZenzapAttachments>,
 }
 
 /// What follows an offset that is no longer available.
@@ -169,6 +192,11 @@ impl ZenzapUpdates {
         ))
     }
 
+    /// What fetches the attachments of this account, if they are wanted.
+    fn attachments(&self, client: &Client, cx: &Context) -> Option<Attachments> {
+        self.attachments.as_ref().map(|options| Attachments::new(options, client.base_url().clone(), cx))
+    }
+
     /// The client of this account, published for `same_as`.
     fn client(&self, cx: &Context) -> Result<Arc<Client>> {
         if let Some(problem) = self.check_address() {
@@ -203,6 +231,7 @@ impl SourceSpec for ZenzapUpdates {
         let mut problems: Vec<Problem> = self.check_address().into_iter().collect();
         problems.extend(self.check_auth());
         problems.extend(self.webhook.iter().flat_map(ZenzapWebhook::problems));
+        problems.extend(self.attachments.iter().flat_map(ZenzapAttachments::problems));
         if !(1..=100).contains(&self.limit) {
             problems.push(Problem::new("limit", format!("expected 1 to 100, found {}", self.limit)));
         }

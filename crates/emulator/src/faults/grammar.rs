@@ -37,7 +37,12 @@ fn parse(text: &str) -> Result<Fault, String> {
 }
 
 fn parse_target(text: &str) -> (Target, &str) {
-    let prefixes = [("poll:", Target::Poll), ("lookup:", Target::LookUp), ("oauth:", Target::OAuth)];
+    let prefixes = [
+        ("poll:", Target::Poll),
+        ("lookup:", Target::LookUp),
+        ("oauth:", Target::OAuth),
+        ("file:", Target::File),
+    ];
     for (prefix, target) in prefixes {
         if let Some(rest) = text.strip_prefix(prefix) {
             return (target, rest);
@@ -181,6 +186,7 @@ impl fmt::Display for Fault {
             Target::Poll => "",
             Target::LookUp => "lookup:",
             Target::OAuth => "oauth:",
+            Target::File => "file:",
         })?;
         if let Some(account) = self.account {
             write!(formatter, "account:{account}:")?;

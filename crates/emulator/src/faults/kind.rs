@@ -37,6 +37,8 @@ pub enum Target {
     LookUp,
     /// `POST /oauth/token`.
     OAuth,
+    /// The attachments that the emulator serves (Zenzap).
+    File,
 }
 
 /// How a 429 says when to come back.

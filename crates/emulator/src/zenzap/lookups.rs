@@ -118,10 +118,10 @@ impl TeamChat {
         let sender = &self.people[message.sender];
         let attachments = match &message.special {
             Special::File { kind, name, .. } => json!([{
-                "id": message.attachment_id(), "type": kind, "name": name, "url": message.link(),
+                "id": message.attachment_id(), "type": kind, "name": name, "url": message.link(self.storage.as_ref()),
             }]),
             Special::Audio(_) => json!([{
-                "id": message.attachment_id(), "type": "audio", "name": "note.mp3", "url": message.link(),
+                "id": message.attachment_id(), "type": "audio", "name": "note.mp3", "url": message.link(self.storage.as_ref()),
             }]),
             _ => json!([]),
         };

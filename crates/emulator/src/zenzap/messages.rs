@@ -1,5 +1,6 @@
 //! Messages of the team chat: what people write, and the JSON of it (section 5 of the contract).
 
+use super::files::Storage;
 use super::world::TeamChat;
 use crate::json::Object;
 use crate::vocabulary::{CHAT_LINES, FILES, FIRST_NAMES, LAST_NAMES, MILESTONES, PLACES};
@@ -108,9 +109,12 @@ impl Message {
         format!("att_{}", &self.id[..8])
     }
 
-    /// A link that anybody can follow who has it, until it expires.
-    pub(super) fn link(&self) -> String {
+    /// A link that anybody can follow who has it, until it expires. Without a storage it leads nowhere.
+    pub(super) fn link(&self, storage: Option<&Storage>) -> String {
         let id = self.attachment_id();
+        if let Some(storage) = storage {
+            return storage.link(&id);
+        }
         let expires = self.created / 1000 + 3600;
         format!("https://storage.example/{id}?token={}&expires={expires}", &self.id[24..])
     }
@@ -150,12 +154,14 @@ impl Message {
     fn write_special(&self, chat: &TeamChat, object: &mut Object<'_>) {
         match &self.special {
             Special::None | Special::Poll => {}
-            Special::File { bare: true, .. } => object.texts("attachments", [self.link().as_str()]),
+            Special::File { bare: true, .. } => {
+                object.texts("attachments", [self.link(chat.storage.as_ref()).as_str()]);
+            }
             Special::File { kind, name, .. } => {
-                object.single("attachments", |file| self.write_file(file, kind, name));
+                object.single("attachments", |file| self.write_file(chat, file, (kind, name)));
             }
             Special::Audio(transcript) => object.single("attachments", |file| {
-                self.write_file(file, "audio", "note.mp3");
+                self.write_file(chat, file, ("audio", "note.mp3"));
                 file.object("transcription", |transcription| match transcript {
                     Transcript::Pending => transcription.text("status", "Pending"),
                     Transcript::Failed => transcription.text("status", "Failed"),
@@ -177,11 +183,11 @@ impl Message {
         }
     }
 
-    fn write_file(&self, file: &mut Object<'_>, kind: &str, name: &str) {
+    fn write_file(&self, chat: &TeamChat, file: &mut Object<'_>, (kind, name): (&str, &str)) {
         file.text("id", &self.attachment_id());
         file.text("type", kind);
         file.text("name", name);
-        file.text("url", &self.link());
+        file.text("url", &self.link(chat.storage.as_ref()));
     }
 
     fn write_task(&self, chat: &TeamChat, object: &mut Object<'_>) {

@@ -1,6 +1,7 @@
 //! The team chat API: signed requests or OAuth, a long poll with an opaque offset, and look-ups.
 
 mod auth;
+mod files;
 mod lookups;
 mod messages;
 mod offset;
@@ -9,6 +10,8 @@ mod world;
 use std::time::Duration;
 
 pub(crate) use auth::{AccessTokens, identify};
+pub use files::attachment;
+pub(crate) use files::{PREFIX as FILES, Storage};
 pub(crate) use world::TeamChat;
 
 use crate::account::Account;
@@ -68,6 +71,7 @@ pub(crate) async fn answer(server: &Server, call: &Call) -> Answer {
     let refused = match (call.method.as_str(), call.path.as_str()) {
         ("POST", TOKEN) => return auth::mint(server, call),
         ("GET", POLL) => poll(server, call).await,
+        ("GET", path) if path.starts_with(FILES) => return files::answer(server, call),
         ("GET", _) => look_up(server, call),
         _ => Err(failure(404)),
     };

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::files::Storage;
 use super::messages::{Message, Special, Transcript};
 use super::offset::Offsets;
 use crate::chance::Chance;
@@ -40,6 +41,8 @@ pub(super) struct Topic {
 /// The team as one bot sees it. Person 0 is the bot itself.
 pub(crate) struct TeamChat {
     pub(super) chance: Chance,
+    /// What serves the attachments; `None`: nothing does.
+    pub(super) storage: Option<Storage>,
     offsets: Offsets,
     pub(super) index: u64,
     pub(super) now: u64,
@@ -50,7 +53,7 @@ pub(crate) struct TeamChat {
 }
 
 impl TeamChat {
-    pub(crate) fn new(seed: u64, account: u32) -> Self {
+    pub(crate) fn new(seed: u64, account: u32, storage: Option<Storage>) -> Self {
         let mut chance = Chance::new(seed, u64::from(account) << 8 | 2);
         let mut people = vec![Person { id: bot_id(seed, account), name: "Sluice Bot".to_owned(), bot: true }];
         people.extend((1..PEOPLE).map(|_| Person {
@@ -70,6 +73,7 @@ impl TeamChat {
         let topics = topics.collect();
         Self {
             chance,
+            storage,
             offsets: Offsets::new(seed, account),
             index: 0,
             now: BEGINNING,

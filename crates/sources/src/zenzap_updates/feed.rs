@@ -12,8 +12,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sluicebox_core::{Batch, Context, Cursor, Environment, Error, Result, Source, Timestamp};
 use sluicebox_http::{Answer, Client};
 
+use super::attachments::Attachments;
 use super::conflict::{Conflict, conflict};
-use super::decode::{self, UpdatesPage};
+use super::decode::{self, Decoded, UpdatesPage};
 use super::quiet::{Quiet, Trail};
 use super::{OnOffsetExpired, ZenzapUpdates, own, status};
 use crate::item::Origin;
@@ -45,11 +46,13 @@ pub(super) struct ZenzapFeed {
     /// Answers 429 in a row.
     limited: u32,
     last_seen: Option<Timestamp>,
+    attachments: Option<Attachments>,
 }
 
 impl ZenzapFeed {
     pub(super) fn new(options: &ZenzapUpdates, client: Arc<Client>, cx: &Context) -> Self {
         Self {
+            attachments: options.attachments(&client, cx),
             client,
             origin: Origin::new("zenzap", cx),
             environment: cx.environment.clone(),
@@ -96,8 +99,19 @@ impl ZenzapFeed {
         Error::rate_limited("Zenzap asks to wait (status 429)", Some(wait))
     }
 
+    /// The updates of a page, with the files that they name. Nothing has changed yet: after an error the page comes again.
+    async fn read(&mut self, page: &UpdatesPage<'_>, answer: &Answer) -> Result<Decoded> {
+        let mut decoded = decode::events(&page.items, answer, &self.origin, self.own_id.as_deref());
+        if let Some(attachments) = &mut self.attachments
+            && !self.standing.priming
+        {
+            attachments.download(&mut decoded.events).await?;
+        }
+        Ok(decoded)
+    }
+
     /// What a page means for where we stand. No `await` in here: it happens whole or not at all.
-    fn take(&mut self, page: UpdatesPage<'_>, answer: &Answer) -> Batch {
+    fn take(&mut self, page: UpdatesPage<'_>, decoded: Decoded, answer: &Answer) -> Batch {
         let mut batch = Batch::empty(None);
         if page.items.is_empty() {
             self.standing.cursor = page.next_offset.or(self.standing.cursor.take());
@@ -105,7 +119,6 @@ impl ZenzapFeed {
         } else {
             self.quiet = Quiet::default();
             self.advance(page.next_offset, &mut batch);
-            let decoded = decode::events(&page.items, answer, &self.origin, self.own_id.as_deref());
             self.last_seen = decoded.newest.or(self.last_seen);
             if !self.standing.priming {
                 (batch.events, batch.rejects) = (decoded.events, decoded.rejects);
@@ -200,7 +213,8 @@ impl Source for ZenzapFeed {
         match decode::page(&answer.body) {
             Ok(page) => {
                 self.malformed.reset();
-                Ok(Some(self.take(page, &answer)))
+                let decoded = self.read(&page, &answer).await?;
+                Ok(Some(self.take(page, decoded, &answer)))
             }
             Err(why) => {
                 let status = answer.status.as_u16();

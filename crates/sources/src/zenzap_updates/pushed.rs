@@ -15,6 +15,7 @@ use sluicebox_core::{
 use sluicebox_http::Client;
 use sluicebox_webhooks::{Endpoint, InboxOptions, Scheme, check_endpoint, default_body_limit, listen};
 
+use super::attachments::Attachments;
 use super::{ZenzapUpdates, decode, own};
 use crate::item::Origin;
 use crate::webhook::{Deliveries, default_inbox, default_remember_for, default_remember_most, open_inbox};
@@ -61,6 +62,9 @@ struct Pushed {
     client: Arc<Client>,
     drop_own: bool,
     own_id: Arc<OnceLock<String>>,
+    attachments: Option<Attachments>,
+    /// A page that was read and whose files are not all there.
+    pending: Option<Batch>,
 }
 
 /// Builds the source that listens.
@@ -84,7 +88,9 @@ pub(super) async fn build(
         let own_id = own.get().map(String::as_str);
         decode::update(&polled, &origin, kept.received, own_id).map(|update| update.event)
     });
-    Ok(BuiltSource::single(Pushed { deliveries, client, drop_own: options.drop_own, own_id }))
+    let attachments = options.attachments(&client, cx);
+    let drop_own = options.drop_own;
+    Ok(BuiltSource::single(Pushed { deliveries, client, drop_own, own_id, attachments, pending: None }))
 }
 
 /// `{id, type, timestamp, data, …}` as `{updateId, eventType, createdAt, data, …}`; `None` if it is no object.
@@ -115,11 +121,20 @@ impl Source for Pushed {
             // Nobody else sets it.
             let _ = self.own_id.set(id);
         }
+        self.pending = None;
         self.deliveries.open(saved).await
     }
 
     async fn next(&mut self) -> Result<Option<Batch>> {
-        self.deliveries.next().await
+        let Some(attachments) = &mut self.attachments else { return self.deliveries.next().await };
+        // The inbox stands behind a page once it is read, so the page is kept until it can be handed on.
+        if self.pending.is_none() {
+            self.pending = self.deliveries.next().await?;
+        }
+        if let Some(batch) = &mut self.pending {
+            attachments.download(&mut batch.events).await?;
+        }
+        Ok(self.pending.take())
     }
 
     async fn woken(&mut self) {

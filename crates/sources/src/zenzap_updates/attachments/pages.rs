@@ -1,0 +1,247 @@
+//! The attachments of a page: fetched a few at once, and what became of each written into its event.
+//!
+//! Invariant: a page is handed on only whole; until then the same page is asked for again, where files that are there
+//! are found and not fetched.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use sluicebox_core::{Context, Error, Event, Result};
+use sluicebox_http::BaseUrl;
+
+use super::ZenzapAttachments;
+use super::download::{Attempt, Fetcher, SILENCE, Wanted};
+use super::events::{Attachment, Download, Message, Status, annotate, find};
+use super::folder::{Whole, found};
+use super::names::{file_name, segment, segment_of_place};
+use super::patience::Patience;
+
+/// Files that are fetched at once.
+const AT_ONCE: usize = 4;
+/// The reason of the error while files are still to be had.
+const PENDING: &str = "attachment_pending";
+
+/// Fetches the attachments of one account.
+pub(in super::super) struct Attachments {
+    options: ZenzapAttachments,
+    fetcher: Fetcher,
+    /// The folder of the account's files.
+    folder: String,
+    patience: Patience,
+    /// Attempts so far: the name of a file that is being written is never used again.
+    attempts: AtomicU64,
+}
+
+/// The attachments of one event, each with its place on the disk unless it is not wanted.
+struct Planned {
+    message: Message,
+    places: Vec<Result<String, Download>>,
+}
+
+impl Attachments {
+    pub(in super::super) fn new(options: &ZenzapAttachments, api: BaseUrl, cx: &Context) -> Self {
+        let (max_size, timeout) = (options.max_size, options.timeout.0);
+        Self {
+            fetcher: Fetcher { api, max_size, timeout, cx: cx.clone() },
+            folder: format!("{}/{}", options.download.trim_end_matches('/'), segment(&cx.account)),
+            patience: Patience::new(options.max_elapsed.0),
+            attempts: AtomicU64::new(0),
+            options: options.clone(),
+        }
+    }
+
+    /// Fetches what the messages of a page name and writes into each what became of it. Cancel-safe.
+    ///
+    /// # Errors
+    /// `Transient`: a file is still to be had, or the disk is full. The same events are to come again, and `events` is as
+    /// it was.
+    pub(in super::super) async fn download(&mut self, events: &mut [Event]) -> Result<()> {
+        let planned: Vec<Option<Planned>> = events.iter().map(|event| self.plan(event)).collect();
+        let mut wanted: HashMap<&str, &str> = HashMap::new();
+        for planned in planned.iter().flatten() {
+            for (attachment, place) in planned.message.attachments.iter().zip(&planned.places) {
+                if let (Ok(place), Some(url)) = (place, &attachment.url) {
+                    // Of two links to one file the later is the fresher.
+                    wanted.insert(place, url);
+                }
+            }
+        }
+        let fetched = self.fetch(&wanted).await?;
+        for (event, planned) in events.iter_mut().zip(&planned) {
+            let Some(planned) = planned else { continue };
+            let became = |(attachment, place): (_, &Result<String, Download>)| {
+                let download = match place {
+                    Ok(place) => fetched.get(place.as_str()).cloned()?,
+                    Err(download) => download.clone(),
+                };
+                Some((attachment, download))
+            };
+            let downloads: Vec<(&Attachment, Download)> =
+                planned.message.attachments.iter().zip(&planned.places).filter_map(became).collect();
+            *event = event.with_json(annotate(&event.json(), &downloads));
+        }
+        self.patience.done();
+        Ok(())
+    }
+
+    /// What is to become of the attachments of an event; `None` if it has none.
+    fn plan(&self, event: &Event) -> Option<Planned> {
+        if !event.meta().event_type.starts_with("message.") {
+            return None;
+        }
+        let message = find(&event.json()).filter(|message| !message.attachments.is_empty())?;
+        let owner = message.id.as_deref().unwrap_or(&event.meta().id);
+        let attachments = message.attachments.iter().enumerate();
+        let places = attachments.map(|(number, attachment)| self.place(owner, number, attachment)).collect();
+        Some(Planned { message, places })
+    }
+
+    /// Where the file of an attachment is to lie, or why there is to be none.
+    fn place(&self, owner: &str, number: usize, attachment: &Attachment) -> Result<String, Download> {
+        if !self.options.wants(attachment.kind.as_deref()) {
+            return Err(Download::without(Status::Skipped, "not one of the `types`"));
+        }
+        let Some(url) = &attachment.url else {
+            return Err(Download::without(Status::Failed, "the attachment has no link"));
+        };
+        let own = match &attachment.id {
+            Some(id) => segment(id),
+            None => segment_of_place(owner, number, url),
+        };
+        Ok(format!("{}/{own}/{}", self.folder, file_name(attachment.name.as_deref(), url)))
+    }
+
+    /// Fetches files, by where they are to lie.
+    async fn fetch<'a>(&mut self, wanted: &HashMap<&'a str, &'a str>) -> Result<HashMap<&'a str, Download>> {
+        let mut fetched = HashMap::with_capacity(wanted.len());
+        let mut left = Vec::new();
+        for (path, url) in wanted {
+            match found(Path::new(path)).await? {
+                Some(Whole { bytes, sha256 }) => {
+                    fetched.insert(*path, Download::ok((*path).to_owned(), bytes, sha256));
+                }
+                None => left.push((*path, *url)),
+            }
+        }
+        // Those that failed before come last, so that they keep no other waiting.
+        left.sort_unstable_by_key(|(path, _)| (self.patience.has_failed(path), *path));
+        if self.patience.is_down(self.now()) && !left.is_empty() {
+            let (path, url) = left.remove(0);
+            let attempt = self.attempt(path, url).await;
+            let is_still_down = matches!(attempt, Attempt::Later(_));
+            self.judge(path, attempt, &mut fetched)?;
+            if is_still_down {
+                let why = "not asked for: the file server has not answered for longer than `max_elapsed`";
+                self.tell_given_up(left.len(), why);
+                fetched.extend(left.iter().map(|(path, _)| (*path, Download::without(Status::Failed, why))));
+                return Ok(fetched);
+            }
+        }
+        self.fetch_several(&left, &mut fetched).await?;
+        Ok(fetched)
+    }
+
+    /// Fetches files, a few at once. Once one has to be waited for and the attempt has taken its time, no other is begun;
+    /// those under way may end.
+    async fn fetch_several<'a>(
+        &mut self,
+        left: &[(&'a str, &'a str)],
+        fetched: &mut HashMap<&'a str, Download>,
+    ) -> Result<()> {
+        let (is_enough, begun) = (AtomicBool::new(false), self.now());
+        let mut attempts = Vec::with_capacity(left.len());
+        for (path, url) in left {
+            attempts.push(self.attempt_unless((&is_enough, begun), path, url));
+        }
+        let attempts: Vec<_> = futures::stream::iter(attempts).buffer_unordered(AT_ONCE).collect().await;
+        let (mut waits, mut untried) = (None, 0);
+        for (path, attempt) in attempts {
+            match attempt {
+                Some(attempt) => waits = self.judge(path, attempt, fetched).err().or(waits),
+                None => untried += 1,
+            }
+        }
+        match waits {
+            Some(error) => Err(error),
+            None if untried > 0 => {
+                let message = format!("{untried} attachments are still to be fetched");
+                Err(Error::transient(message).with_reason(PENDING))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn attempt_unless<'a>(
+        &self,
+        (is_enough, begun): (&AtomicBool, Duration),
+        path: &'a str,
+        url: &str,
+    ) -> (&'a str, Option<Attempt>) {
+        if is_enough.load(Ordering::Relaxed) {
+            return (path, None);
+        }
+        let attempt = self.attempt(path, url).await;
+        let is_over = match attempt {
+            Attempt::Later(_) => self.now().saturating_sub(begun) >= SILENCE,
+            Attempt::Disk(_) => true,
+            Attempt::Whole(_) | Attempt::Never(..) => false,
+        };
+        is_enough.fetch_or(is_over, Ordering::Relaxed);
+        (path, Some(attempt))
+    }
+
+    async fn attempt(&self, path: &str, url: &str) -> Attempt {
+        let number = self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.fetcher.attempt(&Wanted { path, url, number }).await
+    }
+
+    /// Writes down how an attempt ended.
+    ///
+    /// # Errors
+    /// The file is worth waiting for.
+    fn judge<'a>(
+        &mut self,
+        path: &'a str,
+        attempt: Attempt,
+        fetched: &mut HashMap<&'a str, Download>,
+    ) -> Result<()> {
+        let download = match attempt {
+            Attempt::Disk(error) => return Err(error),
+            Attempt::Whole(whole) => {
+                self.patience.answered();
+                Download::ok(path.to_owned(), whole.bytes, whole.sha256)
+            }
+            Attempt::Never(status, why) => {
+                self.patience.answered();
+                Download::without(status, why)
+            }
+            Attempt::Later(error) => {
+                if !self.patience.failed(path, self.now()) {
+                    let message = format!("an attachment cannot be fetched yet: {error}");
+                    return Err(Error::transient(message).with_reason(PENDING));
+                }
+                let why = error.to_string();
+                self.tell_given_up(1, &why);
+                Download::without(Status::Failed, why)
+            }
+        };
+        fetched.insert(path, download);
+        Ok(())
+    }
+
+    fn tell_given_up(&self, files: usize, why: &str) {
+        let account = &*self.fetcher.cx.account;
+        tracing::warn!(
+            account,
+            files,
+            "attachments are given up, and their events go on without them: {why}"
+        );
+    }
+
+    fn now(&self) -> Duration {
+        self.fetcher.cx.environment.clock.elapsed()
+    }
+}
