@@ -55,7 +55,8 @@ const MAIN: &str = "main";
 /// `event["default"]`. An error is a dead letter with reason `script` and its file, line and column.
 ///
 /// A script that others have written is used by name, with arguments: `pack: money/convert` and `with:`. A pack lies in
-/// `plugins/rhai/<pack>/` beside the pipeline file, or ships with Sluicebox (`sluicebox list`).
+/// `plugins/rhai/<pack>/` beside the pipeline file, or ships with Sluicebox (`sluicebox list`). What such a script
+/// remembers is declared under `state:` as any other; `check` says what it needs.
 ///
 /// State. A script remembers what it declares under `state:`, by name: counters, last values and sets, by key. The key
 /// is the declared one, or stands behind the name:
@@ -112,12 +113,17 @@ pub struct RhaiScript {
 impl RhaiScript {
     fn compile(&self, files: &dyn ScriptFiles) -> Result<Script, Vec<Problem>> {
         let own = |compiled: Result<Script, Problem>| compiled.map_err(|problem| vec![problem]);
-        let state = state::declared(&self.state, self.pack.is_some())?;
+        // A pack says what its scripts need.
+        let state = if self.pack.is_some() { None } else { state::declared(&self.state)? };
         let surroundings = Surroundings { state: state.as_ref(), ..Surroundings::default() };
         match (&self.file, &self.source, &self.pack) {
             (None, None, Some(named)) => {
                 let (name, script) = pack::split(named).map_err(|problem| vec![problem])?;
-                Pack::find(name, files).map_err(|problem| vec![problem])?.compile(script, &self.with)
+                Pack::find(name, files).map_err(|problem| vec![problem])?.compile(
+                    script,
+                    &self.with,
+                    &self.state,
+                )
             }
             (None, Some(_), None) | (Some(_), None, None) if !self.with.is_empty() => {
                 let problem = Problem::new("with", "only a script of a pack takes arguments");

@@ -45,6 +45,9 @@ pub(super) fn page(name: &str) -> Option<String> {
         if script.example.as_object().is_some_and(|with| !with.is_empty()) {
             let _ = writeln!(text, "  with: {}", script.example);
         }
+        if !script.state.is_empty() {
+            let _ = writeln!(text, "  state: {}", script.state);
+        }
     }
     Some(text)
 }

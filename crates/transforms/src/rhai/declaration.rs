@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::state::StateOptions;
+
 /// A pack: scripts that are used by name, with arguments.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,10 @@ pub(super) struct ScriptDeclaration {
     /// What it can be given, by name; the script reads `args.NAME`.
     #[serde(default)]
     pub(super) parameters: BTreeMap<String, Parameter>,
+    /// What it remembers, by name, without keys, which the script gives. A pipeline that uses it declares the same names
+    /// under `state:`, and chooses how long and how much.
+    #[serde(default)]
+    pub(super) state: BTreeMap<String, StateOptions>,
     /// What it makes of events: documentation, and its tests.
     #[schemars(length(min = 1))]
     pub(super) examples: Vec<Example>,
@@ -85,6 +91,9 @@ pub(super) struct Example {
     /// The arguments.
     #[serde(default)]
     pub(super) with: Map<String, Value>,
+    /// Events that came before, oldest first, for a script that remembers.
+    #[serde(default)]
+    pub(super) before: Vec<Map<String, Value>>,
     /// The event, as `event`.
     pub(super) event: Map<String, Value>,
     /// Its type, as `meta.type`.

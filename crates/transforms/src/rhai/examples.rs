@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::Value;
-use sluicebox_core::{Event, Meta, Problem};
+use serde_json::{Map, Value};
+use sluicebox_core::{Event, Memory, Meta, Problem};
 use sluicebox_rules::{Emitted, Script};
 
 use super::declaration::Example;
@@ -26,7 +26,7 @@ pub(super) fn run(pack: &Pack<'_>, script: &str) -> Result<(), Vec<Problem>> {
         let keys = [format!("{script}:"), format!("name: {}", example.name)];
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let at = |message: String| vec![pack.at(&keys, format!("the example `{}` {message}", example.name))];
-        let compiled = pack.compile(script, &example.with).map_err(|problems| {
+        let compiled = pack.compile(script, &example.with, &declared.state).map_err(|problems| {
             let first = problems.into_iter().next();
             match first {
                 // A fault of its script has a place of its own.
@@ -43,10 +43,26 @@ pub(super) fn run(pack: &Pack<'_>, script: &str) -> Result<(), Vec<Problem>> {
 }
 
 fn outcome(script: &Script, example: &Example) -> Outcome {
-    let text = Bytes::from(Value::Object(example.event.clone()).to_string());
-    let meta = Meta { event_type: example.meta_type.as_str().into(), ..Meta::new("example", "example", "1") };
-    let event = Event::parse(&text, meta).map_err(|error| error.to_string())?;
-    let outcome = script.run(&event).map_err(|error| error.to_string())?;
+    let read = |event: &Map<String, Value>| {
+        let text = Bytes::from(Value::Object(event.clone()).to_string());
+        let meta =
+            Meta { event_type: example.meta_type.as_str().into(), ..Meta::new("example", "example", "1") };
+        Event::parse(&text, meta).map_err(|error| error.to_string())
+    };
+    let mut memory = script.state().map(|state| Memory::new(state.max_entries()));
+    let mut run = |event: &Event| {
+        let outcome = match &mut memory {
+            Some(memory) => script.run_remembering(event, memory),
+            None => script.run(event),
+        };
+        outcome.map_err(|error| error.to_string())
+    };
+    for event in &example.before {
+        run(&read(event)?)?;
+    }
+    let event = read(&example.event)?;
+    let text = event.json();
+    let outcome = run(&event)?;
     if let Some(letter) = outcome.dead_letter {
         return Err(letter.message);
     }

@@ -3,15 +3,17 @@
 //! Invariant: a pack beside the pipeline file hides a shipped one of its name, and no pack reaches a file outside its
 //! own folder.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 use sluicebox_core::{Effect, Located, Problem, ScriptFiles};
-use sluicebox_rules::{Flow, Library, Script, Surroundings};
+use sluicebox_rules::{Flow, Library, Script, State, Surroundings};
 
 use super::declaration::{Declaration, ScriptDeclaration};
+use super::state::StateOptions;
+use super::{arguments, shipped, state};
 use crate::nearest::nearest;
-use super::{arguments, shipped};
 
 /// Where packs lie, beside a pipeline file and in the repository of Sluicebox.
 const FOLDER: &str = "plugins/rhai";
@@ -150,15 +152,28 @@ impl<'f> Pack<'f> {
         })
     }
 
-    /// One of its scripts, compiled with arguments.
+    /// One of its scripts, compiled with arguments and the state that the pipeline declares.
     ///
     /// # Errors
-    /// Everything that is wrong with the arguments, or the first thing that is wrong with the pack.
-    pub(super) fn compile(&self, name: &str, given: &Map<String, Value>) -> Result<Script, Vec<Problem>> {
+    /// Everything that is wrong with the arguments and the state, or the first thing that is wrong with the pack.
+    pub(super) fn compile(
+        &self,
+        name: &str,
+        given: &Map<String, Value>,
+        state: &BTreeMap<String, StateOptions>,
+    ) -> Result<Script, Vec<Problem>> {
         let declared = self.script(name).map_err(|problem| vec![problem])?;
         let called = format!("{}/{name}", self.name);
-        let arguments = arguments::resolve(&called, &declared.parameters, given)?;
-        self.compiled(declared, &arguments).map_err(|problem| vec![problem])
+        let arguments = arguments::resolve(&called, &declared.parameters, given);
+        let state = state::of_pack(&called, &declared.state, state);
+        let (arguments, state) = match (arguments, state) {
+            (Ok(arguments), Ok(state)) => (arguments, state),
+            (arguments, state) => {
+                let problems = arguments.err().into_iter().chain(state.err());
+                return Err(problems.flatten().collect());
+            }
+        };
+        self.compiled(declared, (&arguments, state.as_ref())).map_err(|problem| vec![problem])
     }
 
     /// What one of its scripts does to the shape of events.
@@ -180,9 +195,13 @@ impl<'f> Pack<'f> {
         functions.map(|file| self.in_file(file, Library::compile)).transpose()
     }
 
-    fn compiled(&self, declared: &ScriptDeclaration, given: &Map<String, Value>) -> Result<Script, Problem> {
+    fn compiled(
+        &self,
+        declared: &ScriptDeclaration,
+        (given, state): (&Map<String, Value>, Option<&State>),
+    ) -> Result<Script, Problem> {
         let library = self.library()?;
-        let surroundings = Surroundings { library: library.as_ref(), arguments: Some(given), state: None };
+        let surroundings = Surroundings { library: library.as_ref(), arguments: Some(given), state };
         self.in_file(&declared.file, |located| Script::compile_within(located, &surroundings))
     }
 

@@ -26,6 +26,8 @@ pub struct PackScript {
     pub parameters: Vec<PackParameter>,
     /// The arguments of its first example.
     pub example: Value,
+    /// The `state:` that a pipeline declares for it; empty if it remembers nothing.
+    pub state: String,
 }
 
 /// A parameter of a script of a shipped pack.
@@ -64,6 +66,7 @@ fn shipped(pack: &Pack<'_>) -> ShippedPack {
             })
             .collect(),
         example: script.examples.first().map_or(Value::Null, |example| Value::Object(example.with.clone())),
+        state: super::state::in_words(&script.state),
     });
     ShippedPack {
         name: pack.name.clone(),

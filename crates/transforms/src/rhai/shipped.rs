@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = &shipped![
     "chat/functions.rhai",
     "chat/links.rhai",
     "chat/mentions.rhai",
+    "chat/transcripts.rhai",
     "money/pack.yaml",
     "money/convert.rhai",
     "money/from_minor.rhai",

@@ -52,6 +52,17 @@ pub enum StateKind {
     Set,
 }
 
+impl StateKind {
+    /// The word for it in a pipeline file.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Value => "value",
+            Self::Set => "set",
+        }
+    }
+}
+
 fn max_keys() -> usize {
     100_000
 }
@@ -73,18 +84,51 @@ impl From<&StateOptions> for StateDeclaration {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(super) fn declared(
-    options: &BTreeMap<String, StateOptions>,
-    is_of_pack: bool,
-) -> Result<Option<State>, Vec<Problem>> {
+pub(super) fn declared(options: &BTreeMap<String, StateOptions>) -> Result<Option<State>, Vec<Problem>> {
     if options.is_empty() {
         return Ok(None);
-    }
-    if is_of_pack {
-        let problem = Problem::new(STATE, "a script of a pack has no state");
-        return Err(vec![problem.with_help("give the script as `file:` or `source:`")]);
     }
     let declarations = options.iter().map(|(name, options)| (name.clone(), options.into())).collect();
     let under = |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.under(STATE)).collect();
     State::declare(declarations).map(Some).map_err(under)
+}
+
+/// The state that a pipeline declares for a script of a pack, which says what it needs.
+///
+/// # Errors
+/// Everything that is wrong with it. `script` is what messages call the script.
+pub(super) fn of_pack(
+    script: &str,
+    needed: &BTreeMap<String, StateOptions>,
+    given: &BTreeMap<String, StateOptions>,
+) -> Result<Option<State>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let path = if given.is_empty() { "pack" } else { STATE };
+    if needed.keys().any(|name| !given.contains_key(name)) {
+        let problem =
+            Problem::new(path, format!("`{script}` remembers, and what it may remember is not declared"));
+        problems.push(problem.with_help(format!("add `state: {}`", in_words(needed))));
+    }
+    for (name, options) in given {
+        let at = format!("{STATE}.{name}");
+        match needed.get(name) {
+            None => problems.push(Problem::new(at, format!("`{script}` remembers nothing under this name"))),
+            Some(needed) if needed.kind != options.kind => {
+                let problem = Problem::new(at, format!("`{script}` needs another kind"));
+                problems.push(problem.with_help(format!("use `kind: {}`", needed.kind.as_str())));
+            }
+            Some(_) => {}
+        }
+    }
+    if problems.is_empty() { declared(given) } else { Err(problems) }
+}
+
+/// As a pipeline declares it: `{ voice: { kind: value, ttl: 1d } }`; empty for no state.
+pub(super) fn in_words(state: &BTreeMap<String, StateOptions>) -> String {
+    let one = |(name, options): (&String, &StateOptions)| {
+        let ttl = options.ttl.map(|ttl| format!(", ttl: {ttl}")).unwrap_or_default();
+        format!("{name}: {{ kind: {}{ttl} }}", options.kind.as_str())
+    };
+    let all: Vec<String> = state.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { format!("{{ {} }}", all.join(", ")) }
 }

@@ -87,8 +87,20 @@ fn what_is_wrong_is_told_where_it_stands() {
     );
     assert_eq!(
         told(&json!({ "pack": "money/to_minor", "with": { "field": "n" }, "state": counter })),
-        ["state 0:0 a script of a pack has no state (give the script as `file:` or `source:`)"]
+        ["state.seen 0:0 `money/to_minor` remembers nothing under this name"]
     );
+    let transcripts = |state: &Value| told(&json!({ "pack": "chat/transcripts", "state": state }));
+    assert_eq!(
+        transcripts(&json!({})),
+        [
+            "pack 0:0 `chat/transcripts` remembers, and what it may remember is not declared (add `state: { voice: { kind: value, ttl: 1d } }`)"
+        ]
+    );
+    assert_eq!(
+        transcripts(&json!({ "voice": { "kind": "counter" } })),
+        ["state.voice 0:0 `chat/transcripts` needs another kind (use `kind: value`)"]
+    );
+    assert_eq!(transcripts(&json!({ "voice": { "kind": "value", "ttl": "2h" } })), [""; 0]);
     assert!(told(&json!({ "source": "state.add(\"seen\");" }))[0].contains("none is declared"));
     assert!(
         parse("rhai", &options(&counter, "to(\"a\");"))
