@@ -90,6 +90,9 @@ pub struct Options {
     /// How long the edge keeps an answer of `/jobs/changes` fresh; stale, it is given once more within twelve times as
     /// long (OpenTrain). Zero keeps none. Default 300 seconds, as the contract says.
     pub edge_cache: Duration,
+    /// Most messages in a page of a conversation, however many are asked for (OpenTrain). Default 100, the most that can
+    /// be asked for.
+    pub message_page: usize,
     /// An address of this machine that every event of account 0 is posted to from the start (OpenTrain); more are made
     /// with `POST /webhooks`. Default none.
     pub webhook: Option<String>,
@@ -123,6 +126,7 @@ impl Options {
             clock_skew: 0,
             requests_per_minute: None,
             edge_cache: Duration::from_secs(300),
+            message_page: 100,
             webhook: None,
             attachments: None,
             webhook_minute: Duration::from_secs(60),

@@ -70,8 +70,8 @@ pub use presets::Presets;
 /// | `opentrain` | all eight types of OpenTrain | all of the next seven | |
 /// | `proposal` | `proposal.received`, `proposal.status_changed` | `/proposals/{id}` | the proposal; 403 if it is not for your job |
 /// | `message` | `message.received` | `/messages?conversationId=…`, at most 5 pages of 100, the newest first | the message |
-/// | `contract` | `contract.created`, `contract.budget_state_changed`, `milestone.status_changed` | `/contracts/{id}` | the contract |
-/// | `milestone` | `milestone.status_changed` | the same | the milestone; a cancelled one is `not_found` |
+/// | `contract` | `contract.created`, `contract.budget_state_changed`, `milestone.status_changed`, `payment.pending` | `/contracts/{id}` | the contract |
+/// | `milestone` | `milestone.status_changed`, `payment.pending` | the same | the milestone; a cancelled one is `not_found` |
 /// | `payment` | `payment.pending` | `/payments/pending` | the pending invoice; a paid one is `not_found` |
 /// | `approval` | `approval.confirmed` | `/approvals/{id}` | the approval without `approvalUrl`, which lets its holder act |
 /// | `job` | every type with a `jobId`, and those of `opentrain_job_changes` | `/jobs/{id}` | the public job; a closed one is `not_found` |

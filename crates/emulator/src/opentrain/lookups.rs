@@ -23,6 +23,21 @@ pub(super) fn check_range(server: &Server, call: &Call, list: &str) -> Result<()
     }
 }
 
+/// The parameters with a `limit` that no page of messages goes beyond.
+pub(super) fn shortened(
+    server: &Server,
+    path: &[&str],
+    mut parameters: Vec<(String, String)>,
+) -> Vec<(String, String)> {
+    if *path == ["messages"] {
+        let asked = parameters.iter().find(|(name, _)| name == "limit").map(|(_, value)| value.as_str());
+        let most = count(asked, 20).min(server.options.message_page);
+        parameters.retain(|(name, _)| name != "limit");
+        parameters.push(("limit".to_owned(), most.to_string()));
+    }
+    parameters
+}
+
 /// `GET /jobs/{id}`, without a token: every account's jobs are public.
 pub(super) fn public_job(server: &Server, id: &str) -> Answer {
     let found = server.accounts.iter().find_map(|account| {

@@ -88,7 +88,8 @@ fn route(server: &Server, call: &Call) -> Result<Answer, Answer> {
     let account = authenticate(server, call)?;
     require(server, account, &[scope])?;
     lookups::check_range(server, call, path[0])?;
-    match account.feed_at(server.clock.elapsed()).look_up(&path, &call.parameters()) {
+    let parameters = lookups::shortened(server, &path, call.parameters());
+    match account.feed_at(server.clock.elapsed()).look_up(&path, &parameters) {
         Some(value) => Ok(Answer::json(200, &value)),
         None => Err(refuse(server, 404, "not found", None)),
     }

@@ -128,7 +128,12 @@ pub(super) const PRESETS: &[Preset] = &[
     Preset {
         name: "contract",
         api: Api::OpenTrain,
-        types: &["contract.created", "contract.budget_state_changed", "milestone.status_changed"],
+        types: &[
+            "contract.created",
+            "contract.budget_state_changed",
+            "milestone.status_changed",
+            "payment.pending",
+        ],
         path: CONTRACT,
         way: Way::Thing { select: Some("contract"), shown: Shown::All, is_subject: true },
         is_optional: false,
@@ -136,7 +141,7 @@ pub(super) const PRESETS: &[Preset] = &[
     Preset {
         name: "milestone",
         api: Api::OpenTrain,
-        types: &["milestone.status_changed"],
+        types: &["milestone.status_changed", "payment.pending"],
         path: CONTRACT,
         way: Way::Inside { select: "contract", list: "milestones", id: "event.data.milestoneId" },
         is_optional: false,

@@ -113,10 +113,13 @@ fn messages(request: &Request) -> (u16, Value) {
 /// An event by its type, the statuses that it ends with, and what it got.
 type Case = (&'static str, Value, &'static str, Value);
 
+fn contract() -> Value {
+    json!({ "id": "ct_1", "milestones": [{ "id": "ms_1" }, { "id": "ms_2", "amountUsd": 5 }] })
+}
+
 /// What has a call of its own.
 fn things() -> Vec<Case> {
-    let contract =
-        json!({ "id": "ct_1", "milestones": [{ "id": "ms_1" }, { "id": "ms_2", "amountUsd": 5 }] });
+    let contract = contract();
     let job = json!({ "id": "job_1", "title": "Labels" });
     let proposal = json!({ "id": "prop_1", "metrics": { "interviewScore": 86, "matchScore": 0.91 } });
     vec![
@@ -189,14 +192,14 @@ fn items() -> Vec<Case> {
         ),
         (
             "payment.pending",
-            json!({ "data": { "invoiceId": "inv_1", "contractId": "ct_1" } }),
-            "=ok .payment=ok",
-            json!({ "payment": { "id": "inv_1", "amountUsd": 7 } }),
+            json!({ "data": { "invoiceId": "inv_1", "milestoneId": "ms_1", "contractId": "ct_1" } }),
+            "=ok .contract=ok .milestone=ok .payment=ok",
+            json!({ "contract": contract(), "milestone": { "id": "ms_1" }, "payment": { "id": "inv_1", "amountUsd": 7 } }),
         ),
         (
             "payment.pending",
             json!({ "data": { "invoiceId": "inv_paid" } }),
-            "=not_found .payment=not_found",
+            "=not_found .contract=not_found .milestone=not_found .payment=not_found",
             Value::Null,
         ),
         (
