@@ -4,6 +4,7 @@
 //! bad event becomes a reject and never harms its page; unknown types and fields pass; a page whose shape is wrong is
 //! refused whole, for half of it would be a loss that nobody sees.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -33,12 +34,35 @@ pub(super) struct Room<'a> {
     pub(super) events: Vec<&'a RawValue>,
 }
 
+impl Room<'_> {
+    /// The id of the last event.
+    pub(super) fn last(&self) -> Option<String> {
+        self.events.last().and_then(|event| id_of(event)).map(Cow::into_owned)
+    }
+}
+
 /// An answer of `/messages`, read forwards.
 pub(super) struct MessagesPage<'a> {
     /// Oldest first.
     pub(super) events: Vec<&'a RawValue>,
     /// Where the page ends; `None`: there is nothing after it.
     pub(super) end: Option<String>,
+}
+
+impl MessagesPage<'_> {
+    /// Forgets everything after an event, if it is on this page: then this is the last page.
+    pub(super) fn cut_after(&mut self, id: &str) {
+        let at = self.events.iter().position(|event| id_of(event).is_some_and(|found| found == id));
+        if let Some(at) = at {
+            self.events.truncate(at + 1);
+            self.end = None;
+        }
+    }
+}
+
+fn id_of(event: &RawValue) -> Option<Cow<'_, str>> {
+    let [id] = fields(event, ["event_id"])?;
+    text(id)
 }
 
 /// Reads an answer of `/sync`.
@@ -87,7 +111,7 @@ fn present(value: Option<&RawValue>) -> Option<&RawValue> {
 /// What is wrong with it, in words.
 pub(super) fn messages(body: &[u8]) -> Result<MessagesPage<'_>, String> {
     let page = split(body, "chunk", ["end"]).map_err(|error| error.to_string())?;
-    let end = text(page.fields[0]).filter(|end| !end.is_empty()).map(std::borrow::Cow::into_owned);
+    let end = text(page.fields[0]).filter(|end| !end.is_empty()).map(Cow::into_owned);
     Ok(MessagesPage { events: page.items, end })
 }
 

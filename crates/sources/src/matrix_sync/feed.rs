@@ -5,7 +5,6 @@
 //! none has to be kept, and a hole of any length needs no bound. Invariant: tokens are the server's text, byte for byte;
 //! nothing changes before the answer is there, so that a dropped poll is simply asked again.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use sluicebox_http::{Answer, Client, Limits};
 
 use super::asking::Asking;
 use super::decode::{self, Items, MessagesPage, SyncPage};
-use super::place::Place;
+use super::place::{Place, Rooms};
 use super::{MatrixSync, status};
 use crate::item::Origin;
 use crate::protocol::Malformed;
@@ -104,12 +103,15 @@ impl MatrixFeed {
     /// What a sync means for where we stand. No `await` in here: it happens whole or not at all.
     fn take_sync(&mut self, page: SyncPage<'_>, answer: &Answer) -> Batch {
         let is_first = self.place.since().is_none();
-        let (mut items, mut rooms) = (Items::default(), VecDeque::new());
+        let (mut items, mut rooms) = (Items::default(), Rooms::default());
         for room in page.rooms.into_iter().filter(|room| self.asking.wants(&room.id)) {
+            let until = if room.is_joined { None } else { room.last() };
             if is_first {
-                rooms.extend((room.is_joined && self.start != Start::Now).then_some(room.id));
+                if room.is_joined && self.start != Start::Now {
+                    rooms.add(room.id, None);
+                }
             } else if room.is_limited {
-                rooms.push_back(room.id);
+                rooms.add(room.id, until);
             } else {
                 items.add(&room.id, &room.events, answer);
             }
@@ -141,7 +143,7 @@ impl MatrixFeed {
     }
 
     /// After a sync that brought something: moves on, unless that would lead in a circle.
-    fn advance(&mut self, next_batch: String, rooms: VecDeque<String>, batch: &mut Batch) {
+    fn advance(&mut self, next_batch: String, rooms: Rooms, batch: &mut Batch) {
         let sent = self.place.since();
         if sent == Some(&next_batch) || self.trail.holds(&next_batch) {
             tracing::error!(
@@ -171,7 +173,10 @@ impl MatrixFeed {
     }
 
     /// What a page of a room means for where we stand. No `await` in here either.
-    fn take_messages(&mut self, page: MessagesPage<'_>, answer: &Answer) -> Batch {
+    fn take_messages(&mut self, mut page: MessagesPage<'_>, answer: &Answer) -> Batch {
+        if let Some(until) = self.place.until() {
+            page.cut_after(until);
+        }
         let mut items = Items::default();
         if let Some(room) = self.place.room() {
             items.add(room, &page.events, answer);

@@ -4,7 +4,7 @@
 //! own `next_batch` while there is no such room, so that `cursor show` is readable, and else a JSON object. Invariant: what
 //! lies between the two syncs and has not been passed on can be found again with what the cursor holds alone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{Cursor, Error, Result};
@@ -21,9 +21,35 @@ pub(super) struct Place {
     /// The rooms that are to be read up to `since`; the first is being read.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     rooms: VecDeque<String>,
+    /// The last event of the rooms that were left: servers show more than that to those who were there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    until: BTreeMap<String, String>,
     /// Where the reading of the first room goes on; `None`: it has not begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
+}
+
+/// The rooms that a sync leaves to be read.
+#[derive(Default)]
+pub(super) struct Rooms {
+    names: VecDeque<String>,
+    until: BTreeMap<String, String>,
+}
+
+impl Rooms {
+    /// A room, to be read up to the sync, or up to one event.
+    pub(super) fn add(&mut self, room: String, until: Option<String>) {
+        self.until.extend(until.map(|event| (room.clone(), event)));
+        self.names.push_back(room);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
 }
 
 impl Place {
@@ -73,11 +99,16 @@ impl Place {
         self.from.as_deref().or(self.after.as_deref())
     }
 
+    /// The event after which nothing of that room is read, if it was left.
+    pub(super) fn until(&self) -> Option<&str> {
+        self.until.get(self.room()?).map(String::as_str)
+    }
+
     /// A sync came, and these rooms are to be read from the one before.
-    pub(super) fn synced(&mut self, next_batch: String, rooms: VecDeque<String>) {
-        let before = self.since.replace(next_batch);
-        *self =
-            Self { after: before.filter(|_| !rooms.is_empty()), since: self.since.take(), rooms, from: None };
+    pub(super) fn synced(&mut self, next_batch: String, rooms: Rooms) {
+        let before = self.since.replace(next_batch).filter(|_| !rooms.is_empty());
+        (self.after, self.from) = (before, None);
+        (self.rooms, self.until) = (rooms.names, rooms.until);
     }
 
     /// A page of the room was read, and this is where it ends.
@@ -87,7 +118,9 @@ impl Place {
 
     /// The room was read up to the last sync, or cannot be read.
     pub(super) fn leave_room(&mut self) {
-        self.rooms.pop_front();
+        if let Some(room) = self.rooms.pop_front() {
+            self.until.remove(&room);
+        }
         self.from = None;
         if self.rooms.is_empty() {
             self.after = None;
@@ -99,6 +132,14 @@ impl Place {
 mod tests {
     use super::*;
 
+    fn rooms<const N: usize>(rooms: [(&str, Option<&str>); N]) -> Rooms {
+        let mut named = Rooms::default();
+        for (room, until) in rooms {
+            named.add(room.to_owned(), until.map(str::to_owned));
+        }
+        named
+    }
+
     fn reopened(place: &Place) -> Place {
         Place::parse(&place.to_cursor().unwrap().to_text()).unwrap()
     }
@@ -107,24 +148,25 @@ mod tests {
     fn the_tokens_of_the_server_are_the_cursor_while_nothing_is_missing() {
         assert_eq!(Place::default().to_cursor(), None);
         let mut place = Place::default();
-        place.synced("s1_2".to_owned(), VecDeque::new());
+        place.synced("s1_2".to_owned(), Rooms::default());
         assert_eq!(place.to_cursor().unwrap().as_bytes(), b"s1_2");
-        place.synced("s2_2".to_owned(), VecDeque::new());
+        place.synced("s2_2".to_owned(), Rooms::default());
         assert_eq!((place.since(), place.room(), &reopened(&place)), (Some("s2_2"), None, &place));
     }
 
     #[test]
     fn the_work_that_is_left_survives_a_restart_at_every_step() {
         let mut place = Place::parse("s1").unwrap();
-        place.synced("s2".to_owned(), ["!a".to_owned(), "!b".to_owned()].into());
-        let expected = r#"{"since":"s2","after":"s1","rooms":["!a","!b"]}"#;
+        place.synced("s2".to_owned(), rooms([("!a", Some("$9")), ("!b", None)]));
+        let expected = r#"{"since":"s2","after":"s1","rooms":["!a","!b"],"until":{"!a":"$9"}}"#;
         assert_eq!(place.to_cursor().unwrap().to_text(), expected);
-        assert_eq!((place.room(), place.from()), (Some("!a"), Some("s1")));
+        assert_eq!((place.room(), place.from(), place.until()), (Some("!a"), Some("s1"), Some("$9")));
         place.turned("t\"5".to_owned());
         assert_eq!(reopened(&place).from(), Some("t\"5"));
         assert_eq!(reopened(&place), place);
         place.leave_room();
         assert_eq!((place.room(), place.from(), &reopened(&place)), (Some("!b"), Some("s1"), &place));
+        assert_eq!(place.until(), None);
         place.leave_room();
         assert_eq!(place, Place::parse("s2").unwrap());
     }
@@ -132,7 +174,7 @@ mod tests {
     #[test]
     fn rooms_are_read_from_their_beginning_after_the_first_sync() {
         let mut place = Place::default();
-        place.synced("s1".to_owned(), ["!a".to_owned()].into());
+        place.synced("s1".to_owned(), rooms([("!a", None)]));
         assert_eq!((place.room(), place.from(), &reopened(&place)), (Some("!a"), None, &place));
     }
 

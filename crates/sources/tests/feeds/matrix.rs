@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use sluicebox_contract::{Fault, Upstream};
 use sluicebox_core::{Batch, Cursor, ErrorClass, Pace, Registry, Source, Standing, Timestamp};
 use sluicebox_http::Request;
 use sluicebox_testkit::{Dice, Homeserver};
@@ -225,6 +228,59 @@ async fn whatever_happens_and_however_often_it_starts_over_each_event_comes_once
     }
 }
 
+/// A homeserver that struck faults befall.
+struct Struck {
+    house: Homeserver,
+    fault: Arc<Mutex<Option<Reply>>>,
+}
+
+#[async_trait]
+impl Upstream for Struck {
+    async fn source(&mut self) -> Box<dyn Source> {
+        let (house, fault) = (self.house.clone(), Arc::clone(&self.fault));
+        let answer = move |_: usize, request: &Request| {
+            let answer = house.answer(&request.url[url::Position::BeforePath..]);
+            let healthy = Reply::new(answer.status, answer.body).after_seconds(answer.held.as_secs().max(1));
+            fault.lock().clone().unwrap_or(healthy)
+        };
+        feed_of(json!({ "limit": 3 }), answer).await.0
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let asked =
+            Fault { retry_after: Some(Duration::from_secs(4)), ..Fault::new("429", ErrorClass::RateLimited) };
+        vec![
+            Fault::new("401", ErrorClass::Auth),
+            Fault::new("404", ErrorClass::Config),
+            asked,
+            Fault::new("502", ErrorClass::Transient),
+            Fault::new("200", ErrorClass::Transient),
+        ]
+    }
+
+    async fn strike(&mut self, fault: Option<&Fault>) {
+        let reply = |fault: &Fault| {
+            let reply = Reply::new(fault.name.parse().unwrap(), "<html>");
+            if fault.retry_after.is_some() { reply.header("retry-after", "4") } else { reply }
+        };
+        *self.fault.lock() = fault.map(reply);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_contract_of_sources_is_kept() {
+    let house = Homeserver::default();
+    for room in ["!a:x", "!b:x"] {
+        house.join(room);
+        for at in 0..10 {
+            house.say(room, &at.to_string());
+        }
+    }
+    let tally = sluicebox_contract::source(&mut Struck { house, fault: Arc::default() }).await;
+    assert_eq!((tally.events, tally.faults), (22, 5));
+    assert!(tally.restarts >= 10 && tally.interruptions >= 10, "{tally:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn events_say_who_they_are_and_where_they_happened() {
     let odd = json!({ "event_id": "$2", "type": "org.example.new", "origin_server_ts": "soon" });
@@ -281,6 +337,32 @@ async fn a_room_that_is_left_is_read_to_its_end() {
     house.say("!a:x", "behind closed doors");
     let seen = drained(&mut feed, false).await;
     assert_eq!(of_room(&seen, "!a:x"), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_shows_of_a_room_after_it_was_left_is_not_read() {
+    let left = json!({ "timeline": { "events": [message("$3"), message("$4")], "limited": true } });
+    let sync = json!({ "next_batch": "s2", "rooms": { "leave": { "!a:x": left }, "join": { "!b:x": room(&[], true) } } });
+    let chunk = |ids: &[&str], end: &str| {
+        let chunk: Vec<Value> = ids.iter().map(|id| message(id)).collect();
+        Reply::json(&json!({ "start": "x", "chunk": chunk, "end": end }))
+    };
+    let replies = vec![
+        Reply::json(&sync),
+        chunk(&["$9"], "s2"),
+        chunk(&["$1", "$2"], "t1"),
+        chunk(&["$3", "$4", "$5"], "t2"),
+        synced("s3", &json!({})),
+    ];
+    let (mut feed, transport) = feed(json!({}), replies).await;
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let batch = page(&mut feed).await;
+        seen.extend(ids(&batch).into_iter().map(str::to_owned));
+        feed.open(batch.cursor.as_ref()).await.unwrap();
+    }
+    assert_eq!(seen, ["$9", "$1", "$2", "$3", "$4"]);
+    assert!(transport.targets()[4].contains("since=s2"));
 }
 
 #[tokio::test(start_paused = true)]
