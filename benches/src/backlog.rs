@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sluicebox_emulator::Api;
+
 use crate::Outcome;
 use crate::server::Server;
 use crate::statistics::spread;
@@ -26,13 +28,13 @@ pub(crate) struct Arguments {
 
 /// What the backlog runs into.
 #[derive(Clone, Copy)]
-enum Into {
+pub(crate) enum Into {
     File,
     Sqlite,
 }
 
 impl Into {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Sqlite => "sqlite",
@@ -71,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         "| latency | into | bare loop | sluicebox | events/s | of the bare loop |\n|---|---|---|---|---|---|"
     );
     for latency in &arguments.latencies {
-        let server = Server::start(arguments.events, Duration::from_millis(*latency))?;
+        let server = Server::start(Api::OpenTrain, arguments.events, Duration::from_millis(*latency))?;
         for into in [Into::File, Into::Sqlite] {
             let mut pairs = Vec::with_capacity(arguments.pairs);
             for _ in 0..arguments.pairs {
@@ -100,7 +102,8 @@ fn print_row(latency: u64, into: Into, pairs: &[(Duration, Duration)], events: u
     );
 }
 
-fn shown(values: &[f64]) -> String {
+/// `median (lowest–highest)`.
+pub(crate) fn shown(values: &[f64]) -> String {
     let (low, median, high) = spread(values);
     format!("{median:.2} ({low:.2}–{high:.2})")
 }
@@ -121,19 +124,30 @@ fn bare(server: &Server, events: u64) -> Outcome<Duration> {
 }
 
 fn sluicebox(server: &Server, into: Into, arguments: &Arguments) -> Outcome<Duration> {
+    let source = "type: opentrain_updates, token: \"${TOKEN}\", limit: 200";
+    drain(server, source, into, arguments.events, &arguments.program)
+}
+
+/// How long the program takes to bring every event of a server through a source, given as entries of a YAML map.
+pub(crate) fn drain(
+    server: &Server,
+    source: &str,
+    into: Into,
+    events: u64,
+    program: &Path,
+) -> Outcome<Duration> {
     let folder = tempfile::tempdir_in("target")?;
     let pipeline = format!(
-        "sources:\n  feed: {{ type: opentrain_updates, base_url: \"{}\", token: \"${{TOKEN}}\", limit: 200, rate: unlimited }}\n\
-         sinks:\n  out: {}\n",
+        "sources:\n  feed: {{ {source}, base_url: \"{}\", rate: unlimited }}\nsinks:\n  out: {}\n",
         server.url,
         into.sink()
     );
     std::fs::write(folder.path().join("backlog.yaml"), pipeline)?;
-    let program = std::fs::canonicalize(&arguments.program)?;
+    let program = std::fs::canonicalize(program)?;
     let before = Instant::now();
     let output = Command::new(program)
         .args(["run", "--once", "--admin", "off", "-q", "backlog.yaml"])
-        .env("TOKEN", &server.token)
+        .envs([("TOKEN", &server.token), ("KEY", &server.key), ("SECRET", &server.secret)])
         .current_dir(folder.path())
         .output()?;
     let took = before.elapsed();
@@ -141,9 +155,5 @@ fn sluicebox(server: &Server, into: Into, arguments: &Arguments) -> Outcome<Dura
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
     let rows = into.rows(folder.path())?;
-    if rows == arguments.events {
-        Ok(took)
-    } else {
-        Err(format!("{rows} of {} events arrived", arguments.events).into())
-    }
+    if rows == events { Ok(took) } else { Err(format!("{rows} of {events} events arrived").into()) }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use sluicebox_emulator::Api;
+
 use crate::Outcome;
 use crate::server::Server;
 
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 
 /// Peak resident bytes of a run whose sink hangs, and whether polling stopped.
 fn peak(arguments: &Arguments, events: u64) -> Outcome<u64> {
-    let server = Server::start(events, Duration::ZERO)?;
+    let server = Server::start(Api::OpenTrain, events, Duration::ZERO)?;
     let folder = tempfile::tempdir_in("target")?;
     let pipeline = format!(
         "sources:\n  feed: {{ type: opentrain_updates, base_url: \"{}\", token: \"${{TOKEN}}\", limit: 200, rate: unlimited }}\n\

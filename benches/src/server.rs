@@ -11,6 +11,8 @@ use crate::Outcome;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[arg(long)]
+    api: Api,
+    #[arg(long)]
     events: u64,
     #[arg(long, default_value_t = 0)]
     latency_milliseconds: u64,
@@ -24,7 +26,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             events: arguments.events,
             latency: Duration::from_millis(arguments.latency_milliseconds),
             prerender: true,
-            ..Options::new(Api::OpenTrain)
+            ..Options::new(arguments.api)
         })
         .await?;
         println!("{}", serde_json::to_string(&emulator.announcement())?);
@@ -34,18 +36,20 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     })
 }
 
-/// A running emulator process; ended when dropped.
+/// A running emulator process with the credentials that it announced, empty where it has none; ended when dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
     pub(crate) token: String,
+    pub(crate) key: String,
+    pub(crate) secret: String,
 }
 
 impl Server {
     /// Starts one and reads where it listens.
-    pub(crate) fn start(events: u64, latency: Duration) -> Outcome<Self> {
+    pub(crate) fn start(api: Api, events: u64, latency: Duration) -> Outcome<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", "--events", &events.to_string()])
+            .args(["serve", "--api", &api.to_string(), "--events", &events.to_string()])
             .args(["--latency-milliseconds", &latency.as_millis().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -55,7 +59,13 @@ impl Server {
         BufReader::new(stdout).read_line(&mut line)?;
         let announcement: serde_json::Value = serde_json::from_str(&line)?;
         let field = |name: &str| announcement[name].as_str().unwrap_or_default().to_owned();
-        Ok(Self { child, url: field("url"), token: field("token") })
+        Ok(Self {
+            child,
+            url: field("url"),
+            token: field("token"),
+            key: field("key"),
+            secret: field("secret"),
+        })
     }
 }
 
