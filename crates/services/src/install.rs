@@ -1,4 +1,5 @@
-//! Installing what is missing: Debian's packages, Kafka's jars by their Maven coordinates, and pika by its name.
+//! Installing what is missing: Debian's packages, Kafka's jars by their Maven coordinates, PouchDB Server by the lock file
+//! of its packages, Synapse by the list of its packages, and pika by its name.
 //!
 //! Invariant: nothing is installed that is there, and no server of the machine's own is left running by it: a policy
 //! file forbids Debian to start one for as long as the installation takes.
@@ -30,6 +31,14 @@ pub(crate) fn install(say: &mut dyn FnMut(&str)) -> Result<()> {
         say("fetching pika with pip");
         fetch_pika()?;
     }
+    if tools::pouchdb_server().is_err() {
+        say("fetching PouchDB Server with npm");
+        fetch_pouchdb()?;
+    }
+    if tools::synapse().is_err() {
+        say("fetching Synapse with pip");
+        fetch_synapse()?;
+    }
     Ok(())
 }
 
@@ -50,8 +59,14 @@ fn missing_packages() -> Vec<&'static str> {
     if tools::kafka_jars().is_err() && tools::on_search_path("mvn").is_none() {
         packages.push("maven");
     }
-    if tools::pika().is_err() && !has_pip() {
+    if (tools::pika().is_err() || tools::synapse().is_err()) && !has_pip() {
         packages.push("python3-pip");
+    }
+    if tools::node().is_err() {
+        packages.push("nodejs");
+    }
+    if tools::pouchdb_server().is_err() && tools::on_search_path("npm").is_none() {
+        packages.push("npm");
     }
     packages
 }
@@ -122,4 +137,32 @@ fn fetch_pika() -> Result<()> {
     let mut command = Command::new(tools::python()?);
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
     tools::run(command.arg(&folder).arg(PIKA)).map(|_| ())
+}
+
+/// Fetches exactly the packages of the list as they were built by their authors, and last copies the list.
+fn fetch_synapse() -> Result<()> {
+    let (wanted, folder) = (tools::synapse_wanted(), tools::synapse_folder());
+    place::remove(&folder)?;
+    place::create(&folder)?;
+    let mut command = Command::new(tools::python()?);
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    command.args(["--only-binary", ":all:", "--target"]).arg(&folder).arg("--requirement").arg(&wanted);
+    tools::run(&mut command)?;
+    place::write(&folder.join(tools::SYNAPSE_COPY), place::read(&wanted)?)
+}
+
+/// Fetches exactly the packages of the lock file, and runs none of their scripts: the databases are in memory, so that
+/// nothing has to be compiled.
+fn fetch_pouchdb() -> Result<()> {
+    let (wanted, folder) = (tools::pouchdb_wanted(), tools::pouchdb_folder());
+    place::remove(&folder)?;
+    place::create(&folder)?;
+    for name in ["package.json", tools::NPM_LOCK] {
+        place::write(&folder.join(name), place::read(&wanted.join(name))?)?;
+    }
+    let mut command = Command::new("npm");
+    command
+        .args(["ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund"])
+        .current_dir(&folder);
+    tools::run(&mut command).map(|_| ())
 }

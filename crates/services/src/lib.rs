@@ -1,4 +1,4 @@
-//! Real servers for tests: PostgreSQL, RabbitMQ and Apache Kafka on private ports and folders.
+//! Real servers for tests: PostgreSQL, RabbitMQ, Apache Kafka, PouchDB Server and Synapse on private ports and folders.
 //!
 //! A test asks for the shared server (`cargo xtask services up` starts one of each) or for a private one, which it may
 //! kill, freeze and start again. Both are `None` when `SLUICEBOX_SERVICES=skip`, so that a test returns at once:
@@ -18,17 +18,21 @@ mod kafka;
 mod place;
 mod ports;
 mod postgres;
+mod pouchdb;
 mod private;
 mod process;
 mod rabbitmq;
 mod server;
 mod shared;
 mod sqlite;
+mod synapse;
 mod tools;
 
 pub use error::{Error, Result};
 pub use kafka::{Kafka, Proxied};
 pub use postgres::Postgres;
+pub use pouchdb::PouchDb;
 pub use rabbitmq::{Message, RabbitMq};
 pub use shared::{NAMES, Status, Up, down, status, up};
 pub use sqlite::sqlite3;
+pub use synapse::Synapse;

@@ -83,6 +83,62 @@ pub(crate) fn pika_folder() -> PathBuf {
     place::services().join("python")
 }
 
+/// The runtime of JavaScript.
+pub(crate) fn node() -> Result<PathBuf> {
+    on_search_path("node").ok_or_else(|| missing("Node.js", "node"))
+}
+
+/// The program of PouchDB Server.
+pub(crate) fn pouchdb_server() -> Result<PathBuf> {
+    let folder = pouchdb_folder();
+    let is_current =
+        match (std::fs::read(pouchdb_wanted().join(NPM_LOCK)), std::fs::read(folder.join(NPM_LOCK))) {
+            (Ok(wanted), Ok(found)) => wanted == found && folder.join(NPM_DONE).is_file(),
+            _ => false,
+        };
+    let program = folder.join("node_modules/pouchdb-server/bin/pouchdb-server");
+    if is_current { Ok(program) } else { Err(missing("PouchDB Server", "its packages")) }
+}
+
+/// What PouchDB Server consists of, as npm writes it.
+pub(crate) const NPM_LOCK: &str = "package-lock.json";
+
+/// What npm writes when everything is there.
+const NPM_DONE: &str = "node_modules/.package-lock.json";
+
+/// The folder that says which packages PouchDB Server consists of.
+pub(crate) fn pouchdb_wanted() -> PathBuf {
+    place::repository().join("crates/services/pouchdb")
+}
+
+/// Where PouchDB Server lies once it is installed.
+pub(crate) fn pouchdb_folder() -> PathBuf {
+    place::services().join("pouchdb")
+}
+
+/// The folder of Synapse and of the packages that it needs.
+pub(crate) fn synapse() -> Result<PathBuf> {
+    let folder = synapse_folder();
+    let is_current = match (std::fs::read(synapse_wanted()), std::fs::read(folder.join(SYNAPSE_COPY))) {
+        (Ok(wanted), Ok(found)) => wanted == found,
+        _ => false,
+    };
+    if is_current { Ok(folder) } else { Err(missing("Synapse", "its packages")) }
+}
+
+/// What Synapse consists of; a copy among the packages says that all of them were fetched.
+pub(crate) fn synapse_wanted() -> PathBuf {
+    place::repository().join("crates/services/synapse/requirements.txt")
+}
+
+/// The name of the copy.
+pub(crate) const SYNAPSE_COPY: &str = "requirements.txt";
+
+/// Where Synapse lies once it is installed.
+pub(crate) fn synapse_folder() -> PathBuf {
+    place::services().join("synapse-packages")
+}
+
 /// The command line tool of SQLite.
 pub(crate) fn sqlite3() -> Result<PathBuf> {
     on_search_path("sqlite3").ok_or_else(|| missing("SQLite's tool", "sqlite3"))

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sluicebox_services::{Kafka, Postgres, RabbitMq};
+use sluicebox_services::{Kafka, Postgres, PouchDb, RabbitMq, Synapse};
 
 const FOLDER: &str = "SLUICEBOX_TEST_FOLDER";
 
@@ -52,6 +52,8 @@ fn nothing_is_started() {
     assert!(Postgres::shared().is_none() && Postgres::private("none").is_none());
     assert!(RabbitMq::shared().is_none() && RabbitMq::private("none").is_none());
     assert!(Kafka::shared().is_none() && Kafka::private("none", 1).is_none());
+    assert!(PouchDb::private("none").is_none());
+    assert!(Synapse::private("none").is_none());
 }
 
 fn child(test: &str) -> Command {
