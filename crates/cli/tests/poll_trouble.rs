@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 use sluicebox_emulator::{Api, DeliveryMode, Options};
-use sluicebox_testkit::{Feed, Process, Sandbox, Served, assert_patient, get, said, wait_for};
+use sluicebox_testkit::{
+    Feed, Form, Process, Sandbox, Served, assert_patient, for_both_forms, get, said, wait_for,
+};
 
-fn feed(options: Options) -> Feed {
-    Feed::new(env!("CARGO_BIN_EXE_sluicebox"), options)
+fn feed(form: Form, options: Options) -> Feed {
+    Feed::of(form, env!("CARGO_BIN_EXE_sluicebox"), options)
 }
 
 /// Waits until an account has delivered so many events.
@@ -30,9 +32,8 @@ fn metric(admin: &str, name: &str, labels: &str) -> f64 {
     samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-#[test]
-fn an_api_that_goes_away_is_waited_for() {
-    let mut feed = feed(Options { events: 30, ..Options::new(Api::OpenTrain) });
+fn an_api_that_goes_away_is_waited_for(form: Form) {
+    let mut feed = feed(form, Options { events: 30, ..Options::new(Api::OpenTrain) });
     let mut process = feed.begin();
     wait_for_rows(&feed, 0, 30);
     feed.served.stop();
@@ -47,14 +48,15 @@ fn an_api_that_goes_away_is_waited_for() {
 }
 
 /// Four accounts of one source: nobody listens, no such host, silence, and one that works.
-#[test]
-fn hosts_that_are_gone_or_silent_hold_up_nobody() {
+fn hosts_that_are_gone_or_silent_hold_up_nobody(form: Form) {
     let served = Served::new(Options { events: 30, accounts: 2, ..Options::new(Api::Zenzap) });
     served.fault("account:0:hang=50");
     let account = |id: &str, url: &str, number: u32| {
         let (key, secret) = (served.credential(number, "key"), served.credential(number, "secret"));
         format!("      - {{ id: {id}, url: \"{url}\", key: {key}, secret: {secret} }}\n")
     };
+    let access = form.access_entries(Api::Zenzap, |name| format!("${{account.{name}}}"));
+    let access: String = access.iter().map(|entry| format!("    {entry}\n")).collect();
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
     let accounts = [
         account("refused", "http://127.0.0.1:1", 0),
@@ -65,9 +67,9 @@ fn hosts_that_are_gone_or_silent_hold_up_nobody() {
     sandbox.write(
         "p.yaml",
         &format!(
-            "sources:\n  feed:\n    type: zenzap_updates\n    base_url: ${{account.url}}\n    timeout: 1s\n    \
-             auth: {{ api_key: {{ key: \"${{account.key}}\", secret: \"${{account.secret}}\" }} }}\n    accounts:\n{}\
+            "sources:\n  feed:\n    type: {}\n    base_url: ${{account.url}}\n    timeout: 1s\n{access}    accounts:\n{}\
              sinks:\n  rows: {{ type: sqlite, inputs: [feed], path: rows.db, table: events }}\n",
+            form.source_type(Api::Zenzap),
             accounts.concat()
         ),
     );
@@ -82,14 +84,13 @@ fn hosts_that_are_gone_or_silent_hold_up_nobody() {
     wait_for("the healthy account, later", || (rows("healthy") == served.truth(1)).then_some(()));
     assert!(rows("silent").is_empty(), "it is silent all the while");
     process.wait_for_log("feed/silent: GET ");
-    process.wait_for_log("no answer within 16 s");
+    process.wait_for_log(form.says("no answer within 16 s"));
     wait_for("the account that was silent", || (rows("silent") == served.truth(0)).then_some(()));
     end(process);
 }
 
-#[test]
-fn an_expired_offset_is_a_gap_that_is_logged_and_counted() {
-    let feed = feed(Options { events: 40, accounts: 2, ..Options::new(Api::Zenzap) });
+fn an_expired_offset_is_a_gap_that_is_logged_and_counted(form: Form) {
+    let feed = feed(form, Options { events: 40, accounts: 2, ..Options::new(Api::Zenzap) });
     let mut process = feed.begin();
     let admin = process.admin();
     (0..2).for_each(|account| wait_for_rows(&feed, account, 40));
@@ -104,7 +105,7 @@ fn an_expired_offset_is_a_gap_that_is_logged_and_counted() {
     assert!((expired - 1.0).abs() < 0.1, "{expired}");
     let ended = end(process);
     (0..2).for_each(|account| feed.assert_whole(account, &ended.stderr));
-    let gap = said(&ended.log(), 0, "the offset is no longer available; updates after");
+    let gap = said(&ended.log(), 0, form.says("the offset is no longer available"));
     assert_eq!(
         (gap.len(), gap[0]["event"].as_str(), gap[0]["level"].as_str()),
         (1, Some("gap"), Some("error"))
@@ -112,9 +113,8 @@ fn an_expired_offset_is_a_gap_that_is_logged_and_counted() {
 }
 
 /// The official client resets on every 409 and spins; a bot that is not in polling mode must not.
-#[test]
-fn a_409_after_the_reset_and_webhook_mode_pause() {
-    let feed = feed(Options { events: 20, accounts: 3, ..Options::new(Api::Zenzap) });
+fn a_409_after_the_reset_and_webhook_mode_pause(form: Form) {
+    let feed = feed(form, Options { events: 20, accounts: 3, ..Options::new(Api::Zenzap) });
     let process = feed.begin();
     (0..3).for_each(|account| wait_for_rows(&feed, account, 20));
     let before = [0, 1].map(|account| feed.served.polls(account).len());
@@ -125,9 +125,18 @@ fn a_409_after_the_reset_and_webhook_mode_pause() {
     feed.served.append(2, 10);
     wait_for_rows(&feed, 2, 30);
     let ended = end(process);
-    assert_eq!([paused(0).as_deref(), paused(1).as_deref()], [Some("delivery_mode"); 2]);
-    assert_eq!(said(&ended.log(), 0, "the offset is no longer available").len(), 1, "{}", ended.stderr);
-    assert!(said(&ended.log(), 1, "the offset is no longer available").is_empty(), "{}", ended.stderr);
+    assert_eq!([paused(0).as_deref(), paused(1).as_deref()], [Some(form.wrong_mode().1); 2]);
+    assert_eq!(
+        said(&ended.log(), 0, form.says("the offset is no longer available")).len(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        said(&ended.log(), 1, form.says("the offset is no longer available")).is_empty(),
+        "{}",
+        ended.stderr
+    );
     let polls = [0, 1].map(|account| feed.served.polls(account));
     assert_patient("twice 409", &polls[0]);
     // The poll that was held, the one that was refused, and for the first the one without an offset.
@@ -135,10 +144,9 @@ fn a_409_after_the_reset_and_webhook_mode_pause() {
     assert!(polls[0].last().unwrap().query.as_ref().unwrap().starts_with("limit="), "without an offset");
 }
 
-#[test]
-fn a_clock_that_is_wrong_is_corrected_or_named() {
+fn a_clock_that_is_wrong_is_corrected_or_named(form: Form) {
     for (skew, names) in [(3600, "s behind the server's"), (-3600, "s ahead of the server's")] {
-        let feed = feed(Options { events: 30, clock_skew: skew, ..Options::new(Api::Zenzap) });
+        let feed = feed(form, Options { events: 30, clock_skew: skew, ..Options::new(Api::Zenzap) });
         let ended = feed.once().expect(0);
         feed.assert_whole(0, &ended.stderr);
         // A server that is behind accepts times in its future: there is nothing to correct.
@@ -157,16 +165,16 @@ fn a_clock_that_is_wrong_is_corrected_or_named() {
 }
 
 /// A secret that is rotated in its file is read again at the first 401; nothing pauses.
-#[test]
-fn a_rotated_secret_is_read_again() {
+fn a_rotated_secret_is_read_again(form: Form) {
     let served = Served::new(Options { events: 30, ..Options::new(Api::OpenTrain) });
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
     sandbox.write("token", &format!("{}\n", served.credential(0, "token")));
     sandbox.write(
         "p.yaml",
         &format!(
-            "sources:\n  feed: {{ type: opentrain_updates, base_url: {}, token: \"${{file:{}}}\", interval: 1s, \
+            "sources:\n  feed: {{ type: {}, base_url: {}, token: \"${{file:{}}}\", interval: 1s, \
              rate: unlimited }}\nsinks:\n  rows: {{ type: sqlite, inputs: [feed], path: rows.db, table: events }}\n",
+            form.source_type(Api::OpenTrain),
             served.url(),
             sandbox.path("token").display()
         ),
@@ -186,3 +194,12 @@ fn a_rotated_secret_is_read_again() {
     assert!(!ended.stderr.contains("paused"), "{}", ended.stderr);
     assert!(served.polls(0).iter().any(|poll| poll.status == Some(401)), "the old one was refused");
 }
+
+for_both_forms!(
+    an_api_that_goes_away_is_waited_for,
+    hosts_that_are_gone_or_silent_hold_up_nobody,
+    an_expired_offset_is_a_gap_that_is_logged_and_counted,
+    a_409_after_the_reset_and_webhook_mode_pause,
+    a_clock_that_is_wrong_is_corrected_or_named,
+    a_rotated_secret_is_read_again,
+);

@@ -1,4 +1,4 @@
-//! A storm: both feeds with every kind of passing fault. Nothing lost, nothing corrupted, nothing out of order, no
+//! A storm: both feeds, programmed and declared, with every kind of passing fault. Nothing lost, nothing corrupted, nothing out of order, no
 //! request inside a Retry-After window, never a hot loop.
 //!
 //! Runs in a short form with the other tests; `cargo xtask storm` runs it with 20,000 events from each API.
@@ -14,6 +14,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use sluicebox_emulator::{Api, Control, Emulator, Fault, FaultKind, Options, RequestRecord, When, start};
+use sluicebox_testkit::{Form, for_both_forms};
 
 /// What the environment asks for: events from each API, or the short form.
 fn events() -> (u64, bool) {
@@ -37,21 +38,37 @@ async fn emulator(api: Api) -> Emulator {
     start(Options { events, faults: faults(full), ..Options::new(api) }).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_faults_loses_and_corrupts_nothing() {
+fn a_storm_of_faults_loses_and_corrupts_nothing(form: Form) {
+    tokio::runtime::Runtime::new().unwrap().block_on(storm(form));
+}
+
+for_both_forms!(a_storm_of_faults_loses_and_corrupts_nothing);
+
+/// Both sources into tables and files.
+fn pipeline(form: Form) -> String {
+    let source = |name: &str, api: Api, prefix: &str, more: &str| {
+        let variable = |name: &str| format!("${{{prefix}_{}}}", name.to_uppercase());
+        let (kind, access) = (form.source_type(api), form.access_entries(api, variable).join(", "));
+        format!(
+            "  {name}: {{ type: {kind}, base_url: \"{}\", {access}, limit: \"${{LIMIT}}\", interval: 1s, rate: unlimited{more} }}\n",
+            variable("url")
+        )
+    };
+    let marketplace = source("marketplace", Api::OpenTrain, "OT", "");
+    let chat = source("chat", Api::Zenzap, "ZZ", ", timeout: 2s, start: beginning");
+    format!(
+        "sources:\n{marketplace}{chat}\
+         sinks:\n  \
+           ot: {{ type: sqlite, inputs: [marketplace], path: storm.db, table: ot }}\n  \
+           zz: {{ type: sqlite, inputs: [chat], path: storm.db, table: zz }}\n  \
+           files: {{ type: file, inputs: [marketplace, chat], path: \"out/{{{{ meta.source }}}}.jsonl\" }}\n"
+    )
+}
+
+async fn storm(form: Form) {
     let (open_train, zenzap) = (emulator(Api::OpenTrain).await, emulator(Api::Zenzap).await);
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("storm.yaml"),
-        "sources:\n  \
-           marketplace: { type: opentrain_updates, base_url: \"${OT_URL}\", token: \"${OT_TOKEN}\", limit: \"${LIMIT}\", rate: unlimited, interval: 1s }\n  \
-           chat: { type: zenzap_updates, base_url: \"${ZZ_URL}\", auth: { api_key: { key: \"${ZZ_KEY}\", secret: \"${ZZ_SECRET}\" } }, limit: \"${LIMIT}\", timeout: 2s, interval: 1s, rate: unlimited, start: beginning }\n\
-         sinks:\n  \
-           ot: { type: sqlite, inputs: [marketplace], path: storm.db, table: ot }\n  \
-           zz: { type: sqlite, inputs: [chat], path: storm.db, table: zz }\n  \
-           files: { type: file, inputs: [marketplace, chat], path: \"out/{{ meta.source }}.jsonl\" }\n",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("storm.yaml"), pipeline(form)).unwrap();
     let (ot, zz) = (json(&open_train), json(&zenzap));
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_sluicebox"))
         .args(["run", "--once", "--admin", "off", "storm.yaml"])

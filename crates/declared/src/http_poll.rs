@@ -127,7 +127,7 @@ pub struct HttpPoll {
     #[schemars(example = "X-Poll-Interval")]
     pub interval_header: Option<String>,
     /// How long the server may hold a poll while there is nothing new, sent as `{{ timeout }}`: whole seconds, up to 5m.
-    /// Set, it makes this a long poll: the next one follows at once.
+    /// Set, it makes this a long poll: the next one follows at once. `0s`: nothing is held, and `interval` counts.
     #[serde(default)]
     pub timeout: Option<Period>,
     /// Whether to send `If-None-Match`, so that an answer without news costs nothing (304).
@@ -239,9 +239,9 @@ impl HttpPoll {
             problems.push(Problem::new("interval", format!("expected at least 1s, found {}", self.interval)));
         }
         if let Some(timeout) = self.timeout
-            && (timeout.0 > LONGEST_TIMEOUT || timeout.0.subsec_nanos() != 0 || timeout.0.is_zero())
+            && (timeout.0 > LONGEST_TIMEOUT || timeout.0.subsec_nanos() != 0)
         {
-            let message = format!("expected whole seconds, 1s to 5m, found {timeout}");
+            let message = format!("expected whole seconds, 0s to 5m, found {timeout}");
             problems.push(Problem::new("timeout", message));
         }
         let pages = self.cursor.as_ref().and_then(|cursor| cursor.pages.as_ref());

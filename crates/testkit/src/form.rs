@@ -102,7 +102,7 @@ impl Form {
 }
 
 /// The built-in sources know what they read; a connector knows the host and what is declared.
-const WORDS: [(&str, &str); 12] = [
+const WORDS: [(&str, &str); 13] = [
     ("not a page of events", "something that is not a page"),
     ("not a page of updates", "something that is not a page"),
     ("without moving the offset on", "the cursor is kept, the page's items go on"),
@@ -117,6 +117,8 @@ const WORDS: [(&str, &str); 12] = [
         "not in polling mode (status 409: delivery mode is not polling)",
         "(status 409: delivery mode is not polling)",
     ),
+    // A connector is as patient with a short poll as with any request.
+    ("no answer within 16 s", "no answer within 30 s"),
     ("the offset is no longer available", "the cursor is no longer available"),
 ];
 

@@ -2,9 +2,10 @@
 //! only, and hidden when they are shown.
 
 use std::fs;
+use std::path::Path;
 
 use sluicebox_emulator::{Api, Options};
-use sluicebox_testkit::{Process, Reply, Sandbox, Served, Stub, request, wait_for};
+use sluicebox_testkit::{Form, Login, Process, Reply, Sandbox, Served, Stub, request, wait_for};
 
 use crate::files_below;
 
@@ -15,21 +16,35 @@ const ACCESS_TOKEN: &str = "eyJhbGci";
 /// How the query of a signed link begins.
 const SIGNATURE: &str = "?token=";
 
-const PIPELINE: &str = r#"
+/// Sources in one of their forms, and look-ups and a script that fail.
+fn pipeline(form: Form, secret_file: &Path) -> String {
+    let entries = |api, login, values: &dyn Fn(&str) -> String| {
+        let access = form.access(api, login, |name| values(name).into());
+        let entries = access.as_object().unwrap().iter().map(|(option, value)| format!("{option}: {value}"));
+        entries.collect::<Vec<_>>().join(", ")
+    };
+    let variable = |prefix: &'static str| {
+        move |name: &str| format!("${{{prefix}_{}}}", name.trim_start_matches("client_").to_uppercase())
+    };
+    let in_file = |name: &str| match name {
+        "secret" => format!("${{file:{}}}", secret_file.display()),
+        name => variable("ZZ")(name),
+    };
+    let (market, chat) = (form.source_type(Api::OpenTrain), form.source_type(Api::Zenzap));
+    let token = entries(Api::OpenTrain, Login::Key, &variable("OT"));
+    let key = entries(Api::Zenzap, Login::Key, &in_file);
+    let oauth = entries(Api::Zenzap, Login::OAuth, &variable("BOT"));
+    format!(
+        r#"
 sources:
-  market: { type: opentrain_updates, base_url: "${OT_URL}", token: "${OT_TOKEN}", interval: 1s, rate: unlimited }
-  chat:
-    type: zenzap_updates
-    base_url: ${ZZ_URL}
-    auth: { api_key: { key: "${ZZ_KEY}", secret: "${file:secrets/zz}" } }
-    timeout: 1s
-    rate: unlimited
-  bot:
-    type: zenzap_updates
-    base_url: ${BOT_URL}
-    auth: { oauth: { client_id: "${BOT_ID}", client_secret: "${BOT_SECRET}", scope: "updates:read" } }
-    timeout: 1s
-    rate: unlimited
+  market: {{ type: {market}, base_url: "${{OT_URL}}", {token}, interval: 1s, rate: unlimited }}
+  chat: {{ type: {chat}, base_url: "${{ZZ_URL}}", {key}, timeout: 1s, rate: unlimited }}
+  bot: {{ type: {chat}, base_url: "${{BOT_URL}}", {oauth}, timeout: 1s, rate: unlimited }}
+{FAILING}"#
+    )
+}
+
+const FAILING: &str = r#"
 transforms:
   looked: { type: http_lookup, inputs: [market], url: "${API_URL}/{{ event.id }}", auth: { bearer: "${LOOKUP}" }, retry: { max_elapsed: 1s } }
   strict: { type: rhai, inputs: [chat, bot], source: "event.data.message.attachments[0].url.keys();" }
@@ -47,7 +62,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
+    fn new(form: Form) -> Self {
         let serve = |api, seed| Served::new(Options { events: 120, seed, ..Options::new(api) });
         let (market, chat, bot) = (serve(Api::OpenTrain, 1), serve(Api::Zenzap, 2), serve(Api::Zenzap, 3));
         let api =
@@ -67,8 +82,7 @@ impl Scene {
             sandbox.set(name, value);
         }
         sandbox.write("secrets/zz", &format!("{}\n", chat.credential(0, "secret")));
-        let file = sandbox.path("secrets/zz");
-        sandbox.write("p.yaml", &PIPELINE.replace("secrets/zz", &file.display().to_string()));
+        sandbox.write("p.yaml", &pipeline(form, &sandbox.path("secrets/zz")));
         Self { sandbox, market, chat, bot, _api: api }
     }
 
@@ -130,8 +144,12 @@ fn assert_state_clean(scene: &Scene) {
 
 #[test]
 fn no_secret_is_seen_while_all_goes_well_or_credentials_are_refused() {
-    for format in ["--log-format text", "--log-format json"] {
-        let scene = Scene::new();
+    for (form, format) in [
+        (Form::BuiltIn, "--log-format text"),
+        (Form::BuiltIn, "--log-format json"),
+        (Form::Declared, "--log-format json"),
+    ] {
+        let scene = Scene::new(form);
         let mut process = scene.start(format);
         let admin = process.admin();
         let cursors = || scene.sandbox.cursors();
@@ -161,9 +179,8 @@ fn no_secret_is_seen_while_all_goes_well_or_credentials_are_refused() {
         process.terminate();
         let ended = process.finish().expect(0);
         scene.assert_clean("the log", &(ended.stdout + &ended.stderr));
-        for spoken in
-            ["refused the token", "refused the credentials", "look-ups fail", "became a dead letter"]
-        {
+        let refused = form.says("refused the token (status 401");
+        for spoken in [refused, "refused the credentials", "look-ups fail", "became a dead letter"] {
             assert!(ended.stderr.contains(spoken), "{spoken}: {}", ended.stderr);
         }
         assert_state_clean(&scene);
