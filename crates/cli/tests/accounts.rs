@@ -50,14 +50,31 @@ fn accounts_come_and_go_and_a_bad_key_or_row_changes_nothing_for_the_others() {
     wait_for_all(&sandbox, &served, 0);
     wait_for_all(&sandbox, &served, 1);
 
-    put(&sandbox, &served, [0, 1, 2], "bad,ot_pat_wrong\n");
+    put(&sandbox, &served, [0, 1, 2], "bad,ot_pat_wrong\nworse,ot_pat_none\n");
     wait_for_all(&sandbox, &served, 2);
-    process.wait_for_log("refused the token");
+    wait_for("both are paused", || {
+        (process.stderr().matches("refused the token").count() == 2).then_some(())
+    });
     served.append(1, 30);
     wait_for_all(&sandbox, &served, 1);
 
+    // One row is mended: its account goes on, and the other one is left as it is.
+    let mended = format!("bad,{}\nworse,ot_pat_none\n", served.credential(0, "token"));
+    put(&sandbox, &served, [1, 2], &mended);
+    let told = process.wait_for_log("polling works again");
+    assert!(told.contains("bad"), "{told}");
+    let of_bad = "SELECT event FROM events WHERE _account = 'bad' ORDER BY rowid";
+    wait_for("every event of the mended account", || {
+        (sandbox.rows("rows.db", of_bad) == served.truth(0)).then_some(())
+    });
+    assert_eq!(process.stderr().matches("refused the token").count(), 2, "nobody else was asked again");
+    put(&sandbox, &served, [0, 1, 2], "");
+    wait_for("three are gone for now", || {
+        (process.stderr().matches("the account is gone").count() == 3).then_some(())
+    });
+
     put(&sandbox, &served, [1, 2], "");
-    process.wait_for_log("the account is gone");
+    wait_for("it is gone", || (process.stderr().matches("the account is gone").count() == 4).then_some(()));
     let polls = || served.log().iter().filter(|request| request.account == Some(0)).count();
     // A poll may be under way when it goes.
     std::thread::sleep(std::time::Duration::from_millis(1500));

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 use sluicebox_emulator::{Api, Options};
 use sluicebox_services::Postgres;
-use sluicebox_testkit::{Process, Sandbox, Served, wait_for};
+use sluicebox_testkit::{Process, Sandbox, Served, get, wait_for};
 
 const TABLE: &str = "CREATE TABLE accounts (id text, token text, active boolean, note text)";
 const QUERY: &str = "SELECT id, token, note FROM accounts WHERE active";
@@ -168,6 +168,15 @@ fn accounts_of_postgresql_come_and_go_and_a_server_that_is_down_changes_nothing(
     assert!(told <= 2, "as it goes, and as nobody listens any more:\n{}", process.stderr());
     server.start();
     process.wait_for_log("the accounts can be read again");
+    // One that takes connections and says nothing is waited for no longer than `timeout`.
+    server.freeze();
+    process.wait_for_log("no answer within 2 s");
+    scene.served.append(12, 5);
+    scene.wait_for_all([12]);
+    server.thaw();
+    wait_for("the second recovery", || {
+        (process.stderr().matches("the accounts can be read again").count() == 2).then_some(())
+    });
     sql("DELETE FROM accounts WHERE id = 'a12'");
     wait_for("the farewell", || {
         (process.stderr().matches("the account is gone").count() == 11).then_some(())
@@ -178,6 +187,39 @@ fn accounts_of_postgresql_come_and_go_and_a_server_that_is_down_changes_nothing(
     scene.served.append(20, 5);
     scene.wait_for_all([20]);
     scene.assert_discreet(&process.stderr());
+    process.interrupt();
+    process.finish().expect(0);
+
+    // The server itself quotes the value; it is not passed on.
+    scene.pipeline("SELECT id, token::integer AS token FROM accounts", "${account.token}", "");
+    let ended = scene.sandbox.run("check --connect p.yaml").expect(1);
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(said.contains("the query fails at a value of a row"), "{said}");
+    scene.assert_discreet(&said);
+}
+
+#[test]
+fn a_run_waits_for_rows_that_are_right_and_says_so_to_whoever_asks_for_its_health() {
+    let scene = Scene::new(2, "sqlite:accounts.db", "");
+    let database = Connection::open(scene.sandbox.path("accounts.db")).unwrap();
+    database.execute_batch(TABLE).unwrap();
+    let mut process = scene.sandbox.start("run p.yaml --admin 127.0.0.1:0");
+    let admin = process.admin();
+    process.wait_for_log("waiting for the accounts: the query gives no account");
+    database.execute_batch(&scene.insert([0, 0])).unwrap();
+    process
+        .wait_for_log("waiting for the accounts: sources.feed.accounts.sql: two accounts have the id `a0`");
+    let health = get(&format!("{admin}/health/ready")).unwrap();
+    assert_eq!(health.status, 503);
+    assert!(health.body.contains("two accounts have the id `a0`"), "{}", health.body);
+    database.execute_batch("DELETE FROM accounts WHERE rowid = 1").unwrap();
+    scene.wait_for_all([0]);
+    process.interrupt();
+    process.finish().expect(0);
+
+    database.execute_batch("DELETE FROM accounts").unwrap();
+    let mut process = scene.sandbox.start("run p.yaml --admin off");
+    process.wait_for_log("waiting for the accounts");
     process.interrupt();
     process.finish().expect(0);
 }
@@ -220,6 +262,19 @@ fn what_a_check_says_of_accounts_from_a_database() {
     scene.pipeline(QUERY, "${account.token}", "");
     check("run --once --admin off p.yaml", 0);
     scene.wait_for_all(0..2);
+}
+
+#[test]
+fn a_test_of_the_pipeline_asks_no_database() {
+    let scene = Scene::new(1, "sqlite:nowhere.db", "");
+    let pipeline = scene.sandbox.read("p.yaml").replace(
+        "sinks:",
+        "tests:\n  - name: one event\n    sources: { feed: [{ id: e1, type: proposal.created }] }\n    \
+         expect: { sinks: { rows: [{ id: e1, type: proposal.created }] } }\nsinks:",
+    );
+    scene.sandbox.write("p.yaml", &pipeline);
+    let ended = scene.sandbox.run("test p.yaml");
+    assert!(ended.stdout.contains("1 passed"), "{}\n{}", ended.stdout, ended.stderr);
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl Checker<'_> {
             }
             let before = self.faults.count();
             let typed = self.account(owner, &shared, Account::Known(&row.fields));
-            if self.faults.count() > before {
+            if self.faults.any_since(before) {
                 unfit.push(id.clone());
             }
             options = options.or(typed.options);
@@ -208,8 +208,11 @@ impl Checker<'_> {
         if unfit.len() < rows.len()
             && let Some((first, others)) = unfit.split_first()
         {
-            let others =
-                if others.is_empty() { String::new() } else { format!(" and of {} others", others.len()) };
+            let others = match others.len() {
+                0 => String::new(),
+                1 => " and one other".to_owned(),
+                more => format!(" and {more} others"),
+            };
             let message = format!("the row of the account `{first}`{others} does not fit the options");
             self.faults.add(Fault::new(place.range.clone(), place.path, message));
         }

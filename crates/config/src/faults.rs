@@ -103,6 +103,11 @@ impl Faults {
         self.problems.len()
     }
 
+    /// Whether something that is to be reported came after the first `count` problems.
+    pub(crate) fn any_since(&self, count: usize) -> bool {
+        self.problems.iter().skip(count).any(|fault| self.meant(fault))
+    }
+
     /// Adds help to the fault that was just reported, if it has none.
     pub(crate) fn explain_last(&mut self, help: &str) {
         if let Some(fault) = self.problems.last_mut() {

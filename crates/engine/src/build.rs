@@ -116,7 +116,8 @@ impl Builder {
         let key = plan.key.as_ref().map(Expression::compile).transpose();
         let key = key.map_err(|problem| config(&plan.name, problem.message))?;
         if plan.accounts_from.as_ref().is_some_and(|from| !from.is_read) {
-            return Err(config(&plan.name, "nobody has read the rows of its accounts".to_owned()));
+            let message = "the rows of its accounts have not been read; `sluicebox run` does";
+            return Err(config(&plan.name, message.to_owned()));
         }
         let confirms = plan.class == sluicebox_core::SourceClass::ConfirmOnRead && !plan.prefetch;
         let changes = self.shared.find::<AccountChanges>(&plan.name, "").and_then(|changes| changes.take());

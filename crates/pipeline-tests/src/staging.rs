@@ -89,7 +89,8 @@ fn scripted(
         let spec = ScriptedSpec { inner: account.config, pages, have_passed };
         AccountPlan { id: account.id, config: Box::new(spec) }
     });
-    SourcePlan { accounts: accounts.collect(), ..source }
+    // Nobody is asked for the rows of accounts: one stands for all of them, and they do not come and go.
+    SourcePlan { accounts: accounts.collect(), accounts_from: None, ..source }
 }
 
 /// Letters that would only be counted are kept, to be looked at.
