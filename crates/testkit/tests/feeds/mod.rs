@@ -9,6 +9,7 @@
 mod emulated;
 mod emulated_opentrain;
 mod emulated_zenzap;
+mod laws;
 mod opentrain;
 mod opentrain_refusals;
 mod scripted;
