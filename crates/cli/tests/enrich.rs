@@ -273,6 +273,7 @@ sinks:
   told:
     type: slack
     inputs: [people]
+    when: meta.lookups["people.topic"].status == "ok" && meta.lookups.people.status != "forbidden"
     webhook_url: https://hooks.slack.com/services/T/B/X
     text: "{{ event.people.names.userId }} in {{ event.people.topic.name }}"
 tests:

@@ -246,6 +246,11 @@ async fn accounts_share_nothing() {
         let page = get_as(&emulator, account, "/updates").await.unwrap();
         assert_eq!(page.items().len(), count);
         firsts.insert(page.items()[0].to_string());
+        let proposal = page.items()[0]["data"]["proposalId"].as_str().unwrap().to_owned();
+        for reader in 0..3 {
+            let found = get_as(&emulator, reader, &format!("/proposals/{proposal}")).await.unwrap();
+            assert_eq!(found.status, if reader == account { 200 } else { 403 }, "{reader} of {account}");
+        }
     }
     assert_eq!(firsts.len(), 3);
     emulator.control().revoke(1);

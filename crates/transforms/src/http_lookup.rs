@@ -98,6 +98,7 @@ pub struct HttpLookup {
     #[schemars(example = &"opentrain", example = &["proposal", "contract", "message"])]
     pub enrich: Option<Presets>,
     /// Where the API of `enrich` lives; unset: where the source named by `same_as` finds it, else its public address.
+    /// With `same_as` it has to be the same host.
     #[serde(default)]
     #[schemars(example = &"https://api.us.zenzap.co")]
     pub base_url: Option<String>,
@@ -230,7 +231,10 @@ impl TransformSpec for HttpLookup {
             Plan::Url(mode, _) => Box::new(Enricher::new(*mode, asker, ending, self.concurrency)),
             Plan::Known(chosen, _) => {
                 let bounds = (&self.cache, self.concurrency);
-                Box::new(Answerer::new(&chosen, asker, ending, bounds).map_err(wrong)?)
+                let is_elsewhere = self.base_url.is_some() && matches!(self.auth, Some(Auth::SameAs(_)));
+                let below = self.base_url.as_deref().filter(|_| is_elsewhere).unwrap_or_default();
+                let known = (&chosen, below.trim_end_matches('/'));
+                Box::new(Answerer::new(known, asker, ending, bounds).map_err(wrong)?)
             }
         })
     }

@@ -6,6 +6,7 @@ use super::changes;
 use super::events::consumed_fraction;
 use super::world::Marketplace;
 use super::{bad_parameter, refuse};
+use crate::account::Account;
 use crate::answer::Answer;
 use crate::call::{Call, bounded};
 use crate::chance::Chance;
@@ -36,6 +37,14 @@ pub(super) fn shortened(
         parameters.push(("limit".to_owned(), most.to_string()));
     }
     parameters
+}
+
+/// Whether it is a proposal for a job of another account, which is answered 403 and not 404.
+pub(super) fn is_foreign(server: &Server, account: &Account, path: &[&str]) -> bool {
+    let others = server.accounts.iter().filter(|other| other.number != account.number);
+    path.len() == 2
+        && path[0] == "proposals"
+        && others.into_iter().any(|other| other.feed_at(server.clock.elapsed()).look_up(path, &[]).is_some())
 }
 
 /// `GET /jobs/{id}`, without a token: every account's jobs are public.

@@ -91,6 +91,7 @@ fn route(server: &Server, call: &Call) -> Result<Answer, Answer> {
     let parameters = lookups::shortened(server, &path, call.parameters());
     match account.feed_at(server.clock.elapsed()).look_up(&path, &parameters) {
         Some(value) => Ok(Answer::json(200, &value)),
+        None if lookups::is_foreign(server, account, &path) => Err(refuse(server, 403, "not your job", None)),
         None => Err(refuse(server, 404, "not found", None)),
     }
 }

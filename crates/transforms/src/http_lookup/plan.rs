@@ -52,10 +52,6 @@ impl HttpLookup {
             );
         }
         let chosen = presets.chosen()?;
-        if self.base_url.is_some() && matches!(self.auth, Some(Auth::SameAs(_))) {
-            let message = "the source named by `auth.same_as` says where the API is";
-            return Err(Problem::new("base_url", message));
-        }
         let base_url = self.base_url.as_deref().unwrap_or(chosen.base_url());
         let base_url = BaseUrl::parse(base_url).map_err(|text| Problem::new("base_url", text))?;
         Ok(Plan::Known(chosen, base_url))

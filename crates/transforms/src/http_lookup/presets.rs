@@ -21,6 +21,9 @@ use crate::nearest::nearest;
 pub(super) use ask::Answerer;
 use table::{Api, PRESETS, Preset};
 
+/// The source type that polls in public: it has no credentials to share.
+const PUBLIC_FEED: &str = "opentrain_job_changes";
+
 /// Source types that ask no HTTP API at all.
 const WITHOUT_API: [&str; 6] = ["amqp", "file", "generate", "kafka", "stdin", "webhook"];
 
@@ -107,37 +110,22 @@ impl Chosen {
         Rate::per_minute(self.api.rate())
     }
 
-    /// Whether anything that is asked needs credentials.
-    fn needs_credentials(&self) -> bool {
-        self.presets.iter().any(|preset| preset.name != "job")
-    }
-
     /// What is wrong with asking without credentials of its own, or with those of a source of another API.
     pub(super) fn credentials_problem(
         &self,
         same_as: Option<&str>,
         cx: &CheckContext<'_>,
     ) -> Option<Problem> {
-        let (api, title) = (self.api.word(), self.api.title());
-        let ours =
-            || cx.sources.iter().find(|(_, kind)| kind.starts_with(api) && !kind.contains("job_changes"));
-        let help =
-            || ours().map(|(name, _)| format!("`auth: {{ same_as: {name} }}` takes those of a source"));
+        let title = self.api.title();
         let problem = match same_as {
-            None if self.needs_credentials() => {
-                Problem::new("auth", format!("{title} tells nothing without credentials"))
-            }
-            None => return None,
+            None if self.presets.iter().all(|preset| preset.is_public) => return None,
+            None => Problem::new("auth", format!("{title} tells nothing without credentials")),
             Some(source) => {
-                let kind = cx.sources.iter().find(|(name, _)| name == source).map(|(_, kind)| kind)?;
-                let is_other =
-                    Api::ALL.into_iter().any(|other| other != self.api && kind.starts_with(other.word()));
-                if kind.contains("job_changes") {
-                    Problem::new(
-                        "auth.same_as",
-                        format!("`{source}` has no credentials: it reads a public feed"),
-                    )
-                } else if is_other || WITHOUT_API.contains(&kind.as_str()) {
+                let (_, kind) = cx.sources.iter().find(|(name, _)| name == source)?;
+                if kind == PUBLIC_FEED {
+                    let message = format!("`{source}` has no credentials: it reads a public feed");
+                    Problem::new("auth.same_as", message)
+                } else if self.is_other(kind) {
                     let message = format!("`{source}` is a source of the type `{kind}`, not one of {title}");
                     Problem::new("auth.same_as", message)
                 } else {
@@ -145,10 +133,19 @@ impl Chosen {
                 }
             }
         };
-        Some(match help() {
-            Some(help) => problem.with_help(help),
-            None => problem.with_help("give `auth` the credentials of this API"),
-        })
+        let is_ours = |kind: &str| kind.starts_with(self.api.word()) && kind != PUBLIC_FEED;
+        let ours = cx.sources.iter().find(|(_, kind)| is_ours(kind));
+        let help = match ours {
+            Some((name, _)) => format!("`auth: {{ same_as: {name} }}` takes those of a source"),
+            None => "give `auth` the credentials of this API".to_owned(),
+        };
+        Some(problem.with_help(help))
+    }
+
+    /// Whether a source of this type surely asks something else.
+    fn is_other(&self, kind: &str) -> bool {
+        let mut others = Api::ALL.into_iter().filter(|other| *other != self.api);
+        others.any(|other| kind.starts_with(other.word())) || WITHOUT_API.contains(&kind)
     }
 
     /// The fields that answers go into, in the field `into`.

@@ -48,22 +48,24 @@ struct Path {
 
 /// How the answer is come by.
 enum Means {
-    Thing(Extract, bool),
+    Thing(Extract, &'static [&'static str]),
     Inside(Extract, Listing, Expression),
     Listed(Box<Finder>, Expression),
     Names(Box<Finder>, Expression, &'static [(&'static str, &'static str)]),
 }
 
 impl Answerer {
+    /// Look-ups of paths below this address, or, if it is empty, below that of the client.
+    ///
     /// # Errors
     /// A rule of the table does not compile, which no option can make happen.
     pub(crate) fn new(
-        chosen: &Chosen,
+        (chosen, below): (&Chosen, &str),
         asker: Asker,
         ending: Ending,
         (cache, concurrency): (&CacheOptions, usize),
     ) -> Result<Self, Problem> {
-        let questions = chosen.presets.iter().map(|preset| Question::new(preset, cache));
+        let questions = chosen.presets.iter().map(|preset| Question::new(preset, below, cache));
         let questions = questions.collect::<Result<_, _>>()?;
         Ok(Self { questions, asker, ending, concurrency: concurrency.max(1) })
     }
@@ -81,10 +83,10 @@ impl Answerer {
 }
 
 impl Question {
-    fn new(preset: &'static Preset, cache: &CacheOptions) -> Result<Self, Problem> {
+    fn new(preset: &'static Preset, below: &str, cache: &CacheOptions) -> Result<Self, Problem> {
         let means = match &preset.way {
-            Way::Thing { select, shown, is_subject } => {
-                Means::Thing(Extract::new(*select, *shown), *is_subject)
+            Way::Thing { select, shown, subject_of } => {
+                Means::Thing(Extract::new(*select, *shown), subject_of)
             }
             Way::Inside { select, list, id } => {
                 Means::Inside(Extract::new(Some(select), Shown::All), Listing::at(list), expression(id)?)
@@ -98,7 +100,7 @@ impl Question {
                 Means::Names(Box::new(finder), expression("event.data")?, fields)
             }
         };
-        Ok(Self { preset, path: Path::new(preset.path)?, means })
+        Ok(Self { preset, path: Path::new(&format!("{below}{}", preset.path))?, means })
     }
 
     /// `None`: there is nothing to ask about this event.
@@ -110,7 +112,8 @@ impl Question {
         let since = since(event);
         let Some(service) = service else { return part(no_client()) };
         match &self.means {
-            Means::Thing(extract, is_subject) => {
+            Means::Thing(extract, subject_of) => {
+                let is_subject = subject_of.contains(&event.meta().event_type.as_str());
                 part(asker.one(service, &url, extract, is_subject.then_some(since)).await)
             }
             Means::Inside(extract, listing, id) => {

@@ -61,6 +61,8 @@ pub(super) struct Preset {
     pub(super) way: Way,
     /// An event without the id has nothing to be looked up, which is no failure.
     pub(super) is_optional: bool,
+    /// It is told to everybody, without credentials.
+    pub(super) is_public: bool,
 }
 
 /// How an answer leads to what is looked for.
@@ -69,8 +71,8 @@ pub(super) enum Way {
     Thing {
         select: Option<&'static str>,
         shown: Shown,
-        /// The event is about a change of the thing: an answer from before it will not do.
-        is_subject: bool,
+        /// Types whose events tell of a change of the thing: an answer from before them will not do.
+        subject_of: &'static [&'static str],
     },
     /// It is a thing with a list in it, which has the item of this id.
     Inside { select: &'static str, list: &'static str, id: &'static str },
@@ -95,15 +97,23 @@ pub(super) struct List {
 
 const CONTRACT: &str = "/contracts/{{ event.data.contractId }}";
 
+const OF_PROPOSALS: &[&str] = &["proposal.received", "proposal.status_changed"];
+
+const OF_CONTRACTS: &[&str] =
+    &["contract.created", "contract.budget_state_changed", "milestone.status_changed", "payment.pending"];
+
+const OF_APPROVALS: &[&str] = &["approval.confirmed"];
+
 /// Every preset.
 pub(super) const PRESETS: &[Preset] = &[
     Preset {
         name: "proposal",
         api: Api::OpenTrain,
-        types: &["proposal.received", "proposal.status_changed"],
+        types: OF_PROPOSALS,
         path: "/proposals/{{ event.data.proposalId }}",
-        way: Way::Thing { select: Some("proposal"), shown: Shown::All, is_subject: true },
+        way: Way::Thing { select: Some("proposal"), shown: Shown::All, subject_of: OF_PROPOSALS },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "message",
@@ -124,19 +134,16 @@ pub(super) const PRESETS: &[Preset] = &[
             shown: Shown::All,
         },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "contract",
         api: Api::OpenTrain,
-        types: &[
-            "contract.created",
-            "contract.budget_state_changed",
-            "milestone.status_changed",
-            "payment.pending",
-        ],
+        types: OF_CONTRACTS,
         path: CONTRACT,
-        way: Way::Thing { select: Some("contract"), shown: Shown::All, is_subject: true },
+        way: Way::Thing { select: Some("contract"), shown: Shown::All, subject_of: OF_CONTRACTS },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "milestone",
@@ -145,6 +152,7 @@ pub(super) const PRESETS: &[Preset] = &[
         path: CONTRACT,
         way: Way::Inside { select: "contract", list: "milestones", id: "event.data.milestoneId" },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "payment",
@@ -164,14 +172,20 @@ pub(super) const PRESETS: &[Preset] = &[
             shown: Shown::All,
         },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "approval",
         api: Api::OpenTrain,
-        types: &["approval.confirmed"],
+        types: OF_APPROVALS,
         path: "/approvals/{{ event.data.approvalId }}",
-        way: Way::Thing { select: Some("approval"), shown: Shown::But(&["approvalUrl"]), is_subject: true },
+        way: Way::Thing {
+            select: Some("approval"),
+            shown: Shown::But(&["approvalUrl"]),
+            subject_of: OF_APPROVALS,
+        },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "job",
@@ -191,8 +205,9 @@ pub(super) const PRESETS: &[Preset] = &[
             "CLOSED",
         ],
         path: "/jobs/{{ event.jobId }}",
-        way: Way::Thing { select: None, shown: Shown::All, is_subject: false },
+        way: Way::Thing { select: None, shown: Shown::All, subject_of: &["PUBLISHED", "UPDATED", "CLOSED"] },
         is_optional: true,
+        is_public: true,
     },
     Preset {
         name: "topic",
@@ -213,9 +228,10 @@ pub(super) const PRESETS: &[Preset] = &[
         way: Way::Thing {
             select: None,
             shown: Shown::Only(&["id", "name", "description"]),
-            is_subject: false,
+            subject_of: &["topic.updated"],
         },
         is_optional: false,
+        is_public: false,
     },
     Preset {
         name: "names",
@@ -251,5 +267,6 @@ pub(super) const PRESETS: &[Preset] = &[
             ],
         },
         is_optional: true,
+        is_public: false,
     },
 ];

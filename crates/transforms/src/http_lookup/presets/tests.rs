@@ -329,6 +329,14 @@ async fn answers_belong_to_accounts_and_same_as_says_where_the_api_is() {
     }
     assert_eq!(api.asked(), ["/proxy/v9/approvals/..%2Fa%3Fb"; 2]);
 
+    let mut elsewhere = enriched(&json!("approval"));
+    for (base_url, status) in [("http://127.0.0.1:1/v1/", "=ok"), ("http://127.0.0.1:2/v1", "=unavailable")] {
+        elsewhere["base_url"] = json!(base_url);
+        let transform = build("http_lookup", &elsewhere, &cx).await;
+        assert!(told(&*transform, same.clone()).await.0.starts_with(status), "{base_url}");
+    }
+    assert_eq!(api.asked(), ["/v1/approvals/..%2Fa%3Fb"], "credentials are sent to their own host only");
+
     let own = json!({ "enrich": "job", "base_url": "http://127.0.0.1:1/own" });
     let transform = build("http_lookup", &own, &cx).await;
     told(&*transform, happened(&cx, "PUBLISHED", &json!({ "jobId": "job_1" }))).await;
@@ -411,7 +419,30 @@ async fn bare_ids_get_names_and_topics_theirs_and_nothing_else_of_people_is_take
     let members =
         ["/v2/members?limit=100", "/v2/members?limit=100&cursor=100", "/v2/members?limit=100&cursor=200"];
     assert_eq!(asked[..3], members);
-    assert_eq!(asked[3..], ["/v2/topics/t1", "/v2/topics/t2"]);
+    let topics = ["/v2/topics/t1", "/v2/topics/t1", "/v2/topics/t2"];
+    assert_eq!(asked[3..], topics, "once more for the change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_topic_is_the_new_one_as_soon_as_it_was_changed() {
+    let cx = context();
+    let names = Arc::new(Mutex::new("old"));
+    let api = Lists::publish(&cx, {
+        let names = Arc::clone(&names);
+        move |_| (200, json!({ "id": "t1", "name": *names.lock() }))
+    });
+    source(&cx, &["acme"], ZENZAP);
+    let transform = build("http_lookup", &enriched(&json!("topic")), &cx).await;
+    let mut seen = Vec::new();
+    for kind in ["reaction.added", "reaction.added", "topic.updated", "reaction.added"] {
+        let (_, added) =
+            told(&*transform, happened(&cx, kind, &json!({ "data": { "topicId": "t1" } }))).await;
+        seen.push(added["topic"]["name"].clone());
+        *names.lock() = "new";
+        tokio::time::advance(Duration::from_secs(2)).await;
+    }
+    assert_eq!(seen, ["old", "old", "new", "new"]);
+    assert_eq!(api.asked().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -446,7 +477,7 @@ fn what_contradicts_itself_is_told_where_it_is() {
         (json!({ "select": "x" }), "select", ""),
         (json!({ "find": { "by": "event.k" } }), "find", ""),
         (json!({ "batch": { "by": "event.k" } }), "batch", ""),
-        (json!({ "base_url": "https://h" }), "base_url", ""),
+        (json!({ "base_url": "http://example.com" }), "base_url", ""),
         (json!({ "enrich": "mesage" }), "enrich", "did you mean `message`?"),
         (json!({ "enrich": ["message", "opentrian"] }), "enrich[1]", "did you mean `opentrain`?"),
         (json!({ "enrich": ["message", "weather"] }), "enrich[1]", "known: opentrain, zenzap, proposal"),
