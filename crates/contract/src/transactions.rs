@@ -130,7 +130,7 @@ impl Trial {
         match sink.commit(&window).await {
             Ok(committed) => panic!("the owner before is fenced, and yet it commits: {committed:?}"),
             Err(error) => {
-                assert_eq!(error.class(), ErrorClass::Fenced, "the owner before: {}", error.chain())
+                assert_eq!(error.class(), ErrorClass::Fenced, "the owner before: {}", error.chain());
             }
         }
         assert_eq!(warehouse.rows().await, self.expected, "a fenced owner leaves nothing behind");
