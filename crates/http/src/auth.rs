@@ -112,6 +112,14 @@ impl Auth {
         }
     }
 
+    /// The names of the parameters that it adds to a query.
+    pub fn parameters(&self) -> Vec<&str> {
+        match self {
+            Self::Hmac(template) => template.query.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// All that is wrong with the values, each at its place; paths begin at `auth`.
     pub fn problems(&self) -> Vec<Problem> {
         match self {

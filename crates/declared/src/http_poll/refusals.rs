@@ -51,9 +51,10 @@ pub enum Meaning {
     Pause,
     /// The credentials are refused: pause, the cursor is kept.
     Auth,
-    /// The cursor is no longer available; `on_cursor_expired` decides. Without a cursor: pause.
+    /// The cursor is no longer available; `on_cursor_expired` decides. Without a cursor: pause. Where a page of a sweep
+    /// was asked for, it is the page that is gone, and the sweep begins again.
     Expired,
-    /// There is nothing new.
+    /// There is nothing new; a sweep over pages ends.
     Empty,
 }
 

@@ -114,7 +114,7 @@ pub(super) struct Trial {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrialPoll {
-    /// The request that must be made: `GET /updates?limit=100`.
+    /// The request that must be made: `GET /updates?limit=100`, without the parameters that sign it.
     #[serde(default)]
     pub(super) request: Option<String>,
     /// The answer.

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sluicebox_core::{Batch, Context, Cursor, Error, Event, Shared, Source};
-use sluicebox_http::{Fault, Request, Response, Transport, TransportError, TransportHandle};
+use sluicebox_http::{Auth, Fault, Request, Response, Transport, TransportError, TransportHandle};
 
 use super::declaration::{Trial, TrialAnswer, TrialEvent, TrialPoll};
 use super::{Plugin, options};
@@ -44,16 +44,18 @@ impl Plugin {
     }
 
     async fn run(&self, trial: &Trial, cx: &Context) -> Result<Vec<String>, String> {
-        let recorded = Arc::new(Recorded::default());
-        let shared = Shared::default();
-        let transport = Arc::clone(&recorded) as Arc<dyn Transport>;
-        shared.publish("", "", Arc::new(TransportHandle(transport)));
-        let cx = Context { account: ACCOUNT.into(), shared, ..cx.clone() };
         let mut given = options::sample(&self.declaration, true);
         given.insert("rate".to_owned(), json!("unlimited"));
         given.extend(trial.with.clone());
         let connector =
             self.connector(&given).map_err(|problem| format!("{}: {}", problem.path, problem.message))?;
+        let auth = connector.source.auth.iter();
+        let signed = auth.flat_map(Auth::parameters).map(str::to_owned).collect();
+        let recorded = Arc::new(Recorded { signed, ..Recorded::default() });
+        let shared = Shared::default();
+        let transport = Arc::clone(&recorded) as Arc<dyn Transport>;
+        shared.publish("", "", Arc::new(TransportHandle(transport)));
+        let cx = Context { account: ACCOUNT.into(), shared, ..cx.clone() };
         let prefix = format!("{}:{ACCOUNT}:", connector.family);
         let built = connector.source.build_of(&connector.family, &cx).map_err(|error| error.chain())?;
         let mut source = built.into_single().ok_or_else(|| "it has several partitions".to_owned())?;
@@ -178,6 +180,23 @@ struct Recorded {
     answers: Mutex<VecDeque<TrialAnswer>>,
     /// `GET /path?query`
     requests: Mutex<Vec<String>>,
+    /// Parameters that sign a request: they differ each time, and are no part of what is compared.
+    signed: Vec<String>,
+}
+
+impl Recorded {
+    /// A request as tests name it.
+    fn named(&self, request: &Request) -> String {
+        let path = request.url.path();
+        let is_compared = |pair: &&str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !self.signed.iter().any(|signed| signed == name)
+        };
+        let pairs: Vec<&str> = request.url.query().into_iter().flat_map(|query| query.split('&')).collect();
+        let query: Vec<&str> = pairs.into_iter().filter(is_compared).collect();
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{} {path}{separator}{}", request.method, query.join("&"))
+    }
 }
 
 #[async_trait]
@@ -193,7 +212,7 @@ impl Transport for Recorded {
                 text: None,
             });
         }
-        self.requests.lock().push(format!("{} {target}", request.method));
+        self.requests.lock().push(self.named(&request));
         let mut answers = self.answers.lock();
         while answers.len() > 1 {
             answers.pop_front();

@@ -69,3 +69,46 @@ async fn the_connector_of_the_guide_is_sound_and_short() {
         assert_eq!(outcome.failures, Vec::<String>::new(), "{}", outcome.name);
     }
 }
+
+const SIGNED: &str = r#"
+name: signed
+summary: A feed whose requests are signed in the query.
+parameters:
+  api_key: { type: text, required: true, description: The key. }
+  secret: { type: secret, required: true, description: The secret. }
+source:
+  base_url: https://api.example.com
+  auth:
+    hmac:
+      key: "{{ parameters.api_key }}"
+      secret: "{{ parameters.secret }}"
+      timestamp: milliseconds
+      sign: "{{ query }}"
+      headers: { X-Key: "{{ key }}" }
+      query: { timestamp: "{{ timestamp }}", signature: "{{ signature }}" }
+  request: { path: /events, query: { after: "{{ cursor }}" } }
+  items: events
+  cursor: { next: { body: next } }
+  event: { id: id }
+tests:
+  - name: signatures differ each time and are not compared
+    with: { api_key: k }
+    polls:
+      - request: GET /events
+        answer: { body: { events: [{ id: 1 }], next: x } }
+      - request: GET /events?after=x
+        answer: { body: { events: [], next: x } }
+    events: [{ id: "1" }]
+    cursor_after: x
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_can_sign_its_requests() {
+    let connector = Plugin::read("signed.yaml", SIGNED).unwrap();
+    for outcome in connector.run_tests(&context("test", "feed")).await {
+        assert_eq!(outcome.failures, Vec::<String>::new(), "{}", outcome.name);
+    }
+    let wrong = SIGNED.replace("{{ signature }}", "{{ signatur }}");
+    let report = Plugin::read("signed.yaml", &wrong).unwrap_err();
+    assert_eq!(report.problems[0].help.as_deref(), Some("did you mean `signature`?"));
+}

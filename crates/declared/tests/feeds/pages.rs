@@ -178,6 +178,52 @@ async fn the_item_that_is_listed_last_can_name_the_next_page() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_can_begin_before_the_cursor_and_keeps_to_where_it_began() {
+    let options = paged(&json!({
+        "cursor": { "next": { "last_item": "ts" }, "overlap": "10m", "pages": { "body": "next" } },
+    }));
+    let (one, two, three) = ("2026-06-12T10:00:00Z", "2026-06-12T10:20:00Z", "2026-06-12T10:15:00Z");
+    let replies = vec![page(&[two, one], "p1"), page(&[one], ""), page(&[three], "p1"), page(&[], "")];
+    let (cx, transport) = context(in_turn(replies));
+    let mut source = source(&options, &cx, Some(one)).await;
+    for expected in ["sweep", two, "sweep", two] {
+        assert!(text(&next(&mut source).await).starts_with(expected));
+    }
+    let early = ["2026-06-12T09%3A50%3A00.000Z", "2026-06-12T10%3A10%3A00.000Z"];
+    assert_eq!(
+        transport.targets(),
+        [
+            format!("/list?since={}", early[0]),
+            format!("/list?page=p1&since={}", early[0]),
+            format!("/list?since={}", early[1]),
+            format!("/list?page=p1&since={}", early[1]),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_did_not_change_is_only_asked_for_at_the_beginning_of_a_sweep() {
+    let tagged = |reply: Reply| reply.header("etag", "\"v\"");
+    let replies = vec![
+        tagged(page(&["9"], "p1")),
+        Reply::new(503, ""),
+        tagged(page(&["8"], "")),
+        tagged(page(&[], "")),
+        Reply::new(304, ""),
+    ];
+    let (cx, transport) = context(in_turn(replies));
+    let mut source = source(&paged(&json!({ "etag": true })), &cx, Some("5")).await;
+    assert!(text(&next(&mut source).await).starts_with("sweep"));
+    assert!(source.next().await.unwrap_err().class().is_retryable());
+    for _ in 0..3 {
+        assert_eq!(text(&next(&mut source).await), "9");
+    }
+    let asked = transport.requests.lock();
+    let conditions: Vec<bool> = asked.iter().map(|it| it.headers.contains_key("if-none-match")).collect();
+    assert_eq!(conditions, [false, false, false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_position_that_is_no_number_is_refused() {
     let (cx, _) = context(|_, _| page(&[], ""));
     let config = paged(&json!({}));
