@@ -207,8 +207,7 @@ fn a_run_waits_for_rows_that_are_right_and_says_so_to_whoever_asks_for_its_healt
     let admin = process.admin();
     process.wait_for_log("waiting for the accounts: the query gives no account");
     database.execute_batch(&scene.insert([0, 0])).unwrap();
-    process
-        .wait_for_log("waiting for the accounts: sources.feed.accounts.sql: two accounts have the id `a0`");
+    process.wait_for_log("waiting for the accounts: the rows of `sql`: two accounts have the id `a0`");
     let health = get(&format!("{admin}/health/ready")).unwrap();
     assert_eq!(health.status, 503);
     assert!(health.body.contains("two accounts have the id `a0`"), "{}", health.body);

@@ -125,7 +125,8 @@ impl Checker<'_> {
     ) -> Option<Accounts> {
         let reader = self.reader(place, node, path);
         let range = self.faults.focus(node);
-        let place = Place { named: path, range, path };
+        let named = format!("the rows of `{}`", place.name);
+        let place = Place { named: &named, range, path };
         if let Some(rows) = self.inputs.variables.account_rows(&owner.header.name) {
             return match account_rows::of_rows(rows, &place) {
                 Ok(rows) => self.of_rows(owner, &place, (&rows, AccountsPlace::Rows(reader?))),
@@ -191,10 +192,8 @@ impl Checker<'_> {
         let (mut seen, mut list, mut options, mut unfit) = (HashSet::new(), Vec::new(), None, Vec::new());
         for row in rows {
             let id = row.fields.get("id").map(|id| id.filled.text.clone()).unwrap_or_default();
-            if id.is_empty() || !seen.insert(id.clone()) {
-                let twice = format!("two accounts have the id `{id}`");
-                let message = if id.is_empty() { "an account needs an `id`" } else { &twice };
-                self.faults.add(place.fault(row.line, message));
+            if let Some(message) = refused(&id, &mut seen) {
+                self.faults.add(place.fault(row.line, &message));
                 continue;
             }
             let before = self.faults.count();
@@ -283,6 +282,20 @@ impl Checker<'_> {
             self.faults.add(Fault::new(range, path, message));
         }
         Some(SmolStr::new(&field.filled.text))
+    }
+}
+
+/// What is wrong with the id of a row.
+fn refused(id: &str, seen: &mut HashSet<String>) -> Option<String> {
+    if id.is_empty() {
+        Some("an account needs an `id`".to_owned())
+    } else if id.contains(char::is_control) {
+        // It would be a part of log lines.
+        Some(format!("expected an `id` without control characters, found {id:?}"))
+    } else if seen.insert(id.to_owned()) {
+        None
+    } else {
+        Some(format!("two accounts have the id `{id}`"))
     }
 }
 

@@ -97,7 +97,7 @@ impl Crowd {
         tracing::info!(
             pipeline,
             component,
-            "{place} has changed: {} accounts are new or different, {} are gone",
+            "{place} has changed: new or different accounts: {}, gone: {}",
             come.len(),
             gone.len()
         );

@@ -138,7 +138,8 @@ fn rows_that_are_wrong_are_explained_and_not_shown() {
     let cases = [
         (vec![], "there is no account in it"),
         (vec![row(&[("token", Some("pl4nted"))])], "expected a column `id` (name the column in the query"),
-        (vec![good(), good()], "two accounts have the id `b`"),
+        (vec![good(), good()], "the rows of `table`: two accounts have the id `b`"),
+        (vec![good(), row(&[("id", Some("c\nd"))])], "without control characters, found \"c\\nd\""),
         (vec![good(), row(&[("id", None), ("token", Some("pl4nted"))])], "an account needs an `id`"),
         (
             vec![good(), row(&[("id", Some("c")), ("token", None), ("limit", Some("1"))])],
