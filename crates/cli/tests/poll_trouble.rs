@@ -56,7 +56,7 @@ fn hosts_that_are_gone_or_silent_hold_up_nobody(form: Form) {
         format!("      - {{ id: {id}, url: \"{url}\", key: {key}, secret: {secret} }}\n")
     };
     let access = form.access_entries(Api::Zenzap, |name| format!("${{account.{name}}}"));
-    let access: String = access.iter().map(|entry| format!("    {entry}\n")).collect();
+    let access = format!("    {}\n", access.join("\n    "));
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
     let accounts = [
         account("refused", "http://127.0.0.1:1", 0),

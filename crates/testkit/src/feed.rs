@@ -64,7 +64,7 @@ impl Feed {
         };
         let held = if self.api == Api::Zenzap { "    timeout: 1s\n" } else { "" };
         let access = self.form.access_entries(self.api, |name| format!("${{account.{name}}}"));
-        let access: String = access.iter().map(|entry| format!("    {entry}\n")).collect();
+        let access = format!("    {}\n", access.join("\n    "));
         let (kind, base_url) = (self.form.source_type(self.api), self.served.url());
         let own = options.lines().map(|line| format!("    {}\n", line.trim()));
         let field = |account, name| format!(", {name}: \"{}\"", self.served.credential(account, name));

@@ -31,17 +31,12 @@ fn page(api: Api, request: &Request) -> Value {
     let from: usize = sent.map_or(0, |(_, cursor)| cursor.trim_start_matches('o').parse().unwrap());
     let last = (from + PAGE).min(EVENTS);
     let numbers = from + 1..=last;
-    match api {
-        Api::Zenzap => {
-            let updates: Vec<Value> =
-                numbers.map(|number| update(&format!("u{number}"), "reaction.added", &json!({}))).collect();
-            json!({ "updates": updates, "nextOffset": format!("o{last}") })
-        }
-        _ => {
-            let events: Vec<Value> = numbers.map(|number| opentrain_event(number as u64)).collect();
-            json!({ "events": events, "nextCursor": last.to_string(), "hasMore": last < EVENTS })
-        }
+    if api == Api::Zenzap {
+        let updates = numbers.map(|number| update(&format!("u{number}"), "reaction.added", &json!({})));
+        return json!({ "updates": updates.collect::<Vec<_>>(), "nextOffset": format!("o{last}") });
     }
+    let events: Vec<Value> = numbers.map(|number| opentrain_event(number as u64)).collect();
+    json!({ "events": events, "nextCursor": last.to_string(), "hasMore": last < EVENTS })
 }
 
 fn answer(api: Api, fault: Option<&str>, request: &Request) -> Reply {
