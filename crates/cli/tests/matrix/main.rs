@@ -1,6 +1,8 @@
 //! `matrix_sync` in the real program, against a homeserver as the specification has it: holes in timelines, kills in the
 //! middle of them, a server that refuses, and in the end every event once and in order in SQLite.
 
+mod synapse;
+
 use std::thread;
 
 use sluicebox_testkit::{Homeserver, Reply, Sandbox, Stub, wait_for};
