@@ -2,6 +2,8 @@
 //!
 //! Every verb knows it: `run`, `check`, `list`, `explain`, `schema`. Invariant: nothing here but the list.
 
+#[cfg(test)]
+mod contract;
 mod csv;
 
 use std::process::ExitCode;

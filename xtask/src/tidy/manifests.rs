@@ -11,6 +11,9 @@ const MAY_HAVE_FEATURES: &str = "crates/bundle";
 /// The only crate that may hold unsafe code, and so cannot take the lints of the workspace, which forbid it.
 const MAY_BE_UNSAFE: &str = "crates/heap";
 
+/// Folders that people copy out of the workspace, and that may lean on nothing in it.
+const TEMPLATES: &str = "examples/";
+
 /// Findings about the manifests and settings of every crate.
 pub(crate) fn check(metadata: &Metadata, repository: &Repository, rust_files: &[RustFile]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -25,8 +28,14 @@ pub(crate) fn check(metadata: &Metadata, repository: &Repository, rust_files: &[
             (has_features && folder != MAY_HAVE_FEATURES, "only crates/bundle has features"),
             (description.is_empty(), "needs a description: one clause that says what the crate is"),
             (
-                folder != MAY_BE_UNSAFE && !takes_workspace_lints(repository.text(&path)),
+                !folder.starts_with(TEMPLATES)
+                    && folder != MAY_BE_UNSAFE
+                    && !takes_workspace_lints(repository.text(&path)),
                 "needs `[lints]` with `workspace = true`",
+            ),
+            (
+                folder.starts_with(TEMPLATES) && leans_on_the_workspace(repository.text(&path)),
+                "is copied out of the workspace, so nothing in it may say `workspace = true`",
             ),
             (!holds_code(&code), "the crate is empty; an empty room is not built ahead"),
         ];
@@ -46,6 +55,11 @@ fn takes_workspace_lints(manifest: Option<&str>) -> bool {
     let section = manifest.and_then(|text| text.split_once("[lints]"));
     section
         .is_some_and(|(_, after)| after.lines().nth(1).is_some_and(|line| line.trim() == "workspace = true"))
+}
+
+fn leans_on_the_workspace(manifest: Option<&str>) -> bool {
+    let is_code = |line: &&str| !line.trim_start().starts_with('#');
+    manifest.is_some_and(|text| text.lines().filter(is_code).any(|line| line.contains("workspace = true")))
 }
 
 /// Whether anything stands in the crate besides the declarations of a `lib.rs` and an empty `main`.
@@ -77,16 +91,20 @@ mod tests {
     use super::*;
 
     fn sample(manifest_features: &str, manifest: &str, code: &str) -> Vec<String> {
+        sample_in("crates/a", manifest_features, manifest, code)
+    }
+
+    fn sample_in(folder: &str, manifest_features: &str, manifest: &str, code: &str) -> Vec<String> {
         let metadata = format!(
             r#"{{"packages": [{{"name": "a", "version": "0.1.0", "id": "a", "source": null, "license": null,
                 "description": "Sorts events.", "dependencies": [], "targets": [], "features": {manifest_features},
-                "manifest_path": "/house/crates/a/Cargo.toml", "metadata": null, "edition": "2024"}}],
+                "manifest_path": "/house/{folder}/Cargo.toml", "metadata": null, "edition": "2024"}}],
                 "workspace_members": ["a"], "workspace_default_members": ["a"], "resolve": null,
                 "target_directory": "/house/target", "version": 1, "workspace_root": "/house", "metadata": null}}"#
         );
         let metadata: Metadata = serde_json::from_str(&metadata).unwrap();
-        let manifest = TextFile { path: "crates/a/Cargo.toml".to_owned(), text: manifest.to_owned() };
-        let code = RustFile::new("crates/a/src/lib.rs", code);
+        let manifest = TextFile { path: format!("{folder}/Cargo.toml"), text: manifest.to_owned() };
+        let code = RustFile::new(&format!("{folder}/src/lib.rs"), code);
         let findings = check(&metadata, &Repository { files: vec![manifest] }, &[code]);
         findings.into_iter().map(|finding| finding.message).collect()
     }
@@ -107,6 +125,14 @@ mod tests {
     #[test]
     fn a_crate_without_the_lints_is_caught() {
         assert_eq!(sample("{}", "[package]\n[lints]\nrust = {}\n", "fn a() {}\n").len(), 1);
+    }
+
+    #[test]
+    fn a_template_leans_on_nothing_of_the_workspace() {
+        let found = |manifest: &str| sample_in("examples/a", "{}", manifest, "fn a() {}\n");
+        assert_eq!(found("# workspace = true\n[package]\nname = \"a\"\n"), [""; 0]);
+        assert_eq!(found(LINTS).len(), 1);
+        assert_eq!(found("[dependencies]\nserde.workspace = true\n").len(), 1);
     }
 
     #[test]
