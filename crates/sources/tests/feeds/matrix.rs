@@ -530,6 +530,22 @@ async fn damaged_cursors_pause() {
 }
 
 #[test]
+fn items_of_a_test_of_a_pipeline_say_who_they_are() {
+    let (cx, _) = context(in_turn(vec![Reply::new(500, "")]));
+    let mut registry = Registry::new();
+    sluicebox_sources::register(&mut registry);
+    let source = registry.sources()["matrix_sync"].parse(options(&json!({}))).unwrap();
+    let item = |item: &Value| source.item(&item.to_string().into(), &cx).unwrap();
+    let mut whole = message("$1");
+    let event = item(&whole).unwrap();
+    assert_eq!((&*event.meta().id, &*event.meta().key), ("matrix:acme:$1", "acme"));
+    whole["room_id"] = "!a:x".into();
+    let event = item(&whole).unwrap();
+    assert_eq!((&*event.meta().key, event.json()), ("!a:x", whole.to_string().into()));
+    assert!(item(&json!({ "type": "m.room.message" })).is_err());
+}
+
+#[test]
 fn what_a_homeserver_would_refuse_is_found_when_the_file_is_checked() {
     assert!(problems("matrix_sync", options(&json!({}))).is_empty());
     for (more, path) in [
