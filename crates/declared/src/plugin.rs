@@ -9,6 +9,7 @@ mod declaration;
 mod fill;
 mod options;
 mod shipped;
+mod skipping;
 mod trial;
 mod watched;
 

@@ -354,7 +354,7 @@ impl Source for DeclaredFeed {
         }
         self.limited = 0;
         if let Some(error) = refusals::of_status(&answer, &self.client, self.standing.cursor.as_deref()) {
-            return Err(error);
+            return Err(self.of_page(error, &answer));
         }
         match self.page(&answer) {
             Ok(page) => {

@@ -15,6 +15,7 @@ use sluicebox_core::{Batch, Context, Cursor, Error, Event, Shared, Source};
 use sluicebox_http::{Auth, Fault, Request, Response, Transport, TransportError, TransportHandle};
 
 use super::declaration::{Trial, TrialAnswer, TrialEvent, TrialPoll};
+use super::skipping::skipping;
 use super::{Plugin, options};
 
 /// The account that the source of a test reads.
@@ -30,7 +31,8 @@ pub struct TrialOutcome {
 }
 
 impl Plugin {
-    /// Runs the tests of the file. `cx` gives time and chance; all else of it is replaced.
+    /// Runs the tests of the file. `cx` gives the time at which they begin, and chance; all else of it is replaced, and no
+    /// wait takes any time.
     pub async fn run_tests(&self, cx: &Context) -> Vec<TrialOutcome> {
         let mut outcomes = Vec::new();
         for trial in &self.declaration.tests {
@@ -55,7 +57,8 @@ impl Plugin {
         let shared = Shared::default();
         let transport = Arc::clone(&recorded) as Arc<dyn Transport>;
         shared.publish("", "", Arc::new(TransportHandle(transport)));
-        let cx = Context { account: ACCOUNT.into(), shared, ..cx.clone() };
+        let environment = skipping(&cx.environment);
+        let cx = Context { account: ACCOUNT.into(), shared, environment, ..cx.clone() };
         let prefix = format!("{}:{ACCOUNT}:", connector.family);
         let built = connector.source.build_of(&connector.family, &cx).map_err(|error| error.chain())?;
         let mut source = built.into_single().ok_or_else(|| "it has several partitions".to_owned())?;

@@ -94,6 +94,16 @@ async fn a_restart_goes_on_with_the_page_and_an_expired_page_begins_the_sweep_ag
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_nothing_is_said_of_keeps_the_page_and_says_what_can_be() {
+    let (cx, transport) = context(in_turn(vec![Reply::new(400, "stale token"), page(&["6"], "")]));
+    let mut source = source(&paged(&json!({})), &cx, Some(r#"sweep {"since":"5","page":"p1"}"#)).await;
+    let error = source.next().await.unwrap_err();
+    assert!(error.help().unwrap().contains("then: expired"), "{error}");
+    assert_eq!(text(&next(&mut source).await), "6");
+    assert_eq!(transport.targets(), ["/list?page=p1&since=5"; 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_that_always_expire_pause_after_ten_sweeps_and_never_move_the_cursor() {
     let (cx, _) = context(|_, request: &Request| match request.url.query().unwrap_or_default() {
         query if query.contains("page=") => Reply::new(410, ""),

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use sluicebox_core::{Batch, Cursor, Error, Result};
+use sluicebox_http::Answer;
 use sluicebox_polling::pace;
 use sluicebox_polling::standing::Standing;
 
@@ -48,6 +50,16 @@ impl DeclaredFeed {
             self.complain(what, asked.as_deref(), next.as_deref());
         }
         progress
+    }
+
+    /// A refusal of a request for a page, with what can be done about it.
+    pub(super) fn of_page(&self, error: Error, answer: &Answer) -> Error {
+        if self.page_asked().is_none() || answer.status != StatusCode::BAD_REQUEST {
+            return error;
+        }
+        error.with_help(
+            "a page of a sweep was asked for: if it is no longer available, say so under `errors` (`then: expired`)",
+        )
     }
 
     /// The page is gone: the sweep begins again, and nothing is lost.
