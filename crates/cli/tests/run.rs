@@ -1,38 +1,47 @@
 //! `run`: both APIs into files and SQLite over TCP, side by side, with the exit codes that scripts rely on.
 
-use sluicebox_testkit::{Sandbox, wait_for};
+use sluicebox_emulator::Api;
+use sluicebox_testkit::{Form, Sandbox, for_both_forms, wait_for};
 
-const MARKET: &str = "
-sources:
-  market: { type: opentrain_updates, base_url: \"${OPENTRAIN_URL}\", token: \"${OPENTRAIN_TOKEN}\", interval: 1s, rate: unlimited }
+fn market(form: Form) -> String {
+    let (kind, access) = (form.source_type(Api::OpenTrain), access(form, Api::OpenTrain));
+    format!(
+        "sources:
+  market: {{ type: {kind}, base_url: \"${{OPENTRAIN_URL}}\", {access}, interval: 1s, rate: unlimited }}
 sinks:
-  lines: { type: file, inputs: [market], path: market.jsonl }
-  rows: { type: sqlite, inputs: [market], path: market.db }
-";
+  lines: {{ type: file, inputs: [market], path: market.jsonl }}
+  rows: {{ type: sqlite, inputs: [market], path: market.db }}
+"
+    )
+}
 
-const CHAT: &str = "
-sources:
-  chat:
-    type: zenzap_updates
-    base_url: ${ZENZAP_URL}
-    auth: { api_key: { key: \"${ZENZAP_KEY}\", secret: \"${ZENZAP_SECRET}\" } }
-    timeout: 1s
-    rate: unlimited
+fn chat(form: Form) -> String {
+    let (kind, access) = (form.source_type(Api::Zenzap), access(form, Api::Zenzap));
+    format!(
+        "sources:
+  chat: {{ type: {kind}, base_url: \"${{ZENZAP_URL}}\", {access}, timeout: 1s, rate: unlimited }}
 sinks:
-  lines: { type: file, inputs: [chat], path: chat.jsonl }
-";
+  lines: {{ type: file, inputs: [chat], path: chat.jsonl }}
+"
+    )
+}
+
+/// The credentials, in the variables that the sandbox gives them.
+fn access(form: Form, api: Api) -> String {
+    let variable = |name: &str| format!("${{{}_{}}}", api.to_string().to_uppercase(), name.to_uppercase());
+    form.access_entries(api, variable).join(", ")
+}
 
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"))
 }
 
-#[test]
-fn both_apis_land_whole_and_a_second_run_adds_nothing() {
+fn both_apis_land_whole_and_a_second_run_adds_nothing(form: Form) {
     let mut sandbox = sandbox();
-    let market = sandbox.emulate_with_variables("opentrain --events 700 --seed 5");
-    let chat = sandbox.emulate_with_variables("zenzap --events 300 --seed 5");
-    sandbox.write("all/market.yaml", MARKET);
-    sandbox.write("all/chat.yaml", CHAT);
+    let emulated_market = sandbox.emulate_with_variables("opentrain --events 700 --seed 5");
+    let emulated_chat = sandbox.emulate_with_variables("zenzap --events 300 --seed 5");
+    sandbox.write("all/market.yaml", &market(form));
+    sandbox.write("all/chat.yaml", &chat(form));
     let finished = sandbox.run("run --once all").expect(0);
     let state = sandbox.path(".sluicebox").canonicalize().expect("the state exists");
     assert!(
@@ -41,27 +50,33 @@ fn both_apis_land_whole_and_a_second_run_adds_nothing() {
         finished.stderr
     );
     assert_eq!(finished.stdout, "", "logs go to stderr");
-    assert!(sandbox.read("market.jsonl").lines().eq(market.events()));
-    assert!(sandbox.read("chat.jsonl").lines().eq(chat.events()));
+    assert!(sandbox.read("market.jsonl").lines().eq(emulated_market.events()));
+    assert!(sandbox.read("chat.jsonl").lines().eq(emulated_chat.events()));
 
-    market.control("POST", "append?n=50", "");
+    emulated_market.control("POST", "append?n=50", "");
     sandbox.run("run --once all/market.yaml all/chat.yaml").expect(0);
-    assert!(sandbox.read("market.jsonl").lines().eq(market.events()));
-    assert!(sandbox.read("chat.jsonl").lines().eq(chat.events()));
+    assert!(sandbox.read("market.jsonl").lines().eq(emulated_market.events()));
+    assert!(sandbox.read("chat.jsonl").lines().eq(emulated_chat.events()));
 }
+
+for_both_forms!(
+    both_apis_land_whole_and_a_second_run_adds_nothing,
+    a_refused_token_pauses_and_ends_with_1,
+    sigterm_and_sigint_drain_and_end_with_0,
+);
 
 #[test]
 fn one_pipeline_that_fails_stops_no_other() {
     let mut sandbox = sandbox();
-    let market = sandbox.emulate_with_variables("opentrain --events 20");
+    let emulated_market = sandbox.emulate_with_variables("opentrain --events 20");
     sandbox.write(
         "a.yaml",
         "sources: { x: { type: nonsense } }\nsinks: { y: { type: blackhole, inputs: [x] } }\n",
     );
-    sandbox.write("b.yaml", MARKET);
+    sandbox.write("b.yaml", &market(Form::BuiltIn));
     let finished = sandbox.run("run --once a.yaml b.yaml").expect(78);
     assert!(finished.stderr.contains("a.yaml:1:"), "{}", finished.stderr);
-    assert_eq!(sandbox.read("market.jsonl").lines().count(), market.events().len());
+    assert_eq!(sandbox.read("market.jsonl").lines().count(), emulated_market.events().len());
 }
 
 #[test]
@@ -77,7 +92,7 @@ fn two_files_of_one_name_are_refused() {
 #[test]
 fn wrong_usage_is_2() {
     let sandbox = sandbox();
-    sandbox.write("market.yaml", MARKET);
+    sandbox.write("market.yaml", &market(Form::BuiltIn));
     sandbox.run("run nothing.yaml").expect(2);
     sandbox.run("run").expect(2);
     sandbox.run("run market.yaml --state-dir /").expect(2);
@@ -87,12 +102,11 @@ fn wrong_usage_is_2() {
     assert!(unset.stderr.contains("the variable `OPENTRAIN_URL` is not set"), "{}", unset.stderr);
 }
 
-#[test]
-fn a_refused_token_pauses_and_ends_with_1() {
+fn a_refused_token_pauses_and_ends_with_1(form: Form) {
     let mut sandbox = sandbox();
-    let market = sandbox.emulate_with_variables("opentrain --events 20");
-    market.control("POST", "revoke", "");
-    sandbox.write("market.yaml", MARKET);
+    let emulated_market = sandbox.emulate_with_variables("opentrain --events 20");
+    emulated_market.control("POST", "revoke", "");
+    sandbox.write("market.yaml", &market(form));
     let finished = sandbox.run("run --once market.yaml --log-format json").expect(1);
     let lines: Vec<serde_json::Value> =
         finished.stderr.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
@@ -104,14 +118,14 @@ fn a_refused_token_pauses_and_ends_with_1() {
             assert!(line.get(key).is_some(), "{key} is missing in {line}");
         }
     }
-    assert!(!finished.stderr.contains(market.text("token")), "a secret is in the log");
+    assert!(!finished.stderr.contains(emulated_market.text("token")), "a secret is in the log");
 }
 
 #[test]
 fn a_second_instance_is_75_and_a_damaged_state_is_78() {
     let mut sandbox = sandbox();
     let _market = sandbox.emulate_with_variables("opentrain --events 20");
-    sandbox.write("market.yaml", MARKET);
+    sandbox.write("market.yaml", &market(Form::BuiltIn));
     let mut first = sandbox.start("run market.yaml --admin 127.0.0.1:0");
     first.wait_for_log("caught up");
     let second = sandbox.run("run --once market.yaml --admin off").expect(75);
@@ -124,11 +138,10 @@ fn a_second_instance_is_75_and_a_damaged_state_is_78() {
     assert!(finished.stderr.contains("state.db"), "{}", finished.stderr);
 }
 
-#[test]
-fn sigterm_and_sigint_drain_and_end_with_0() {
+fn sigterm_and_sigint_drain_and_end_with_0(form: Form) {
     let mut sandbox = sandbox();
-    let market = sandbox.emulate_with_variables("opentrain --events 200");
-    sandbox.write("market.yaml", MARKET);
+    let emulated_market = sandbox.emulate_with_variables("opentrain --events 200");
+    sandbox.write("market.yaml", &market(form));
     for interrupt in [true, false] {
         let mut process = sandbox.start("run market.yaml --admin off");
         process.wait_for_log("caught up");
@@ -140,7 +153,7 @@ fn sigterm_and_sigint_drain_and_end_with_0() {
         let finished = process.finish().expect(0);
         assert!(finished.stderr.contains("drained"), "{}", finished.stderr);
     }
-    assert!(sandbox.read("market.jsonl").lines().eq(market.events()), "nothing came twice");
+    assert!(sandbox.read("market.jsonl").lines().eq(emulated_market.events()), "nothing came twice");
 }
 
 #[test]
