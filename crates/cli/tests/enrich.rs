@@ -319,7 +319,7 @@ fn tests_of_pipelines_answer_ready_look_ups_and_check_knows_what_they_add() {
     assert!(!checked.stderr.contains("warning") && !checked.stdout.contains("warning"), "{}", checked.stdout);
 
     for (wrong, told) in [
-        (TESTED.replace("event.details.milestone.", "event.details.milestoen."), "event.details.milestoen"),
+        (TESTED.replace("event.details.milestone.", "event.details.milestoen."), "did you mean `milestone`?"),
         (TESTED.replace("enrich: zenzap", "enrich: zenzpa"), "did you mean `zenzap`?"),
         (TESTED.replace("[milestone, payment, job]", "[milestone, pyment, job]"), "did you mean `payment`?"),
         (TESTED.replace("same_as: chat", "same_as: marketplace"), "not one of Zenzap"),

@@ -31,8 +31,8 @@ use position::Position;
 ///
 /// Reads `GET /jobs/changes?since=`. Every item of `changes[]` becomes one event, byte for byte; `meta.id` is
 /// `opentrain:<account>:job:<jobId>:<eventType>:<occurredAt>`, `meta.type` its `eventType` (`PUBLISHED`, `UPDATED`,
-/// `CLOSED`), `meta.time` its `occurredAt`, `meta.key` its `jobId`. Changes carry ids only: look the job up with
-/// `http_lookup` at `/jobs/{{ event.jobId }}`.
+/// `CLOSED`), `meta.time` its `occurredAt`, `meta.key` its `jobId`. Changes carry ids only: `http_lookup` with
+/// `enrich: job` adds the job.
 ///
 /// The feed is no log. The API tells the latest change of a job only, so a job that is published and closed between two
 /// polls was never published as far as you can see. Its bound is inclusive, so the changes of the last millisecond come

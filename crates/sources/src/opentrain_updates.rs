@@ -33,7 +33,7 @@ pub(crate) use status::said;
 ///
 /// Reads `GET /updates` oldest first. Every item of `events[]` becomes one event, byte for byte; `meta.id` is
 /// `opentrain:<account>:<id>`, `meta.type` its `type`, `meta.time` its `createdAt`, `meta.key` the account. Events carry
-/// ids and states, not content: look the content up with `http_lookup` and `auth: { same_as: <this source> }`.
+/// ids and states, not content: `http_lookup` with `enrich: opentrain` and `auth: { same_as: <this source> }` adds it.
 ///
 /// The token needs at least one of the scopes `proposals:read`, `messages:read` and `payments:read`. Event types whose
 /// scope is missing are left out by the API without a word; the granted scopes are logged at start.

@@ -53,6 +53,16 @@ impl<'a> Judge<'a> {
         self.added.iter().chain(&self.granted).any(meets)
     }
 
+    /// How many steps of a path lead along what was added, and the names of what is there.
+    fn among_added(&self, steps: &[PathStep]) -> (usize, Vec<&str>) {
+        let shared = |added: &FieldPath| {
+            steps.iter().zip(added).take_while(|(step, added)| step.name.as_ref() == Some(*added)).count()
+        };
+        let far = self.added.iter().map(shared).max().unwrap_or(0);
+        let there = self.added.iter().filter(|added| shared(added) == far);
+        (far, there.filter_map(|added| added.get(far)).map(String::as_str).collect())
+    }
+
     /// Judges `"name" in path`.
     pub(super) fn asked(&mut self, of: &Read, name: &Literal, scope: &Scope<'a>) {
         let Some(shapes) = self.read(of, scope) else {
@@ -76,12 +86,13 @@ impl<'a> Judge<'a> {
     }
 
     fn unknown(&mut self, read: &Read, at: usize, within: &[&Shape], scope: &Scope<'a>) {
+        // The way may go on in what was added.
+        let added = if at == 0 && !read.is_meta { self.among_added(&read.steps) } else { (at, Vec::new()) };
+        let (at, within) = if added.0 > at { (added.0, &[][..]) } else { (at, within) };
         let step = &read.steps[at];
         let Some(name) = &step.name else { return };
         let mut names: Vec<&str> = within.iter().flat_map(|shape| shape.names()).collect();
-        if at == 0 && !read.is_meta {
-            names.extend(self.added.iter().map(|added| added[0].as_str()));
-        }
+        names.extend(&added.1);
         let near = nearest(name, names.iter().copied()).map(did_you_mean);
         let path = path_text(read, at + 1);
         if read.is_meta {

@@ -266,6 +266,18 @@ fn what_was_added_on_the_way_and_what_nobody_knows_is_left_alone() {
         said(text, RuleForm::Expression, Some(&with_contract)),
         ["1:37 no event of OpenTrain is known to have `event.contrct` (did you mean `contract`?)"]
     );
+    let mut looked_up = events(&["opentrain"], &[]);
+    let fields = ["job", "proposal"].map(|field| vec!["details".to_owned(), field.to_owned()]);
+    looked_up.added.extend(fields);
+    let text = "event.details.job.any > 5 && event.details.propsal.id > 5 && event.details.x > 5 && event.detail.job";
+    assert_eq!(
+        said(text, RuleForm::Expression, Some(&looked_up)),
+        [
+            "1:44 no event of OpenTrain is known to have `event.details.propsal` (did you mean `proposal`?)",
+            "1:76 no event of OpenTrain is known to have `event.details.x` (known in `event.details`: `job`, `proposal`)",
+            "1:91 no event of OpenTrain is known to have `event.detail` (did you mean `details`?)"
+        ]
+    );
     let text = r#"event.nope == 1 && meta.type == "nope" && meta.tim == "x""#;
     let meta_only = ["1:48 there is no `meta.tim` (did you mean `time`?)"];
     assert_eq!(said(text, RuleForm::Expression, None), meta_only);

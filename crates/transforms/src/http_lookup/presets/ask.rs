@@ -72,11 +72,14 @@ impl Answerer {
 
     /// One part for each preset that has something to ask about this event.
     async fn look_up(&self, event: &Event) -> Vec<Part> {
-        let mut parts = Vec::new();
-        let service = self.asker.service(&event.meta().account);
         let kind = event.meta().event_type.as_str();
-        for question in self.questions.iter().filter(|question| question.preset.types.contains(&kind)) {
-            parts.extend(question.answer(event, &self.asker, service.as_ref()).await);
+        let mut parts = Vec::new();
+        let mut service = None;
+        for question in &self.questions {
+            if question.preset.types.contains(&kind) {
+                let service = service.get_or_insert_with(|| self.asker.service(&event.meta().account));
+                parts.extend(question.answer(event, &self.asker, service.as_ref()).await);
+            }
         }
         parts
     }
