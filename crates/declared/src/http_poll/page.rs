@@ -84,17 +84,16 @@ impl<'a> Page<'a> {
 /// The greatest number that a path leads to in any of the items; those that have none do not count.
 ///
 /// # Errors
-/// What stands there is no number, in words.
+/// None of them has one, and what stands there is something else, in words.
 fn greatest(items: &[&RawValue], path: &Path) -> Result<Option<String>, String> {
-    let mut greatest: Option<Cow<'_, str>> = None;
-    for item in items {
-        let Some(number) = scalar(path.find(item)).filter(|text| !text.is_empty()) else { continue };
-        if !decimal::is_decimal(&number) {
-            return Err(format!("`{path}` is no number: `{}`", number.chars().take(100).collect::<String>()));
-        }
-        if greatest.as_ref().is_none_or(|known| decimal::compare(&number, known).is_gt()) {
-            greatest = Some(number);
+    let texts = items.iter().filter_map(|item| scalar(path.find(item)).filter(|text| !text.is_empty()));
+    let (numbers, others): (Vec<Cow<'_, str>>, Vec<_>) = texts.partition(|text| decimal::is_decimal(text));
+    let greatest = numbers.into_iter().max_by(|left, right| decimal::compare(left, right));
+    match (greatest, others.first()) {
+        (Some(greatest), _) => Ok(Some(greatest.into_owned())),
+        (None, None) => Ok(None),
+        (None, Some(other)) => {
+            Err(format!("`{path}` is no number: `{}`", other.chars().take(100).collect::<String>()))
         }
     }
-    Ok(greatest.map(Cow::into_owned))
 }

@@ -127,6 +127,10 @@ pub(super) struct Round {
     trail: Trail,
     /// How often this sweep was begun again because a page was no longer available.
     pub(super) repeated: u32,
+    /// Whether this sweep brought items.
+    has_items: bool,
+    /// Whether the last sweep brought items of which none said where the cursor goes.
+    pub(super) was_mute: bool,
 }
 
 /// A position within a sweep, as it is saved.
@@ -142,7 +146,15 @@ struct Position {
 
 impl Round {
     pub(super) fn new(rule: Rule) -> Self {
-        Self { rule, page: None, newest: None, trail: Trail::default(), repeated: 0 }
+        Self {
+            rule,
+            page: None,
+            newest: None,
+            trail: Trail::default(),
+            repeated: 0,
+            has_items: false,
+            was_mute: false,
+        }
     }
 
     /// The page that is asked for next; none: the first one.
@@ -172,6 +184,7 @@ impl Round {
     /// After a page.
     pub(super) fn advance(&mut self, since: &mut Option<String>, step: Step) -> Progress {
         self.newest = self.rule.newest(self.newest.take(), step.newest);
+        self.has_items |= step.items > 0;
         let more = step.more && !(step.only_newest && self.newest.is_some());
         match step.page.filter(|_| more) {
             // The boundary alone came again: there is nothing behind it.
@@ -194,7 +207,7 @@ impl Round {
     /// The sweep is over: the cursor moves.
     pub(super) fn end(&mut self, since: &mut Option<String>) {
         let newest = self.newest.take();
-        *self = Self::new(self.rule);
+        *self = Self { was_mute: self.has_items && newest.is_none(), ..Self::new(self.rule) };
         if let Some(newest) = newest
             && since.as_deref().is_none_or(|since| self.rule.order.is_after(&newest, since))
         {

@@ -242,10 +242,15 @@ async fn a_position_that_is_no_number_is_refused() {
         let error = source.open(Some(&Cursor::from(odd))).await.unwrap_err();
         assert_eq!(error.reason(), "cursor_rejected", "{odd}");
     }
-    let twice = in_turn(vec![Reply::json(&json!({ "events": [{ "ts": "1" }, { "ts": "1:2" }] }))]);
-    let (cx, _) = context(twice);
-    let mut odd = crate::support::source(&config, &cx, None).await;
-    assert_eq!(odd.next().await.unwrap_err().reason(), "protocol");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_whose_field_is_no_number_stops_nothing_but_a_page_of_such_items_is_no_page() {
+    let (cx, _) = context(in_turn(vec![page(&["1:2", "7", "5", ""], ""), page(&["1:2", "1:3"], "")]));
+    let mut source = source(&paged(&json!({})), &cx, None).await;
+    let batch = next(&mut source).await;
+    assert_eq!((batch.events.len(), batch.rejects.len(), text(&batch).as_str()), (3, 1, "7"));
+    assert_eq!(source.next().await.unwrap_err().reason(), "protocol");
 }
 
 /// A small generator of numbers that look random.

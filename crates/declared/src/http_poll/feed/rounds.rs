@@ -46,8 +46,11 @@ impl DeclaredFeed {
             only_newest: self.standing.priming && self.compiled.newest_first,
         };
         let progress = round.advance(&mut self.standing.cursor, step);
+        let is_mute = progress == Progress::Still && round.was_mute;
         if let Progress::Fault(what) = progress {
             self.complain(what, asked.as_deref(), next.as_deref());
+        } else if is_mute {
+            self.complain("sent items of which none says where the cursor goes", asked.as_deref(), None);
         }
         progress
     }

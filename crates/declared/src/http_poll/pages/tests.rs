@@ -50,6 +50,19 @@ fn the_cursor_goes_to_what_the_rule_says_and_only_at_the_end() {
 }
 
 #[test]
+fn a_sweep_whose_items_do_not_say_where_the_cursor_goes_is_noticed() {
+    for (newest, items, mute) in [("", 2, true), ("", 0, false), ("9", 2, false)] {
+        let (mut round, mut cursor) = (Round::new(FIRST), None);
+        round.advance(&mut cursor, step(newest, "a"));
+        round.begin_again();
+        round.advance(&mut cursor, Step { items, ..step(newest, "a") });
+        assert!(!round.was_mute, "it is not over");
+        round.advance(&mut cursor, Step { items: 0, ..step("", "") });
+        assert_eq!(round.was_mute, mute, "{newest} {items}");
+    }
+}
+
+#[test]
 fn a_restart_within_a_sweep_goes_on_where_it_was() {
     for since in [None, Some("5")] {
         let (mut round, mut cursor) = (Round::new(FIRST), since.map(str::to_owned));
