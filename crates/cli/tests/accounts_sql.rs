@@ -137,6 +137,18 @@ fn accounts_of_a_sqlite_file_come_and_go_and_a_mended_row_resumes_its_account() 
         (scene.sandbox.rows("rows.db", of_bad) == scene.served.truth(14)).then_some(())
     });
     assert_eq!(process.stderr().matches("paused").count(), paused, "nobody else was looked at");
+    let admin = process.admin();
+    let health = get(&format!("{admin}/health/ready")).unwrap().json();
+    let unwell: Vec<_> = health["obstacles"].as_array().unwrap().iter().map(|it| &it["account"]).collect();
+    assert_eq!(unwell, ["worse"]);
+    let metrics = get(&format!("{admin}/metrics")).unwrap().body;
+    let of = |account: &str| {
+        metrics.lines().filter(|line| line.contains("source_paused{")).find(|line| line.contains(account))
+    };
+    assert!(of("\"bad\"").unwrap().ends_with(" 0") && of("\"worse\"").unwrap().ends_with(" 1"), "{metrics}");
+    // Who is gone is no worry any more.
+    sql("DELETE FROM accounts WHERE id = 'worse'");
+    wait_for("good health", || get(&format!("{admin}/health/ready")).filter(|it| it.status == 200));
     scene.assert_discreet(&process.stderr());
     process.interrupt();
     process.finish().expect(0);
@@ -163,9 +175,12 @@ fn accounts_of_postgresql_come_and_go_and_a_server_that_is_down_changes_nothing(
     process.wait_for_log("the accounts stay as they are: cannot");
     (10..25).for_each(|account| scene.served.append(account, 5));
     scene.wait_for_all(10..25);
+    let is_refused = |line: &str| line.contains("stay as they are") && line.contains("Connection refused");
+    wait_for("nobody listens any more", || process.stderr().lines().any(is_refused).then_some(()));
+    let told = |process: &Process| process.stderr().matches("the accounts stay as they are").count();
+    let before = told(&process);
     scene.wait_for_polls(12, 3);
-    let told = process.stderr().matches("the accounts stay as they are").count();
-    assert!(told <= 2, "as it goes, and as nobody listens any more:\n{}", process.stderr());
+    assert_eq!(told(&process), before, "said once, not each time:\n{}", process.stderr());
     server.start();
     process.wait_for_log("the accounts can be read again");
     // One that takes connections and says nothing is waited for no longer than `timeout`.
@@ -189,6 +204,17 @@ fn accounts_of_postgresql_come_and_go_and_a_server_that_is_down_changes_nothing(
     scene.assert_discreet(&process.stderr());
     process.interrupt();
     process.finish().expect(0);
+
+    // Encrypted, and the server known by its authority.
+    sql("UPDATE accounts SET active = true WHERE id = 'a20'");
+    let plain = scene.sandbox.read("p.yaml");
+    let tls = format!("timeout: 2s, tls: {{ ca_file: '{}' }}", server.ca_file().display());
+    let encrypted = plain.replace("timeout: 2s", &tls).replace("${DATABASE}", &server.tls_url());
+    scene.sandbox.write("p.yaml", &encrypted);
+    assert!(scene.sandbox.run("check --connect p.yaml").expect(0).stdout.contains("the query gives 1"));
+    scene.sandbox.write("p.yaml", &plain.replace("${DATABASE}", &server.tls_url()));
+    let refused = scene.sandbox.run("check --connect p.yaml").expect(1).stdout;
+    assert!(refused.contains("give the authority that signed the server's certificate"), "{refused}");
 
     // The server itself quotes the value; it is not passed on.
     scene.pipeline("SELECT id, token::integer AS token FROM accounts", "${account.token}", "");
