@@ -1,11 +1,12 @@
 //! The outside as a pipeline file sees it: variables of the environment, secret files, scripts beside the file.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sluicebox_config::Variables;
-use sluicebox_core::{AccountRow, ScriptFiles};
+use sluicebox_core::AccountRow;
+
+pub(crate) use sluicebox_runtime::{Folder, read};
 
 /// Variables of the process, below those that a verb sets itself (`demo`).
 #[derive(Clone, Debug, Default)]
@@ -41,32 +42,6 @@ impl Variables for ProcessVariables {
     }
 }
 
-/// Scripts relative to the folder of a pipeline file.
-#[derive(Clone, Debug)]
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    /// The folder that holds `file`.
-    pub(crate) fn of(file: &Path) -> Self {
-        Self(file.parent().map(Path::to_owned).unwrap_or_default())
-    }
-}
-
-impl ScriptFiles for Folder {
-    fn read(&self, path: &str) -> Result<String, String> {
-        read(&self.0.join(path))
-    }
-
-    fn folders(&self, path: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.0.join(path)).into_iter().flatten().flatten();
-        let folders = entries.filter(|entry| entry.path().is_dir());
-        let mut names: Vec<String> =
-            folders.filter_map(|folder| folder.file_name().into_string().ok()).collect();
-        names.sort();
-        names
-    }
-}
-
 /// The files of a folder whose names end so, sorted; none where there is no such folder.
 pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -76,30 +51,9 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The text of a file, or a clause that says why not.
-pub(crate) fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => "not found".to_owned(),
-        ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
-        _ => error.to_string(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn scripts_are_read_beside_the_pipeline_file_and_faults_are_clauses() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.rhai"), "true").unwrap();
-        std::fs::write(folder.path().join("b.rhai"), [0xff, 0xfe]).unwrap();
-        let files = Folder::of(&folder.path().join("pipeline.yaml"));
-        assert_eq!(files.read("a.rhai"), Ok("true".to_owned()));
-        assert_eq!(files.read("b.rhai"), Err("not UTF-8 text".to_owned()));
-        assert_eq!(files.read("c.rhai"), Err("not found".to_owned()));
-    }
 
     #[test]
     fn variables_that_a_verb_sets_hide_those_of_the_process() {

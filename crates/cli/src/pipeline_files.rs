@@ -8,6 +8,8 @@ use sluicebox_core::Registry;
 use crate::exit::{Exit, Stop};
 use crate::outside::{Folder, ProcessVariables};
 
+pub(crate) use sluicebox_runtime::unreadable;
+
 /// Every pipeline file that the arguments name: a folder means its `*.yaml` except `*.test.yaml`, sorted.
 pub(crate) fn expand(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     let mut files = Vec::new();
@@ -45,12 +47,7 @@ pub(crate) fn load(
     variables: &ProcessVariables,
     allow_missing_secrets: bool,
 ) -> Result<Plan, Report> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => return Err(unreadable(file, &error)),
-    };
-    let inputs = Inputs { variables, files: &Folder::of(file), allow_missing_secrets };
-    sluicebox_config::load(file, &text, registry, &inputs)
+    sluicebox_runtime::load(file, registry, variables, allow_missing_secrets)
 }
 
 /// What is wrong with the file of tests beside a pipeline file, if there is one.
@@ -70,25 +67,6 @@ pub(crate) fn problems_of_tests(
     let inputs = Inputs { variables, files: &Folder::of(&plan.file), allow_missing_secrets };
     let tests = sluicebox_config::load_tests(&file, &text, plan, &inputs);
     tests.err().map(|report| report.problems).unwrap_or_default()
-}
-
-/// A file that exists but is no text is a problem of that file, so that the others are still checked.
-pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> Report {
-    let what = match error.kind() {
-        std::io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),
-        _ => error.to_string(),
-    };
-    let problem = LocatedProblem {
-        file: file.display().to_string(),
-        line: 1,
-        column: 1,
-        path: String::new(),
-        message: format!("cannot read the file: {what}"),
-        help: None,
-        range: 0..0,
-        source: "".into(),
-    };
-    Report { problems: vec![problem] }
 }
 
 /// The state folder, absolute; `/` is refused, because a typing error must not litter the root.

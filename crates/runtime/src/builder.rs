@@ -9,20 +9,21 @@ use std::time::Duration;
 
 use sluicebox_checkpoints::MemoryStore;
 use sluicebox_config::{Inputs, Plan, Report, Variables};
-use sluicebox_core::{CheckpointStore, Environment, Registry, Shared};
+use sluicebox_core::{AccountRow, CheckpointStore, Environment, Registry, Shared};
 use sluicebox_engine::{Caps, Metrics, RunOptions, system};
 use tokio_util::sync::CancellationToken;
 
 use crate::errors::BuildError;
 use crate::loading::{self, Folder};
-use crate::runtime::{Runtime, State};
+use crate::runtime::{OpenedState, Runtime, State};
 
-/// Builds a [`Runtime`]. A components' registry, a pipeline and a place for the state are needed, all else has defaults.
+/// Builds a [`Runtime`]. A registry of components, a pipeline and a place for the state are needed; all else
+/// has defaults.
 #[must_use]
 #[derive(Default)]
 pub struct Builder {
     registry: Option<Arc<Registry>>,
-    pipeline: Option<Pipeline>,
+    pipeline: Option<Origin>,
     variables: Given,
     state: Option<State>,
     once: bool,
@@ -34,23 +35,43 @@ pub struct Builder {
 }
 
 /// Where the pipeline comes from.
+enum Origin {
+    Planned(Box<Plan>),
+    Written(Pipeline),
+}
+
+/// A pipeline as somebody wrote it.
 enum Pipeline {
     File(PathBuf),
     Text { file: PathBuf, text: String },
-    Planned(Box<Plan>),
 }
 
-/// The variables that were given, and nothing else.
+/// The variables that were given, and nothing else but the accounts that were read.
 #[derive(Default)]
-struct Given(HashMap<String, String>);
+struct Given {
+    set: HashMap<String, String>,
+    /// Rows by the names of their sources.
+    accounts: HashMap<String, Vec<AccountRow>>,
+}
+
+/// What it takes to read a pipeline again.
+pub(crate) struct Written {
+    registry: Arc<Registry>,
+    pipeline: Pipeline,
+    variables: Given,
+}
 
 impl Variables for Given {
     fn get(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
+        self.set.get(name).cloned()
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
         loading::read(Path::new(path))
+    }
+
+    fn account_rows(&self, source: &str) -> Option<&[AccountRow]> {
+        self.accounts.get(source).map(Vec::as_slice)
     }
 }
 
@@ -64,26 +85,27 @@ impl Builder {
 
     /// A pipeline file. Scripts and tables that it names lie beside it; data is relative to the working directory.
     pub fn pipeline_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.pipeline = Some(Pipeline::File(file.into()));
+        self.pipeline = Some(Origin::Written(Pipeline::File(file.into())));
         self
     }
 
     /// A pipeline from memory. Problems name it `file`; without `name:` in the text it is called as the stem of that, and
     /// scripts are looked for in its folder. There need be no such file.
     pub fn pipeline_text(mut self, file: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        self.pipeline = Some(Pipeline::Text { file: file.into(), text: text.into() });
+        let written = Pipeline::Text { file: file.into(), text: text.into() };
+        self.pipeline = Some(Origin::Written(written));
         self
     }
 
     /// A pipeline that [`load`](crate::load) has read; then no registry is needed.
     pub fn pipeline_plan(mut self, plan: Plan) -> Self {
-        self.pipeline = Some(Pipeline::Planned(Box::new(plan)));
+        self.pipeline = Some(Origin::Planned(Box::new(plan)));
         self
     }
 
     /// What `${NAME}` stands for in the pipeline. `${file:PATH}` reads that file; nothing else comes from outside.
     pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.variables.0.insert(name.into(), value.into());
+        self.variables.set.insert(name.into(), value.into());
         self
     }
 
@@ -92,7 +114,7 @@ impl Builder {
         mut self,
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        self.variables.0.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        self.variables.set.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 
@@ -100,6 +122,12 @@ impl Builder {
     /// pipelines with different names may share. The verbs `cursor` and `dlq` of the command read it with `--state-dir`.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state = Some(State::Folder(dir.into()));
+        self
+    }
+
+    /// Keeps the state where it has been opened already.
+    pub fn state(mut self, opened: OpenedState) -> Self {
+        self.state = Some(State::Opened(opened));
         self
     }
 
@@ -158,11 +186,12 @@ impl Builder {
     /// was not told enough.
     pub fn build(self) -> Result<Runtime, BuildError> {
         let state = self.state.ok_or(BuildError::Missing("place for its state"))?;
-        let plan = match self.pipeline.ok_or(BuildError::Missing("pipeline"))? {
-            Pipeline::Planned(plan) => *plan,
-            written => {
+        let (plan, written) = match self.pipeline.ok_or(BuildError::Missing("pipeline"))? {
+            Origin::Planned(plan) => (*plan, None),
+            Origin::Written(pipeline) => {
                 let registry = self.registry.ok_or(BuildError::Missing("registry of components"))?;
-                written.load(&registry, &self.variables).map_err(BuildError::Refused)?
+                let written = Written { registry, pipeline, variables: self.variables };
+                (written.load().map_err(BuildError::Refused)?, Some(written))
             }
         };
         let environment = self.environment.unwrap_or_else(system);
@@ -172,6 +201,7 @@ impl Builder {
         options.caps = self.caps.unwrap_or(options.caps);
         Ok(Runtime {
             plan,
+            written,
             state,
             options,
             metrics: self.metrics.unwrap_or_else(|| Arc::new(Metrics::new())),
@@ -181,17 +211,26 @@ impl Builder {
     }
 }
 
-impl Pipeline {
-    fn load(self, registry: &Registry, variables: &Given) -> Result<Plan, Report> {
-        match self {
-            Self::File(file) => loading::load(&file, registry, variables, false),
-            Self::Text { file, text } => {
-                let files = Folder::of(&file);
-                let inputs = Inputs { variables, files: &files, allow_missing_secrets: false };
-                sluicebox_config::load(&file, &text, registry, &inputs)
+impl Written {
+    fn load(&self) -> Result<Plan, Report> {
+        match &self.pipeline {
+            Pipeline::File(file) => loading::load(file, &self.registry, &self.variables, false),
+            Pipeline::Text { file, text } => {
+                let files = Folder::of(file);
+                let inputs =
+                    Inputs { variables: &self.variables, files: &files, allow_missing_secrets: false };
+                sluicebox_config::load(file, text, &self.registry, &inputs)
             }
-            Self::Planned(plan) => Ok(*plan),
         }
+    }
+
+    /// The plan with the accounts that were read.
+    pub(crate) fn with_accounts(
+        mut self,
+        accounts: HashMap<String, Vec<AccountRow>>,
+    ) -> Result<Plan, Report> {
+        self.variables.accounts = accounts;
+        self.load()
     }
 }
 

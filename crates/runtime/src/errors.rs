@@ -2,6 +2,7 @@
 
 use sluicebox_checkpoints::OpenError;
 use sluicebox_config::Report;
+use sluicebox_core::Error;
 use sluicebox_engine::{Failure, Outcome};
 
 /// Why there is no runtime.
@@ -23,6 +24,12 @@ pub enum StartError {
     /// The state cannot be opened: held by another process or runtime, damaged, newer.
     #[error(transparent)]
     State(#[from] OpenError),
+    /// The accounts of a source stand in a database, and cannot be read there.
+    #[error("the accounts cannot be read")]
+    Accounts(#[source] Error),
+    /// The accounts that were read are wrong.
+    #[error("{0}")]
+    Refused(Report),
     /// A component cannot be built, or a destination cannot be used.
     #[error(transparent)]
     Failed(#[from] Failure),

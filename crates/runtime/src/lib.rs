@@ -36,8 +36,10 @@
 //! }
 //! ```
 //!
-//! Log lines go to the `tracing` subscriber of the program, if it has one. Files of accounts are read once, at the start.
+//! Log lines go to the `tracing` subscriber of the program, if it has one. Accounts that stand
+//! in a file or a database are read once, at the start.
 
+mod accounts;
 mod builder;
 mod errors;
 mod loading;
@@ -48,7 +50,7 @@ pub use builder::Builder;
 pub use errors::{BuildError, Ended, RunError, StartError};
 pub use loading::{Folder, load, read, unreadable};
 pub use running::{Handle, Running};
-pub use runtime::Runtime;
+pub use runtime::{OpenedState, Runtime};
 pub use sluicebox_checkpoints::{MemoryStore, OpenError};
 pub use sluicebox_config::{LocatedProblem, Plan, Report, Route};
 pub use sluicebox_core::{CheckpointStore, Environment, Registry};

@@ -11,7 +11,8 @@ use sluicebox_core::{CheckpointStore, Shared, StateFolder};
 use sluicebox_engine::{Failure, Metrics, RunOptions, Surroundings};
 use tokio_util::sync::CancellationToken;
 
-use crate::builder::Builder;
+use crate::accounts;
+use crate::builder::{Builder, Written};
 use crate::errors::StartError;
 use crate::loading::Folder;
 use crate::running::Running;
@@ -19,12 +20,40 @@ use crate::running::Running;
 /// Where the state lies.
 pub(crate) enum State {
     Folder(PathBuf),
+    Opened(OpenedState),
     Store(Arc<dyn CheckpointStore>),
+}
+
+/// The state of a pipeline, opened and locked: nobody else runs that pipeline while this or a run with it is there.
+pub struct OpenedState {
+    store: Arc<SqliteStore>,
+    /// For files that components keep beside it.
+    folder: StateFolder,
+}
+
+impl OpenedState {
+    /// Opens the state that a pipeline of this name has under `dir`, or makes it.
+    ///
+    /// # Errors
+    /// [`StartError::State`]: it is held by someone else, damaged, newer.
+    pub async fn open(dir: PathBuf, pipeline: &str) -> Result<Self, StartError> {
+        let folder = StateFolder(dir.join(pipeline));
+        let name = pipeline.to_owned();
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, &name)).await;
+        let interrupted = |error| Failure::State(format!("opening it was interrupted: {error}"));
+        Ok(Self { store: Arc::new(opened.map_err(interrupted)??), folder })
+    }
+
+    fn parts(self) -> (Arc<dyn CheckpointStore>, Option<StateFolder>) {
+        (self.store, Some(self.folder))
+    }
 }
 
 /// A pipeline that is read, checked and ready to start.
 pub struct Runtime {
     pub(crate) plan: Plan,
+    /// Without it, the plan was given as it is.
+    pub(crate) written: Option<Written>,
     pub(crate) state: State,
     pub(crate) options: RunOptions,
     pub(crate) metrics: Arc<Metrics>,
@@ -68,32 +97,38 @@ impl Runtime {
         &self.shared
     }
 
-    /// Opens the state, builds every component, takes ownership of the destinations and begins to poll.
+    /// Opens the state, reads accounts that stand in a database, builds every component, takes ownership of the destinations and begins to poll.
     ///
     /// To be called on a tokio runtime with time and I/O enabled, whose threads then do the work.
     ///
     /// # Errors
     /// [`StartError`]; nothing of the pipeline runs then.
     pub async fn start(self) -> Result<Running, StartError> {
-        let store = match self.state {
-            State::Store(store) => store,
-            State::Folder(dir) => {
-                let name = self.plan.name.clone();
-                self.shared.publish("", "", Arc::new(StateFolder(dir.join(&name))));
-                let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, &name)).await;
-                let interrupted = |error| Failure::State(format!("opening it was interrupted: {error}"));
-                Arc::new(opened.map_err(interrupted)??)
+        let (store, folder) = match self.state {
+            State::Store(store) => (store, None),
+            State::Opened(opened) => opened.parts(),
+            State::Folder(dir) => OpenedState::open(dir, &self.plan.name).await?.parts(),
+        };
+        if let Some(folder) = folder {
+            self.shared.publish("", "", Arc::new(folder));
+        }
+        let plan = match self.written {
+            Some(written) if accounts::are_missing(&self.plan) => {
+                let rows = accounts::rows(&self.plan, &self.options.environment).await;
+                let rows = rows.map_err(StartError::Accounts)?;
+                written.with_accounts(rows).map_err(StartError::Refused)?
             }
+            _ => self.plan,
         };
         let surroundings = Surroundings {
             store,
-            files: Arc::new(Folder::of(&self.plan.file)),
+            files: Arc::new(Folder::of(&plan.file)),
             metrics: Arc::clone(&self.metrics),
             shared: self.shared,
             options: self.options,
             drain: self.drain.clone(),
         };
-        let running = sluicebox_engine::start(self.plan, surroundings).await?;
+        let running = sluicebox_engine::start(plan, surroundings).await?;
         Ok(Running::new(running, self.metrics, self.drain))
     }
 }

@@ -10,7 +10,7 @@ use sluicebox_runtime::{BuildError, Ended, Handle, OpenError, RunError, Running,
 
 fn registry() -> Registry {
     let mut registry = Registry::new();
-    registry.source::<parts::Numbers>().sink::<parts::Lines>();
+    registry.source::<parts::Numbers>().sink::<parts::Lines>().accounts::<parts::Listed>();
     registry
 }
 
@@ -222,4 +222,30 @@ async fn a_source_that_pauses_is_told_by_a_run_that_ends() {
     let status = running.status();
     assert_eq!(status.partitions[0].paused.as_ref().map(|it| it.reason), Some("auth"));
     assert_eq!(written(&folder), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn accounts_in_a_database_are_read_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let started = async |ids: &str| {
+        let text = pipeline(&format!(", pauses_after: 2, accounts: {{ listed: {{ ids: {ids} }} }}"));
+        let builder = Runtime::builder().registry(registry()).pipeline_text("p.yaml", text).state_in_memory();
+        builder.variable("FOLDER", &place).once().build().unwrap().start().await
+    };
+    let mut running = started("[b, a]").await.unwrap();
+    assert_eq!(running.wait().await.unwrap(), Ended::Finished);
+    let mut numbers = written(&folder);
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 1, 2, 2]);
+    let accounts: Vec<_> = running.status().partitions.into_iter().map(|it| it.account).collect();
+    assert_eq!(accounts, ["a", "b"]);
+    match started("[]").await {
+        Err(StartError::Accounts(error)) => assert_eq!(error.to_string(), "the database is away"),
+        other => panic!("{:?}", other.err()),
+    }
+    match started("[a, a]").await {
+        Err(StartError::Refused(report)) => assert_eq!(report.problems[0].line, 2, "{report}"),
+        other => panic!("{:?}", other.err()),
+    }
 }

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sluicebox_checkpoints::SqliteStore;
 use sluicebox_config::Plan;
-use sluicebox_core::{Registry, Shared, StateFolder};
-use sluicebox_engine::{RunOptions, Surroundings, system};
+use sluicebox_core::Registry;
+use sluicebox_runtime::{OpenedState, Runtime};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +13,6 @@ use super::accounts;
 use super::verdict::{self, Verdict};
 use crate::exit::Exit;
 use crate::fleet::Fleet;
-use crate::outside::Folder;
 
 /// What pipelines of one process have in common.
 #[derive(Clone)]
@@ -27,12 +25,6 @@ pub(crate) struct Launch {
     pub(crate) fleet: Arc<Fleet>,
     /// What pipelines are read with again when a file of accounts changes; without it none is looked at.
     pub(crate) registry: Option<Arc<Registry>>,
-}
-
-/// Whether every source comes to an end by itself.
-fn ends(plan: &Plan) -> bool {
-    let mut accounts = plan.sources.iter().flat_map(|source| &source.accounts);
-    accounts.all(|account| account.config.ends())
 }
 
 impl Launch {
@@ -62,16 +54,10 @@ impl Launch {
     }
 
     async fn run(&self, plan: Plan) -> Verdict {
-        let (dir, name) = (self.state_dir.clone(), plan.name.clone());
-        let shared = Shared::default();
-        shared.publish("", "", Arc::new(StateFolder(dir.join(&name))));
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&dir, &name)).await;
-        let store = match opened {
-            Ok(Ok(store)) => store,
-            Ok(Err(error)) => return verdict::of_open_error(error),
-            Err(error) => {
-                return Verdict::bad(Exit::Failed, format!("opening the state was interrupted: {error}"));
-            }
+        let name = plan.name.clone();
+        let state = match OpenedState::open(self.state_dir.clone(), &name).await {
+            Ok(state) => state,
+            Err(error) => return verdict::of_start_error(error),
         };
         let plan = match &self.registry {
             Some(registry) => {
@@ -83,26 +69,22 @@ impl Launch {
             }
             None => plan,
         };
-        let once = self.once || ends(&plan);
-        // A run that ends takes the accounts that there are.
-        let registry = self.registry.as_ref().filter(|_| !once);
-        let _watching = registry.map(|registry| accounts::watch(&plan, registry, &shared));
-        let options = RunOptions { once, ..RunOptions::new(system()) };
-        let surroundings = Surroundings {
-            store: Arc::new(store),
-            files: Arc::new(Folder::of(&plan.file)),
-            metrics: Arc::clone(&self.fleet.metrics),
-            shared,
-            options,
-            drain: self.drain.clone(),
+        let builder = Runtime::builder().pipeline_plan(plan).state(state);
+        let builder = builder.metrics(Arc::clone(&self.fleet.metrics)).drain_on(&self.drain);
+        let builder = if self.once { builder.once() } else { builder };
+        let runtime = match builder.build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Verdict::bad(Exit::Failed, error.to_string()),
         };
-        let name = plan.name.clone();
-        match sluicebox_engine::start(plan, surroundings).await {
-            Ok(running) => {
-                self.fleet.running(&name, running.watch());
-                verdict::of_outcome(running.wait().await)
+        // A run that ends takes the accounts that there are.
+        let registry = self.registry.as_ref().filter(|_| !runtime.is_once());
+        let _watching = registry.map(|registry| accounts::watch(runtime.plan(), registry, runtime.shared()));
+        match runtime.start().await {
+            Ok(mut running) => {
+                self.fleet.running(&name, running.handle().watch());
+                verdict::of_end(running.wait().await)
             }
-            Err(failure) => verdict::of_failure(&failure),
+            Err(error) => verdict::of_start_error(error),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! How a pipeline ended, as an exit code and a sentence.
 
 use sluicebox_checkpoints::OpenError;
-use sluicebox_engine::{Failure, Outcome};
+use sluicebox_engine::Failure;
+use sluicebox_runtime::{Ended, RunError, StartError};
 
-use crate::exit::{Exit, Stop};
+use crate::exit::{Exit, Stop, chain};
 
 /// The end of one pipeline.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,25 +41,29 @@ impl Verdict {
     }
 }
 
-/// The state could not be opened.
-pub(crate) fn of_open_error(error: OpenError) -> Verdict {
+/// It did not start.
+pub(crate) fn of_start_error(error: StartError) -> Verdict {
+    match error {
+        StartError::State(error) => of_open_error(error),
+        StartError::Failed(failure) => of_failure(&failure),
+        other => Verdict::bad(Exit::Failed, chain(&other)),
+    }
+}
+
+fn of_open_error(error: OpenError) -> Verdict {
     let Stop { exit, message, help } = error.into();
     Verdict { exit, sentence: message, help }
 }
 
 /// It ran and ended.
-pub(crate) fn of_outcome(outcome: Outcome) -> Verdict {
-    match outcome {
-        Outcome::Finished => Verdict::good("finished: every source is caught up and everything is delivered"),
-        Outcome::Drained => Verdict::good("stopped: everything that was in flight is settled"),
-        Outcome::Paused(sources) => {
-            Verdict::bad(Exit::Failed, format!("ended with paused sources: {}", sources.join("; ")))
+pub(crate) fn of_end(end: Result<Ended, RunError>) -> Verdict {
+    match end {
+        Ok(Ended::Finished) => {
+            Verdict::good("finished: every source is caught up and everything is delivered")
         }
-        Outcome::DrainTimeout => Verdict::bad(
-            Exit::Failed,
-            "the drain took too long: what was in flight is delivered again at the next start",
-        ),
-        Outcome::Failed(failure) => of_failure(&failure),
+        Ok(Ended::Drained) => Verdict::good("stopped: everything that was in flight is settled"),
+        Err(RunError::Failed(failure)) => of_failure(&failure),
+        Err(error) => Verdict::bad(Exit::Failed, error.to_string()),
     }
 }
 
@@ -81,10 +86,10 @@ mod tests {
     fn every_end_has_its_code() {
         let config = Failure::Config { component: "a".into(), message: "b".to_owned() };
         let cases = [
-            (of_outcome(Outcome::Finished), Exit::Done),
-            (of_outcome(Outcome::Drained), Exit::Done),
-            (of_outcome(Outcome::Paused(vec!["a/a: b".to_owned()])), Exit::Failed),
-            (of_outcome(Outcome::DrainTimeout), Exit::Failed),
+            (of_end(Ok(Ended::Finished)), Exit::Done),
+            (of_end(Ok(Ended::Drained)), Exit::Done),
+            (of_end(Err(RunError::Paused(vec!["a/a: b".to_owned()]))), Exit::Failed),
+            (of_end(Err(RunError::DrainTimeout)), Exit::Failed),
             (of_failure(&Failure::Fenced(String::new())), Exit::Held),
             (of_failure(&Failure::State(String::new())), Exit::Configuration),
             (of_failure(&config), Exit::Configuration),

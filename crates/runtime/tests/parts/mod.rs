@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,8 +11,8 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    Batch, BuiltSink, BuiltSource, Context, Cursor, Delivery, DeliverySupport, Error, Event, Meta, Pace,
-    Result, Sink, SinkSpec, Source, SourceClass, SourceSpec, Written,
+    AccountRow, AccountsSpec, Batch, BuiltSink, BuiltSource, Context, Cursor, Delivery, DeliverySupport,
+    Error, Event, Meta, Pace, Result, Sink, SinkSpec, Source, SourceClass, SourceSpec, Written,
 };
 
 /// The numbers from 1 on, one a page.
@@ -21,6 +22,9 @@ pub(crate) struct Numbers {
     /// How many; unset: without end.
     #[serde(default)]
     count: Option<u64>,
+    /// After so many there are no more for now.
+    #[serde(default)]
+    pauses_after: Option<u64>,
     /// After so many the credentials are refused.
     #[serde(default)]
     refused_after: Option<u64>,
@@ -38,13 +42,14 @@ impl SourceSpec for Numbers {
         self.count.is_some()
     }
 
-    async fn build(self, _cx: &Context) -> Result<BuiltSource> {
-        Ok(BuiltSource::single(Counter { options: self, last: 0 }))
+    async fn build(self, cx: &Context) -> Result<BuiltSource> {
+        Ok(BuiltSource::single(Counter { options: self, account: cx.account.clone(), last: 0 }))
     }
 }
 
 struct Counter {
     options: Numbers,
+    account: Arc<str>,
     last: u64,
 }
 
@@ -63,8 +68,13 @@ impl Source for Counter {
         if self.options.refused_after == Some(self.last) {
             return Err(Error::auth(format!("no more than {}", self.last)));
         }
+        if self.options.pauses_after == Some(self.last) {
+            let cursor = Some(Cursor::from(self.last.to_string()));
+            return Ok(Some(Batch { caught_up: true, ..Batch::empty(cursor) }));
+        }
         self.last += 1;
-        let meta = Meta::new("numbers", "numbers", format!("numbers:{}", self.last));
+        let meta =
+            Meta::new("numbers", self.account.clone(), format!("numbers:{}:{}", self.account, self.last));
         let json = Bytes::from(format!("{{\"number\":{}}}", self.last));
         let mut batch = Batch::empty(Some(Cursor::from(self.last.to_string())));
         batch
@@ -103,11 +113,36 @@ struct Writer(File);
 #[async_trait]
 impl Sink for Writer {
     async fn write(&mut self, events: &[Event]) -> Result<Written> {
-        let number = |event: &Event| event.meta().id.trim_start_matches("numbers:").to_owned() + "\n";
+        let number = |event: &Event| event.meta().id.rsplit(':').next().unwrap().to_owned() + "\n";
         let text: String = events.iter().map(number).collect();
         self.0
             .write_all(text.as_bytes())
             .map_err(|error| Error::transient("cannot write").with_cause(error))?;
         Ok(Written::default())
+    }
+}
+
+/// Accounts as a database would give them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed {
+    /// Their ids; none: the database is away.
+    ids: Vec<String>,
+}
+
+#[async_trait]
+impl AccountsSpec for Listed {
+    const TYPE: &'static str = "listed";
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn read(&self, _cx: &Context) -> Result<Vec<AccountRow>> {
+        if self.ids.is_empty() {
+            return Err(Error::transient("the database is away"));
+        }
+        let row = |id: &String| AccountRow { columns: [("id".to_owned(), Some(id.clone()))].into() };
+        Ok(self.ids.iter().map(row).collect())
     }
 }
