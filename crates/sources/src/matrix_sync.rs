@@ -31,7 +31,7 @@ use place::Place;
 /// Long-polls the rooms of a Matrix account: messages, reactions, members, topics, redactions, whatever happens in them.
 ///
 /// Reads `GET /_matrix/client/v3/sync`. Every event of the timelines of joined rooms becomes one event, oldest first in
-/// each room, state events (members, names, topics) included; rooms that are left meanwhile are read up to that.
+/// each room, state events (members, names, topics) included; a room that is left meanwhile is read up to the leaving.
 /// `event` is the upstream's JSON; `/sync` leaves `room_id` out, so it is added at the end, where the other endpoints have
 /// it. `meta.id` is `matrix:<account>:<event_id>`, `meta.type` its `type`, `meta.time` its `origin_server_ts`, `meta.key`
 /// the room's id.
