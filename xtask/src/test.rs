@@ -71,8 +71,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Outcome {
 const SKIPPED: &str = "\
 Left out, because --no-services was given: whatever talks to a real server. That is the kafka, amqp and postgres
 connectors against Apache Kafka, RabbitMQ and PostgreSQL, their faults and kills included, the pipelines that land
-there, the changes of a CouchDB database out of PouchDB Server, the rooms of a Matrix account at Synapse, and the tests
-of the servers themselves. These tests are counted as passed though they return at once.";
+there, the changes of a CouchDB database out of PouchDB Server, the rooms of a Matrix account at Synapse, attachments in a
+bucket of S3Proxy, and the tests of the servers themselves. These tests are counted as passed though they return at once.";
 
 fn run_cargo(root: &Path, options: &Options, services: &str) -> Outcome {
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use sluicebox_core::Period;
 
 pub(crate) use self::state::{CursorPlace, CursorVerb, DlqVerb, LetterChoice, RawArguments, StateArguments};
 
@@ -176,6 +177,9 @@ pub(crate) struct EmulateArguments {
     /// Also post every event to this address, as OpenTrain's webhooks are; the announcement has the `webhook_secret`
     #[arg(long, value_name = "URL")]
     pub(crate) webhook: Option<String>,
+    /// Serve the attachments of messages too (zenzap), by links that are good for so long: `1h`
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    pub(crate) attachments: Option<Period>,
     /// End when stdin does: a parent that dies takes its emulators along
     #[arg(long, hide = true)]
     pub(crate) stop_with_stdin: bool,
@@ -335,6 +339,11 @@ pub(crate) struct TapArguments {
     /// Token that the admin server asks for
     #[arg(long, env = "SLUICEBOX_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) admin_token: Option<String>,
+}
+
+/// A length of time as pipelines spell it.
+fn period(text: &str) -> Result<Period, String> {
+    Period::parse(text).ok_or_else(|| "expected a number with its unit, like `90s`, `5m` or `1h`".to_owned())
 }
 
 #[cfg(test)]

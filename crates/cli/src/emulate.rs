@@ -26,6 +26,7 @@ pub(crate) async fn verb(arguments: EmulateArguments) -> Ended {
         seed: arguments.seed,
         faults,
         webhook: arguments.webhook,
+        attachments: arguments.attachments.map(|lifetime| lifetime.0),
         ..defaults
     };
     let stop = CancellationToken::new();

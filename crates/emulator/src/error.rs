@@ -36,6 +36,12 @@ pub enum EmulatorError {
         /// The API.
         api: Api,
     },
+    /// Attachments of this API are not emulated.
+    #[error("attachments of {api} are not emulated, only those of zenzap")]
+    NoAttachments {
+        /// The API.
+        api: Api,
+    },
     /// The webhook is not `http` to this machine.
     #[error("webhooks are delivered to this machine only, over http: `{url}` is something else")]
     Webhook {

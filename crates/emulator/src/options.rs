@@ -142,6 +142,9 @@ impl Options {
         if self.accounts == 0 {
             return Err(EmulatorError::NoAccounts);
         }
+        if self.attachments.is_some() && self.api != Api::Zenzap {
+            return Err(EmulatorError::NoAttachments { api: self.api });
+        }
         if self.webhook.is_some() && self.api != Api::OpenTrain {
             return Err(EmulatorError::NoWebhooks { api: self.api });
         }

@@ -350,3 +350,37 @@ async fn topics_and_members_can_be_looked_up() {
     assert_eq!(get(&emulator, "/v2/members?limit=101").await.status, 400);
     assert_eq!(get(&emulator, "/v3/anything").await.status, 404);
 }
+
+#[tokio::test]
+async fn attachments_lie_behind_signed_links_that_expire() {
+    let served = |lifetime| {
+        let attachments = Some(Duration::from_secs(lifetime));
+        start(Options { events: 60, attachments, ..Options::new(Api::Zenzap) })
+    };
+    for (lifetime, status) in [(3600, 200), (0, 403)] {
+        let emulator = served(lifetime).await.unwrap();
+        let page = get(&emulator, UPDATES).await;
+        let items = page.items();
+        let links = items.iter().filter_map(|item| item.pointer("/data/message/attachments/0/url")?.as_str());
+        let links: Vec<&str> = links.collect();
+        assert!(links.len() > 2, "{links:?}");
+        for link in links {
+            let uri = link.strip_prefix(&emulator.url()).unwrap();
+            let ask = async |uri: &str, headers: &[(&str, &str)]| {
+                exchange(emulator.address(), "GET", uri, headers, "").await.unwrap()
+            };
+            let found = ask(uri, &[]).await;
+            assert_eq!(found.status, status, "{link}");
+            let id = uri.split('?').next().unwrap().rsplit('/').next().unwrap();
+            assert!(status != 200 || found.body == sluicebox_emulator::attachment(1, id));
+            assert_eq!(
+                ask(uri, &[("Authorization", "Bearer x")]).await.status,
+                400,
+                "credentials beside a signature"
+            );
+            assert_eq!(ask(&uri.replace("token=", "token=0"), &[]).await.status, 403, "another signature");
+        }
+        assert!(emulator.control().stats().files > 2);
+    }
+    assert!(start(Options { attachments: Some(Duration::ZERO), ..Options::new(Api::Slack) }).await.is_err());
+}

@@ -1,5 +1,5 @@
-//! Installing what is missing: Debian's packages, Kafka's jars by their Maven coordinates, PouchDB Server by the lock file
-//! of its packages, Synapse by the list of its packages, and pika by its name.
+//! Installing what is missing: Debian's packages, Kafka's jars and that of S3Proxy by their Maven coordinates,
+//! PouchDB Server by the lock file of its packages, Synapse by the list of its packages, and pika by its name.
 //!
 //! Invariant: nothing is installed that is there, and no server of the machine's own is left running by it: a policy
 //! file forbids Debian to start one for as long as the installation takes.
@@ -26,6 +26,10 @@ pub(crate) fn install(say: &mut dyn FnMut(&str)) -> Result<()> {
     if tools::kafka_jars().is_err() {
         say("fetching Apache Kafka's jars with Maven");
         fetch_jars()?;
+    }
+    if tools::s3proxy().is_err() {
+        say("fetching the jar of S3Proxy with Maven");
+        fetch_s3proxy()?;
     }
     if tools::pika().is_err() {
         say("fetching pika with pip");
@@ -56,7 +60,8 @@ fn missing_packages() -> Vec<&'static str> {
     if tools::java().is_err() {
         packages.push("default-jre-headless");
     }
-    if tools::kafka_jars().is_err() && tools::on_search_path("mvn").is_none() {
+    let has_jars = tools::kafka_jars().is_ok() && tools::s3proxy().is_ok();
+    if !has_jars && tools::on_search_path("mvn").is_none() {
         packages.push("maven");
     }
     if (tools::pika().is_err() || tools::synapse().is_err()) && !has_pip() {
@@ -123,6 +128,18 @@ fn fetch_jars() -> Result<()> {
     tools::run(&mut command)?;
     let pom = place::read(&tools::kafka_pom())?;
     place::write(&folder.join(tools::KAFKA_POM_COPY), pom)
+}
+
+/// Copies the one jar that has everything in it.
+fn fetch_s3proxy() -> Result<()> {
+    let folder = tools::s3proxy_folder();
+    place::remove(&folder)?;
+    place::create(&folder)?;
+    let mut command = Command::new("mvn");
+    command.args(["--quiet", "--batch-mode", "dependency:copy"]);
+    command.arg(format!("-Dartifact={}", tools::S3PROXY_COORDINATES));
+    command.arg(format!("-DoutputDirectory={}", folder.display()));
+    tools::run(&mut command).map(|_| ())
 }
 
 fn has_pip() -> bool {

@@ -1,4 +1,5 @@
-//! Real servers for tests: PostgreSQL, RabbitMQ, Apache Kafka, PouchDB Server and Synapse on private ports and folders.
+//! Real servers for tests: PostgreSQL, RabbitMQ, Apache Kafka, PouchDB Server, S3Proxy and Synapse on private
+//! ports and folders.
 //!
 //! A test asks for the shared server (`cargo xtask services up` starts one of each) or for a private one, which it may
 //! kill, freeze and start again. Both are `None` when `SLUICEBOX_SERVICES=skip`, so that a test returns at once:
@@ -22,6 +23,7 @@ mod pouchdb;
 mod private;
 mod process;
 mod rabbitmq;
+mod s3proxy;
 mod server;
 mod shared;
 mod sqlite;
@@ -33,6 +35,7 @@ pub use kafka::{Kafka, Proxied};
 pub use postgres::Postgres;
 pub use pouchdb::PouchDb;
 pub use rabbitmq::{Message, RabbitMq};
+pub use s3proxy::S3Proxy;
 pub use shared::{NAMES, Status, Up, down, status, up};
 pub use sqlite::sqlite3;
 pub use synapse::Synapse;

@@ -67,6 +67,20 @@ pub(crate) fn kafka_jars_folder() -> PathBuf {
     place::services().join("kafka/lib")
 }
 
+/// What Maven calls S3Proxy, with everything that it needs in one jar.
+pub(crate) const S3PROXY_COORDINATES: &str = "org.gaul:s3proxy:4.1.0:jar:jar-with-dependencies";
+
+/// The jar of S3Proxy.
+pub(crate) fn s3proxy() -> Result<PathBuf> {
+    let jar = s3proxy_folder().join("s3proxy-4.1.0-jar-with-dependencies.jar");
+    if jar.is_file() { Ok(jar) } else { Err(missing("S3Proxy", "its jar")) }
+}
+
+/// Where the jar lies once it is installed.
+pub(crate) fn s3proxy_folder() -> PathBuf {
+    place::services().join("s3proxy")
+}
+
 /// Python 3.
 pub(crate) fn python() -> Result<PathBuf> {
     on_search_path("python3").ok_or_else(|| missing("Python 3", "python3"))

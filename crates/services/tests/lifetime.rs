@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sluicebox_services::{Kafka, Postgres, PouchDb, RabbitMq, Synapse};
+use sluicebox_services::{Kafka, Postgres, PouchDb, RabbitMq, S3Proxy, Synapse};
 
 const FOLDER: &str = "SLUICEBOX_TEST_FOLDER";
 
@@ -53,6 +53,7 @@ fn nothing_is_started() {
     assert!(RabbitMq::shared().is_none() && RabbitMq::private("none").is_none());
     assert!(Kafka::shared().is_none() && Kafka::private("none", 1).is_none());
     assert!(PouchDb::private("none").is_none());
+    assert!(S3Proxy::private("none").is_none());
     assert!(Synapse::private("none").is_none());
 }
 

@@ -29,7 +29,7 @@ use sluicebox_polling::quiet;
 use crate::item::Origin;
 use crate::{Start, asking};
 use attachments::Attachments;
-pub use attachments::{AttachmentType, ZenzapAttachments};
+pub use attachments::{AttachmentType, ObjectStore, ZenzapAttachments};
 use feed::ZenzapFeed;
 pub use pushed::ZenzapWebhook;
 
@@ -53,7 +53,7 @@ pub use pushed::ZenzapWebhook;
 /// every sink. An offset that is no longer available is a gap: it is logged as an error, counted in
 /// `sluicebox_source_gap_total`, and `on_offset_expired` decides what follows.
 ///
-/// Attachments. Links to files expire after an hour. With `attachments: { download: <folder> }` each file is fetched
+/// Attachments. Links to files expire after an hour. With `attachments: { download: <folder> }` (or a bucket, `s3://…`) each file is fetched
 /// before its event goes on, without credentials, and only once: a file that is there is whole, and is found again when the
 /// event comes again. Every attachment of a message then has `download`, and is an object, also where Zenzap sent a link
 /// alone:
@@ -110,7 +110,7 @@ pub struct ZenzapUpdates {
         "listen": "127.0.0.1:8080", "path": "/hooks/zenzap", "secrets": ["${ZENZAP_SECRET}"]
     }))]
     pub webhook: Option<ZenzapWebhook>,
-    /// Fetches the files that messages link to before the links expire: `{ download, max_size, types, timeout,
+    /// Fetches the files that messages link to before the links expire: `{ download, s3, max_size, types, timeout,
     /// max_elapsed }`. See "Attachments" above.
     #[serde(default)]
     #[schemars(example = serde_json::json!({ "download": "data/attachments", "max_size": "25MiB" }))]
@@ -193,8 +193,9 @@ impl ZenzapUpdates {
     }
 
     /// What fetches the attachments of this account, if they are wanted.
-    fn attachments(&self, client: &Client, cx: &Context) -> Option<Attachments> {
-        self.attachments.as_ref().map(|options| Attachments::new(options, client.base_url().clone(), cx))
+    fn attachments(&self, client: &Client, cx: &Context) -> Result<Option<Attachments>> {
+        let options = self.attachments.as_ref();
+        options.map(|options| Attachments::new(options, client.base_url().clone(), cx)).transpose()
     }
 
     /// The client of this account, published for `same_as`.
@@ -256,7 +257,8 @@ impl SourceSpec for ZenzapUpdates {
             return pushed::build(&self, webhook, cx).await;
         }
         let client = self.client(cx)?;
-        Ok(BuiltSource::single(ZenzapFeed::new(&self, client, cx)))
+        let attachments = self.attachments(&client, cx)?;
+        Ok(BuiltSource::single(ZenzapFeed::new(&self, client, attachments, cx)))
     }
 
     async fn probe(&self, cx: &Context) -> Probe {

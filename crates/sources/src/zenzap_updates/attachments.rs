@@ -4,6 +4,7 @@
 //! only when each of its files is whole on the disk, or it is known that it will not be; so the cursor never passes a
 //! file that is still to come. No link is followed with credentials, and none is in an error or a log line.
 
+mod bucket;
 mod download;
 mod events;
 mod folder;
@@ -11,20 +12,31 @@ mod link;
 mod names;
 mod pages;
 mod patience;
+mod store;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{ByteSize, Period, Problem};
 
+pub use bucket::ObjectStore;
+use bucket::SCHEME;
 pub(super) use pages::Attachments;
 
 /// Fetches the attachments of messages at once, before their links expire, and names the files in the events.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ZenzapAttachments {
-    /// The folder for the files, relative to the working directory: `<folder>/<account>/<attachment id>/<name>`.
+    /// The folder for the files, relative to the working directory: `<folder>/<account>/<attachment id>/<name>`. Or a
+    /// bucket and a prefix, with `s3`.
     #[schemars(example = "data/attachments")]
+    #[schemars(example = "s3://backups/chat")]
     pub download: String,
+    /// The object store of an `s3://…`: `{ endpoint, region, key, secret, token }`.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({
+        "endpoint": "https://s3.example.com", "key": "${S3_KEY}", "secret": "${S3_SECRET}"
+    }))]
+    pub s3: Option<ObjectStore>,
     /// Most bytes of one file; a larger one stays where it is.
     #[serde(default = "default_max_size")]
     pub max_size: ByteSize,
@@ -84,16 +96,8 @@ impl ZenzapAttachments {
     /// What is wrong with the options.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
         let mut problems = Vec::new();
-        if self.download.trim_matches('/').is_empty() {
-            problems.push(Problem::new("download", "expected a folder, like `data/attachments`"));
-        } else if self.download.contains("://") {
-            let message = "expected a folder; attachments are not stored elsewhere";
-            let help = "give a path of this machine, where an object store may be mounted";
-            problems.push(Problem::new("download", message).with_help(help));
-        } else if self.download.contains("{{") {
-            let message = "expected a folder without `{{ … }}`: files are found again by their place";
-            problems.push(Problem::new("download", message));
-        }
+        problems.extend(self.wrong_place());
+        problems.extend(self.s3.as_ref().and_then(ObjectStore::problem));
         if self.max_size.0 == 0 {
             problems.push(Problem::new("max_size", "expected at least one byte"));
         }
@@ -105,6 +109,31 @@ impl ZenzapAttachments {
             problems.push(problem.with_help("leave `types` out to fetch all, or leave `attachments` out"));
         }
         problems.into_iter().map(|problem| problem.under("attachments"))
+    }
+
+    fn wrong_place(&self) -> Option<Problem> {
+        let download = self.download.as_str();
+        if download.trim_matches('/').is_empty() {
+            return Some(Problem::new("download", "expected a folder, like `data/attachments`"));
+        }
+        if download.contains("{{") {
+            let message = "expected a folder without `{{ … }}`: files are found again by their place";
+            return Some(Problem::new("download", message));
+        }
+        match (download.starts_with(SCHEME), self.s3.is_some()) {
+            (true, true) => bucket::problem(download),
+            (true, false) => {
+                let problem = Problem::new("download", "a bucket needs its store");
+                Some(problem.with_help("add `s3: { endpoint, region, key, secret }`"))
+            }
+            (false, true) => {
+                Some(Problem::new("s3", "has no meaning for a folder").with_help("use `download: s3://…`"))
+            }
+            (false, false) if download.contains("://") => {
+                Some(Problem::new("download", "expected a folder, or a bucket like `s3://backups/chat`"))
+            }
+            (false, false) => None,
+        }
     }
 
     /// Whether an attachment of this type is wanted.

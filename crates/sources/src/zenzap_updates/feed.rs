@@ -50,9 +50,14 @@ pub(super) struct ZenzapFeed {
 }
 
 impl ZenzapFeed {
-    pub(super) fn new(options: &ZenzapUpdates, client: Arc<Client>, cx: &Context) -> Self {
+    pub(super) fn new(
+        options: &ZenzapUpdates,
+        client: Arc<Client>,
+        attachments: Option<Attachments>,
+        cx: &Context,
+    ) -> Self {
         Self {
-            attachments: options.attachments(&client, cx),
+            attachments,
             client,
             origin: Origin::new("zenzap", cx),
             environment: cx.environment.clone(),

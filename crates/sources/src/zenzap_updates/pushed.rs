@@ -88,7 +88,7 @@ pub(super) async fn build(
         let own_id = own.get().map(String::as_str);
         decode::update(&polled, &origin, kept.received, own_id).map(|update| update.event)
     });
-    let attachments = options.attachments(&client, cx);
+    let attachments = options.attachments(&client, cx)?;
     let drop_own = options.drop_own;
     Ok(BuiltSource::single(Pushed { deliveries, client, drop_own, own_id, attachments, pending: None }))
 }

@@ -1,6 +1,7 @@
 //! Against scripted answers, on paused time: every status, every limit, hostile texts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -47,10 +48,10 @@ async fn scene_in(
     more: Value,
     file: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
 ) -> Scene {
-    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let asked = AtomicUsize::new(0);
     let (cx, transport) = context(move |_, request: &Request| match request.url.host_str() {
         Some("api.zenzap.co") => Reply::json(&json!({ "updates": updates, "nextOffset": "next" })),
-        _ => file(request.url.path(), asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
+        _ => file(request.url.path(), asked.fetch_add(1, Ordering::Relaxed)),
     });
     let mut attachments = json!({ "download": folder.path().join("files") });
     attachments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -288,6 +289,64 @@ async fn a_disk_that_refuses_holds_the_feed_until_it_takes_the_file() {
     assert_eq!(statuses(&scene.downloads().await), ["ok"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bucket_is_asked_first_and_holds_the_page_until_it_takes_the_file() {
+    let folder = TempDir::new().unwrap();
+    let updates = vec![update(1, &json!([attachment("a b", "plan.png", "1")]))];
+    let puts = AtomicUsize::new(0);
+    let is_stored = AtomicBool::new(false);
+    let (cx, transport) =
+        context(move |_, request: &Request| match (request.url.host_str(), request.method.as_str()) {
+            (Some("api.zenzap.co"), _) => Reply::json(&json!({ "updates": updates, "nextOffset": "next" })),
+            (Some("s3.example.com"), "HEAD") if is_stored.load(Ordering::Relaxed) => {
+                Reply::new(200, "").header("content-length", "5").header("x-amz-meta-sha256", SHA256_OF_HELLO)
+            }
+            // Who may not list is answered 403 for what is not there.
+            (Some("s3.example.com"), "HEAD") => Reply::new(403, ""),
+            (Some("s3.example.com"), "PUT") if puts.fetch_add(1, Ordering::Relaxed) == 0 => {
+                Reply::new(503, "<Error><Code>SlowDown</Code><Key>hunter2</Key></Error>")
+            }
+            (Some("s3.example.com"), "PUT") => {
+                is_stored.store(true, Ordering::Relaxed);
+                Reply::new(200, "")
+            }
+            _ => Reply::new(200, "hello"),
+        });
+    let s3 =
+        json!({ "endpoint": "https://s3.example.com", "region": "eu-1", "key": "AKIA", "secret": "hunter2" });
+    let options = json!({
+        "auth": { "bearer": "key-1" },
+        "attachments": { "download": "s3://backups/chat/", "s3": s3, "max_elapsed": "0s" }
+    });
+    let built = registry().sources()["zenzap_updates"].parse(options).unwrap().build(&cx).await;
+    let feed = built.unwrap().into_single().unwrap();
+    let mut scene = Scene { folder, feed, transport };
+    scene.feed.open(None).await.unwrap();
+    let error = scene.feed.next().await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient);
+    assert!(
+        error.chain().contains("503: SlowDown") && !error.chain().contains("hunter2"),
+        "{}",
+        error.chain()
+    );
+    let expected = json!({
+        "status": "ok", "path": "s3://backups/chat/acme/a%20b/plan.png", "bytes": 5, "sha256": SHA256_OF_HELLO
+    });
+    assert_eq!(scene.downloads().await, std::slice::from_ref(&expected));
+    let before = scene.file_requests().len();
+    assert_eq!(scene.downloads().await, [expected], "found again");
+    let asked = scene.file_requests();
+    assert_eq!(asked.len(), before + 1, "by one HEAD");
+    let put = asked.iter().find(|request| request.method == "PUT").unwrap();
+    assert_eq!(
+        (&put.body[..], &put.headers["x-amz-meta-sha256"]),
+        (&b"hello"[..], &SHA256_OF_HELLO.parse().unwrap())
+    );
+    assert_eq!(put.url.path(), "/backups/chat/acme/a%2520b/plan.png");
+    assert!(put.url.query().unwrap().contains("X-Amz-SignedHeaders=host%3Bx-amz-meta-sha256"), "{}", put.url);
+    assert!(asked.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
 #[test]
 fn options_that_cannot_be_are_told() {
     let problems = |attachments: Value| -> Vec<String> {
@@ -299,9 +358,16 @@ fn options_that_cannot_be_are_told() {
     assert_eq!(problems(json!({ "download": "data/files", "types": ["image", "audio"] })), [""; 0]);
     for (options, expected) in [
         (json!({ "download": "" }), "attachments.download: expected a folder"),
+        (json!({ "download": "s3://bucket/x" }), "attachments.download: a bucket needs its store"),
+        (json!({ "download": "ftp://x/y" }), "attachments.download: expected a folder, or a bucket"),
+        (json!({ "download": "x", "s3": { "key": "k", "secret": "s" } }), "attachments.s3: has no meaning"),
         (
-            json!({ "download": "s3://bucket/x" }),
-            "attachments.download: expected a folder; attachments are not",
+            json!({ "download": "s3://x/y", "s3": { "key": "k", "secret": "s" } }),
+            "attachments.download: expected a bucket",
+        ),
+        (
+            json!({ "download": "s3://backups/y", "s3": { "key": "k", "secret": "s", "endpoint": "http://s3.example.com" } }),
+            "attachments.s3.endpoint: plain http",
         ),
         (json!({ "download": "a/{{ meta.account }}" }), "attachments.download: expected a folder without"),
         (json!({ "download": "a", "max_size": "0B" }), "attachments.max_size"),

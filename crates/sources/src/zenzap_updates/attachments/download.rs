@@ -3,7 +3,6 @@
 //! Source: the Zenzap contract, section 9. Invariant: no credentials go along, no redirect is followed, and no more than
 //! `max_size` bytes are read, declared or not.
 
-use std::path::Path;
 use std::time::Duration;
 
 use http::header::ACCEPT;
@@ -12,8 +11,9 @@ use sluicebox_core::{ByteSize, Context, Error};
 use sluicebox_http::{BaseUrl, Call, Client, ClientOptions, Limits, Rate};
 
 use super::events::Status;
-use super::folder::{DISK, Whole, Writing};
+use super::folder::{DISK, Whole};
 use super::link::server;
+use super::store::Store;
 
 /// Longest silence of a file server.
 pub(super) const SILENCE: Duration = Duration::from_secs(15);
@@ -30,19 +30,20 @@ pub(super) struct Wanted<'a> {
 
 /// How an attempt ended.
 pub(super) enum Attempt {
-    /// The file is whole on the disk now.
+    /// The file is stored whole now.
     Whole(Whole),
     /// There will be no file, and why.
     Never(Status, String),
     /// The server may give it yet.
     Later(Error),
-    /// The disk does not take it.
-    Disk(Error),
+    /// The disk or the bucket does not take it.
+    NotStored(Error),
 }
 
 /// Fetches files over clients without credentials.
 pub(super) struct Fetcher {
     pub(super) api: BaseUrl,
+    pub(super) store: Store,
     pub(super) max_size: ByteSize,
     pub(super) timeout: Duration,
     pub(super) cx: Context,
@@ -56,22 +57,22 @@ impl Fetcher {
             Ok(Err(error)) => return Attempt::Never(Status::Failed, error.to_string()),
             Err(why) => return Attempt::Never(Status::Failed, why),
         };
-        let mut writing = match Writing::begin(Path::new(wanted.path), wanted.number).await {
-            Ok(writing) => writing,
-            Err(error) => return Attempt::Disk(error),
+        let mut incoming = match self.store.begin(wanted.path, wanted.number).await {
+            Ok(incoming) => incoming,
+            Err(error) => return Attempt::NotStored(error),
         };
         let mut call = Call::new(Method::GET, wanted.url.split('#').next().unwrap_or_default());
         call.headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        let ended = match client.receive(call, &mut writing).await {
+        let ended = match client.receive(call, &mut incoming).await {
             Ok(answer) if answer.status.is_success() => {
-                return writing.end().await.map_or_else(Attempt::Disk, Attempt::Whole);
+                return incoming.end().await.map_or_else(Attempt::NotStored, Attempt::Whole);
             }
             Ok(answer) => refused(answer.status.as_u16()),
             Err(error) => self.failed(error),
         };
-        match writing.give_up().await {
+        match incoming.give_up().await {
             Ok(()) => ended,
-            Err(error) => Attempt::Disk(error),
+            Err(error) => Attempt::NotStored(error),
         }
     }
 
@@ -87,7 +88,7 @@ impl Fetcher {
 
     fn failed(&self, error: Error) -> Attempt {
         match error.reason() {
-            DISK => Attempt::Disk(error),
+            DISK => Attempt::NotStored(error),
             "too_large" => Attempt::Never(Status::TooLarge, format!("larger than {}", self.max_size)),
             _ if error.class().is_retryable() => Attempt::Later(error),
             _ => Attempt::Never(Status::Failed, error.to_string()),

@@ -4,7 +4,6 @@
 //! are found and not fetched.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -13,14 +12,14 @@ use sluicebox_core::{Context, Error, Event, Result};
 use sluicebox_http::BaseUrl;
 
 use super::ZenzapAttachments;
+use super::bucket::Bucket;
 use super::download::{Attempt, Fetcher, SILENCE, Wanted};
 use super::events::{Attachment, Download, Message, Status, annotate, find};
-use super::folder::{Whole, found};
+use super::folder::Whole;
 use super::names::{file_name, segment, segment_of_place};
 use super::patience::Patience;
+use super::store::Store;
 
-/// Files that are fetched at once.
-const AT_ONCE: usize = 4;
 /// The reason of the error while files are still to be had.
 const PENDING: &str = "attachment_pending";
 
@@ -42,21 +41,27 @@ struct Planned {
 }
 
 impl Attachments {
-    pub(in super::super) fn new(options: &ZenzapAttachments, api: BaseUrl, cx: &Context) -> Self {
+    /// # Errors
+    /// `Config` for a bucket that cannot be one.
+    pub(in super::super) fn new(options: &ZenzapAttachments, api: BaseUrl, cx: &Context) -> Result<Self> {
         let (max_size, timeout) = (options.max_size, options.timeout.0);
-        Self {
-            fetcher: Fetcher { api, max_size, timeout, cx: cx.clone() },
+        let store = match &options.s3 {
+            Some(store) => Store::Bucket(Box::new(Bucket::new(&options.download, store, timeout, cx)?)),
+            None => Store::Folder,
+        };
+        Ok(Self {
+            fetcher: Fetcher { api, store, max_size, timeout, cx: cx.clone() },
             folder: format!("{}/{}", options.download.trim_end_matches('/'), segment(&cx.account)),
             patience: Patience::new(options.max_elapsed.0),
             attempts: AtomicU64::new(0),
             options: options.clone(),
-        }
+        })
     }
 
     /// Fetches what the messages of a page name and writes into each what became of it. Cancel-safe.
     ///
     /// # Errors
-    /// `Transient`: a file is still to be had, or the disk is full. The same events are to come again, and `events` is as
+    /// A file is still to be had, or the disk or bucket does not take it. The same events are to come again, and `events` is as
     /// it was.
     pub(in super::super) async fn download(&mut self, events: &mut [Event]) -> Result<()> {
         let planned: Vec<Option<Planned>> = events.iter().map(|event| self.plan(event)).collect();
@@ -119,7 +124,7 @@ impl Attachments {
         let mut fetched = HashMap::with_capacity(wanted.len());
         let mut left = Vec::new();
         for (path, url) in wanted {
-            match found(Path::new(path)).await? {
+            match self.fetcher.store.found(path).await? {
                 Some(Whole { bytes, sha256 }) => {
                     fetched.insert(*path, Download::ok((*path).to_owned(), bytes, sha256));
                 }
@@ -156,7 +161,8 @@ impl Attachments {
         for (path, url) in left {
             attempts.push(self.attempt_unless((&is_enough, begun), path, url));
         }
-        let attempts: Vec<_> = futures::stream::iter(attempts).buffer_unordered(AT_ONCE).collect().await;
+        let at_once = self.fetcher.store.at_once();
+        let attempts: Vec<_> = futures::stream::iter(attempts).buffer_unordered(at_once).collect().await;
         let (mut waits, mut untried) = (None, 0);
         for (path, attempt) in attempts {
             match attempt {
@@ -186,7 +192,7 @@ impl Attachments {
         let attempt = self.attempt(path, url).await;
         let is_over = match attempt {
             Attempt::Later(_) => self.now().saturating_sub(begun) >= SILENCE,
-            Attempt::Disk(_) => true,
+            Attempt::NotStored(_) => true,
             Attempt::Whole(_) | Attempt::Never(..) => false,
         };
         is_enough.fetch_or(is_over, Ordering::Relaxed);
@@ -209,7 +215,7 @@ impl Attachments {
         fetched: &mut HashMap<&'a str, Download>,
     ) -> Result<()> {
         let download = match attempt {
-            Attempt::Disk(error) => return Err(error),
+            Attempt::NotStored(error) => return Err(error),
             Attempt::Whole(whole) => {
                 self.patience.answered();
                 Download::ok(path.to_owned(), whole.bytes, whole.sha256)
