@@ -20,6 +20,7 @@ mod event;
 mod frontier;
 mod known;
 mod located;
+mod lookup_url;
 mod memory;
 mod meta;
 mod object;
@@ -57,6 +58,7 @@ pub use known::{
     DeclaredEvents, Effect, FieldPath, KnownEvents, RuleForm, RuleReview, SchemaReader, ScriptText,
 };
 pub use located::Located;
+pub use lookup_url::LookupUrl;
 pub use memory::{GroupSize, Memory, MemoryChange, Remembered, StatefulTransform};
 pub use meta::{LookupStatus, Meta, PastFailure, Replay};
 pub use object::object_fields;
@@ -74,7 +76,7 @@ pub use sink::{
     Written,
 };
 pub use source::{BuiltSource, Committer, Discovered, PartitionedSource, Source};
-pub use spec::{AnySink, AnySource, AnyTransform, LookupUrl, SinkSpec, SourceSpec, TransformSpec};
+pub use spec::{AnySink, AnySource, AnyTransform, SinkSpec, SourceSpec, TransformSpec};
 pub use stand_in::{RowSource, StandInRows};
 pub use store::{CheckpointStore, Commit, MemoryName, PartitionRecord, Request, SinkRecord, State, Wish};
 pub use tally::{CacheTally, InboxFill};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Event, Located, Probe, Problem,
+    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Event, LookupUrl, Probe, Problem,
     Reject, Rendering, Result, ScriptText, SourceClass, Transform,
 };
 
@@ -77,16 +77,6 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     }
 }
 
-/// A URL that a look-up asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupUrl {
-    /// What tells it from the other URLs of the same look-up, and stands before the values of it; `None`: it is the only
-    /// one.
-    pub name: Option<&'static str>,
-    /// A template. One that begins with `/` lies below the address of an API, wherever that is.
-    pub template: Located,
-}
-
 /// Declares a transform; see [`SourceSpec`].
 #[async_trait]
 pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -123,8 +113,7 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The URLs that it asks over HTTP, if it is a look-up: a test of a pipeline finds the answers that it gives by the
-    /// values in them.
+    /// The URLs that a look-up asks over HTTP: a test of a pipeline finds the answers that it gives by the values in them.
     fn lookup_urls(&self) -> Vec<LookupUrl> {
         Vec::new()
     }
@@ -140,8 +129,7 @@ pub trait TransformSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         false
     }
 
-    /// Whether it makes the same of an event that comes again after a crash. Not so where others are asked, who may
-    /// answer otherwise by then.
+    /// Whether it makes the same of an event that comes again after a crash: not so where others are asked.
     fn is_repeatable(&self) -> bool {
         true
     }
