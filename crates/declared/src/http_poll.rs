@@ -306,8 +306,8 @@ impl HttpPoll {
         item: &Bytes,
         cx: &Context,
     ) -> Option<Result<Event, Box<Reject>>> {
-        let compiled = Compiled::new(self, family).ok()?;
-        Some(compiled.event.event(item, &Origin::new(family, cx), cx.environment.clock.now()))
+        let paths = Compiled::new(self, family).ok()?.event;
+        Some(paths.event(item, &paths.places(), &Origin::new(family, cx), cx.environment.clock.now()))
     }
 
     /// The source of one account; `family` begins the ids of its events.

@@ -61,13 +61,20 @@ pub fn find_all<'a>(text: &'a str, paths: &[&Path]) -> serde_json::Result<Vec<Op
     }
     let names: Vec<&str> = paths.iter().map(|path| path.segments[0].as_str()).collect();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let found = deserializer.deserialize_map(Fields { names: &names, lifetime: PhantomData })?;
+    let mut found = deserializer.deserialize_map(Fields { names: &names, lifetime: PhantomData })?;
     deserializer.end()?;
-    let value_of = |path: &&Path| {
-        let first = names.iter().position(|name| *name == path.segments[0])?;
-        follow(found[first]?, &path.segments[1..])
-    };
-    Ok(paths.iter().map(value_of).collect())
+    go_on(&mut found, &names, paths);
+    Ok(found)
+}
+
+/// Makes of the fields that paths begin with what they lead to.
+fn go_on(found: &mut [Option<&RawValue>], names: &[&str], paths: &[&Path]) {
+    // From the last to the first, for a name that several paths begin with is found at the place of its first mention.
+    for (index, path) in paths.iter().enumerate().rev() {
+        let first = || names[..index].iter().position(|name| *name == names[index]);
+        let field = found[index].or_else(|| found[first()?]);
+        found[index] = field.and_then(|value| follow(value, &path.segments[1..]));
+    }
 }
 
 /// The elements of the list that `list` leads to, and what each other path leads to: in one pass over `text`, where the
@@ -87,14 +94,12 @@ pub fn find_list<'a>(
         let names: Vec<&str> = [list].iter().chain(others).map(|path| path.segments[0].as_str()).collect();
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let visitor = ListAndFields { names: &names, lifetime: PhantomData };
-        let (elements, found) = deserializer.deserialize_map(visitor).map_err(no_json)?;
+        let (elements, mut found) = deserializer.deserialize_map(visitor).map_err(no_json)?;
         deserializer.end().map_err(no_json)?;
         let elements = elements.ok_or_else(|| format!("there is no `{list}`"))?;
-        let value_of = |path: &&Path| {
-            let first = names.iter().position(|name| *name == path.segments[0])?;
-            follow(found[first]?, &path.segments[1..])
-        };
-        return Ok((elements, others.iter().map(value_of).collect()));
+        found.remove(0);
+        go_on(&mut found, &names[1..], others);
+        return Ok((elements, found));
     }
     let all: Vec<&Path> = [list].into_iter().chain(others.iter().copied()).collect();
     let mut found = find_all(text, &all).map_err(no_json)?;
@@ -189,6 +194,15 @@ mod tests {
         assert_eq!(found(text, &["a.x", "x", "a.b.2", "a.b.x", "a2.x"]), [None; 5]);
         assert_eq!(found("[1,2]", &["$", "1", "a"]), [Some("[1,2]"), Some("2"), None]);
         assert_eq!(found("{}", &["$", "a"]), [Some("{}"), None]);
+    }
+
+    #[test]
+    fn paths_may_begin_with_the_same_field_and_be_the_same() {
+        let text = r#"{"a":{"b":1,"c":2},"d":3}"#;
+        assert_eq!(
+            found(text, &["a.b", "a.c", "a", "a.b", "d", "d"]),
+            [Some("1"), Some("2"), Some(r#"{"b":1,"c":2}"#), Some("1"), Some("3"), Some("3")]
+        );
     }
 
     #[test]

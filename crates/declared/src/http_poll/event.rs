@@ -95,21 +95,24 @@ impl EventPaths {
         Self { id, within, event_type, type_keys, time, key, time_format, default_type }
     }
 
-    /// The event of one item, or why it is none.
+    /// The places that are looked up in every item, in the order in which [`event`](Self::event) takes them.
+    pub(super) fn places(&self) -> Vec<&Path> {
+        let groups = [&self.id, &self.event_type, &self.type_keys, &self.key, &self.time];
+        groups.into_iter().flatten().collect()
+    }
+
+    /// The event of one item, or why it is none; `places` are those of [`places`](Self::places).
     pub(super) fn event(
         &self,
         raw: &Bytes,
+        places: &[&Path],
         origin: &Origin,
         received: Timestamp,
     ) -> Result<Event, Box<Reject>> {
         let refuse = |why: &str| Box::new(origin.reject(raw.clone(), why, received));
         let text = std::str::from_utf8(raw).ok().filter(|text| text.starts_with('{'));
         let text = text.ok_or_else(|| refuse("the item is not a JSON object"))?;
-        let paths: Vec<&Path> = [&self.id, &self.event_type, &self.type_keys, &self.key, &self.time]
-            .into_iter()
-            .flatten()
-            .collect();
-        let values = find_all(text, &paths).map_err(|_| refuse("the item is not a JSON object"))?;
+        let values = find_all(text, places).map_err(|_| refuse("the item is not a JSON object"))?;
         let (ids, rest) = values.split_at(self.id.len());
         let (types, rest) = rest.split_at(self.event_type.len());
         let (type_keys, rest) = rest.split_at(self.type_keys.len());
@@ -192,7 +195,12 @@ mod tests {
         let paths = EventPaths::compile(&options, "http_poll", &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let origin = Origin::new("http_poll", &sluicebox_testkit::context("p", "feed"));
-        paths.event(&Bytes::copy_from_slice(item.as_bytes()), &origin, Timestamp::from_millis(7))
+        paths.event(
+            &Bytes::copy_from_slice(item.as_bytes()),
+            &paths.places(),
+            &origin,
+            Timestamp::from_millis(7),
+        )
     }
 
     #[test]

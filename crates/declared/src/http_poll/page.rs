@@ -69,8 +69,9 @@ impl<'a> Page<'a> {
         let (received, origin, paths) = (answer.received, origin.clone(), paths.clone());
         let read = move || {
             let (mut events, mut rejects) = (Vec::with_capacity(items.len()), Vec::new());
+            let places = paths.places();
             for raw in items {
-                match paths.event(&raw, &origin, received) {
+                match paths.event(&raw, &places, &origin, received) {
                     Ok(event) => events.push(event),
                     Err(reject) => rejects.push(*reject),
                 }

@@ -118,9 +118,11 @@ impl Rule {
 
 /// What a status means that no rule speaks of; `None`: it is a page.
 pub(super) fn of_status(answer: &Answer, client: &Client, cursor: Option<&str>) -> Option<Error> {
+    if answer.status.is_success() {
+        return None;
+    }
     let (said, host) = (said(answer, client), client.base_url());
     Some(match answer.status.as_u16() {
-        200..=299 => return None,
         400 => {
             let sent = cursor.map(|cursor| format!("; the cursor sent was `{cursor}`")).unwrap_or_default();
             let error = Error::config(format!("{host} refused the request {said}{sent}"));
