@@ -2,6 +2,8 @@
 //!
 //! Invariant: every file of the folder `plugins/http` is in this list, and every one is sound; tests compare.
 
+use std::sync::LazyLock;
+
 use super::Plugin;
 
 macro_rules! shipped {
@@ -24,7 +26,10 @@ const FILES: &[(&str, &str)] = &shipped![
 
 /// Every connector that ships.
 pub fn shipped() -> Vec<Plugin> {
-    FILES.iter().filter_map(|(file, text)| Plugin::read(file, text).ok()).collect()
+    // A process makes more than one registry, and reading the files is most of that.
+    static READ: LazyLock<Vec<Plugin>> =
+        LazyLock::new(|| FILES.iter().filter_map(|(file, text)| Plugin::read(file, text).ok()).collect());
+    READ.clone()
 }
 
 #[cfg(test)]
