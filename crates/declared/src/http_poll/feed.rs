@@ -321,7 +321,13 @@ impl Source for DeclaredFeed {
             Some(round) => round.stand(standing.cursor.take()),
             None => pages::without_pages(standing.cursor.take()),
         };
-        standing.cursor.as_deref().map_or(Ok(()), |cursor| self.check_kind(cursor))?;
+        let newest = self.round.as_ref().and_then(Round::newest);
+        standing
+            .cursor
+            .as_deref()
+            .into_iter()
+            .chain(newest)
+            .try_for_each(|cursor| self.check_kind(cursor))?;
         if let Some(sweep) = &mut self.sweep {
             sweep.reset();
         }

@@ -162,6 +162,11 @@ impl Round {
         self.page.as_deref()
     }
 
+    /// Where the cursor would go if the sweep ended now.
+    pub(super) fn newest(&self) -> Option<&str> {
+        self.newest.as_deref()
+    }
+
     /// Stands where a saved text says, and gives the cursor that the sweep began with.
     pub(super) fn stand(&mut self, saved: Option<String>) -> Option<String> {
         *self = Self::new(self.rule);

@@ -238,7 +238,9 @@ async fn a_position_that_is_no_number_is_refused() {
     let (cx, _) = context(|_, _| page(&[], ""));
     let config = paged(&json!({}));
     let mut source = source(&config, &cx, None).await;
-    for odd in ["x", "1.2.3", r#"sweep {"since":"x","page":"p"}"#, "sweep {}"] {
+    for odd in
+        ["x", "1.2.3", r#"sweep {"since":"x","page":"p"}"#, r#"sweep {"page":"p","newest":"x"}"#, "sweep {}"]
+    {
         let error = source.open(Some(&Cursor::from(odd))).await.unwrap_err();
         assert_eq!(error.reason(), "cursor_rejected", "{odd}");
     }
