@@ -65,8 +65,8 @@ pub use pushed::ZenzapWebhook;
 ///
 /// The status is `ok`; `expired` (the link is dead: 403, 404, 410); `too_large`; `skipped` (not one of the `types`); or
 /// `failed`: these have a `reason` in place of the path. What may pass (5xx, timeouts) is tried again, with the page, for
-/// `max_elapsed`; then the event goes on with `failed`, and while the file server stays down a page waits for one attempt
-/// only. A full disk holds the feed until there is room.
+/// `max_elapsed`; then the event goes on with `failed`, and while the file server stays down a page waits for one round of
+/// attempts only. A full disk holds the feed until there is room.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = serde_json::json!({

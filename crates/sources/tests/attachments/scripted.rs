@@ -195,7 +195,7 @@ async fn what_may_pass_holds_the_page_and_nothing_is_fetched_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_server_that_is_down_holds_the_feed_once_and_then_costs_one_attempt_a_page() {
+async fn a_file_server_that_is_down_holds_the_feed_once_and_then_costs_one_round_a_page() {
     let all: Vec<Value> = (0..40).map(|n| attachment(&format!("a{n}"), "a", "a")).collect();
     let mut scene = scene(vec![update(1, &json!(all))], json!({ "max_elapsed": "60s" }), |_, _| {
         Reply::new(200, "late").after_seconds(20)
@@ -218,7 +218,7 @@ async fn a_file_server_that_is_down_holds_the_feed_once_and_then_costs_one_attem
     let before = (scene.file_requests().len(), tokio::time::Instant::now());
     let found = scene.downloads().await;
     assert!(statuses(&found).iter().all(|status| *status == "failed"));
-    assert_eq!(scene.file_requests().len(), before.0 + 1);
+    assert_eq!(scene.file_requests().len(), before.0 + 4);
     assert!(before.1.elapsed() < Duration::from_secs(16), "{:?}", before.1.elapsed());
 }
 
@@ -240,6 +240,9 @@ async fn a_file_that_always_fails_does_not_keep_others() {
     };
     assert_eq!(statuses(&downloads(&page.events[0].json())), ["failed", "ok", "ok"]);
     assert!((4..8).contains(&errors), "{errors}");
+    // Named again, it holds nothing, and keeps no other from being fetched.
+    std::fs::remove_file(scene.folder.path().join("files/acme/c/c")).unwrap();
+    assert_eq!(statuses(&scene.downloads().await), ["failed", "ok", "ok"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,8 @@ use super::folder::Whole;
 pub(super) const SCHEME: &str = "s3://";
 /// The header that keeps a file's digest with it.
 const DIGEST: &str = "x-amz-meta-sha256";
+/// Most bytes that are read of what the store has to say.
+const REFUSAL_BYTES: usize = 64 << 10;
 /// How long a signed address is good for; it is used at once.
 const SIGNED_FOR: Duration = Duration::from_secs(600);
 
@@ -107,8 +109,7 @@ impl Bucket {
             Some(token) => Credentials::new_with_token(key, secret, token.expose()),
             None => Credentials::new(key, secret),
         };
-        // The length that a HEAD declares is not that of its body.
-        let limits = Limits { read: timeout, total: timeout, body_bytes: usize::MAX };
+        let limits = Limits { read: timeout, total: timeout, body_bytes: REFUSAL_BYTES };
         let options = ClientOptions { base_url, auth: None, rate: Rate::Unlimited, limits };
         let client = Client::new(options, cx)?;
         Ok(Self { address, credentials, client, environment: cx.environment.clone() })
@@ -120,7 +121,10 @@ impl Bucket {
     /// The store cannot be asked, or does not let us in.
     pub(super) async fn found(&self, path: &str) -> Result<Option<Whole>> {
         let head = HeadObject::new(&self.address, Some(&self.credentials), key_of(path));
-        let answer = self.client.send(Call::new(Method::HEAD, self.signed(&head))).await?;
+        // The length that it declares is not that of its own body.
+        let limits = Limits { body_bytes: usize::MAX, ..*self.client.limits() };
+        let call = Call { limits: Some(limits), ..Call::new(Method::HEAD, self.signed(&head)) };
+        let answer = self.client.send(call).await?;
         let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
         match answer.status.as_u16() {
             200..=299 => {

@@ -134,13 +134,15 @@ impl Attachments {
         // Those that failed before come last, so that they keep no other waiting.
         left.sort_unstable_by_key(|(path, _)| (self.patience.has_failed(path), *path));
         if self.patience.is_down(self.now()) && !left.is_empty() {
-            let (path, url) = left.remove(0);
-            let attempt = self.attempt(path, url).await;
-            let is_still_down = matches!(attempt, Attempt::Later(_));
-            self.judge(path, attempt, &mut fetched)?;
-            if is_still_down {
+            // One of them may be a file that nobody can give; that all are, is not likely.
+            let others = left.split_off(left.len().min(self.fetcher.store.at_once()));
+            let tried = std::mem::replace(&mut left, others);
+            self.fetch_several(&tried, &mut fetched).await?;
+            if self.patience.is_down(self.now()) {
                 let why = "not asked for: the file server has not answered for longer than `max_elapsed`";
-                self.tell_given_up(left.len(), why);
+                if !left.is_empty() {
+                    self.tell_given_up(left.len(), why);
+                }
                 fetched.extend(left.iter().map(|(path, _)| (*path, Download::without(Status::Failed, why))));
                 return Ok(fetched);
             }

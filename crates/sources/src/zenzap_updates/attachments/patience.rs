@@ -1,10 +1,13 @@
 //! How long a file server that fails may hold the feed.
 //!
 //! Invariant: no file holds the feed for longer than `max_elapsed`, and a server that is down for longer costs a page one
-//! attempt, whatever the number of its files.
+//! round of attempts, whatever the number of its files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+
+/// How many files that were given up are remembered: a later update of a message names its files again.
+const REMEMBERED: usize = 256;
 
 /// What is known of failures that may pass.
 pub(super) struct Patience {
@@ -13,11 +16,13 @@ pub(super) struct Patience {
     files: HashMap<String, Duration>,
     /// Since when nothing was answered.
     down_since: Option<Duration>,
+    /// Files that were given up, the newest last: they are not waited for again.
+    given_up: VecDeque<String>,
 }
 
 impl Patience {
     pub(super) fn new(max_elapsed: Duration) -> Self {
-        Self { max_elapsed, files: HashMap::new(), down_since: None }
+        Self { max_elapsed, files: HashMap::new(), down_since: None, given_up: VecDeque::new() }
     }
 
     /// Whether servers have not answered for so long that files are given up without being asked for.
@@ -35,7 +40,15 @@ impl Patience {
         let is_down = self.is_down(now);
         self.down_since.get_or_insert(now);
         let since = *self.files.entry(file.to_owned()).or_insert(now);
-        is_down || now.saturating_sub(since) >= self.max_elapsed
+        let is_known = self.given_up.iter().any(|known| known == file);
+        let is_over = is_down || is_known || now.saturating_sub(since) >= self.max_elapsed;
+        if is_over && !is_known {
+            self.given_up.push_back(file.to_owned());
+            if self.given_up.len() > REMEMBERED {
+                self.given_up.pop_front();
+            }
+        }
+        is_over
     }
 
     /// Whether a file failed before: those that did not are asked for first.
@@ -63,7 +76,9 @@ mod tests {
         assert!(!patience.failed("a", 10 * SECOND) && !patience.is_down(10 * SECOND));
         assert!(patience.failed("a", 11 * SECOND));
         patience.done();
-        assert!(!patience.failed("a", 12 * SECOND));
+        patience.answered();
+        assert!(patience.failed("a", 12 * SECOND), "it is not waited for again");
+        assert!(!patience.failed("b", 12 * SECOND));
     }
 
     #[test]
