@@ -2,7 +2,7 @@
 //!
 //! Beside the floors, a dev-dependency only, and light: it knows nothing but `sluicebox-core`. The components that ship
 //! run the same suites. [`source`] wants an [`Upstream`], [`transform`] a way to build one and some events, [`sink`] a
-//! [`Shelf`], [`transactional_sink`] a [`Warehouse`]. Each builds the component again and again, as restarts do, and
+//! [`Shelf`], [`resumable_sink`] a [`MarkedShelf`], [`transactional_sink`] a [`Warehouse`]. Each builds the component again and again, as restarts do, and
 //! breaks off with a sentence that names the law and what happened instead. What they cannot see is proved with the whole
 //! program: `sluicebox_testkit::contract` kills it, cuts its connections, and counts what arrived.
 //!
@@ -27,6 +27,7 @@
 //! ```
 #![allow(clippy::panic, reason = "whatever goes wrong here fails the test that asked")]
 
+mod marks;
 mod sinks;
 mod sources;
 mod stateful;
@@ -35,6 +36,7 @@ mod tally;
 mod transactions;
 mod transforms;
 
+pub use marks::{MarkedShelf, resumable_sink};
 pub use sinks::{Shelf, sink};
 pub use sources::{Fault, Upstream, source};
 pub use surroundings::{

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a wait that is given up loses nothing; the pipeline goes on, and can be waited for again.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sluicebox_engine::{Metrics, PipelineStatus, Subject, Supervised, Trace, Watch};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ pub struct Handle {
     watch: Watch,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
+    /// The state after the end, once somebody has waited for it.
+    ended: Arc<OnceLock<&'static str>>,
 }
 
 impl Running {
@@ -30,7 +32,7 @@ impl Running {
         metrics: Arc<Metrics>,
         drain: CancellationToken,
     ) -> Self {
-        let handle = Handle { watch: running.watch(), metrics, drain };
+        let handle = Handle { watch: running.watch(), metrics, drain, ended: Arc::default() };
         Self { supervised: running.supervised(), handle }
     }
 
@@ -57,7 +59,9 @@ impl Running {
     /// # Errors
     /// [`RunError`], if it did not end well.
     pub async fn wait(&mut self) -> Result<Ended, RunError> {
-        judged(self.supervised.wait().await)
+        let ended = judged(self.supervised.wait().await);
+        self.handle.ended.get_or_init(|| if ended.is_ok() { "finished" } else { "failed" });
+        ended
     }
 
     /// Polls no more, delivers what is in flight, saves where the sources stand, and ends.
@@ -80,7 +84,9 @@ impl Handle {
 
     /// What it looks like now: every component with its counters, every partition with its cursor, who is paused and why.
     pub fn status(&self) -> PipelineStatus {
-        self.watch.status()
+        let mut status = self.watch.status();
+        status.state = self.ended.get().copied().unwrap_or(status.state);
+        status
     }
 
     /// Its metrics in the text format of Prometheus, with those of every runtime that shares them.

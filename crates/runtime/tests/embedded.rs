@@ -77,7 +77,7 @@ async fn a_source_that_ends_ends_the_run_and_everything_is_counted() {
     assert_eq!(running.wait().await.unwrap(), Ended::Finished);
     assert_eq!(running.wait().await.unwrap(), Ended::Finished, "the end is told every time");
     assert_eq!(written(&folder), (1..=25).collect::<Vec<_>>());
-    assert_eq!(handle.name(), "orders");
+    assert_eq!((handle.name(), handle.status().state), ("orders", "finished"));
     assert_eq!(received(&handle.metrics()), ["25"]);
 }
 
@@ -220,6 +220,7 @@ async fn a_source_that_pauses_is_told_by_a_run_that_ends() {
         other => panic!("{other:?}"),
     }
     let status = running.status();
+    assert_eq!(status.state, "failed");
     assert_eq!(status.partitions[0].paused.as_ref().map(|it| it.reason), Some("auth"));
     assert_eq!(written(&folder), [1, 2, 3]);
 }

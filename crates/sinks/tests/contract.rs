@@ -5,8 +5,8 @@ use std::io::Read;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use sluicebox_contract::{Shelf, context, event, sink};
-use sluicebox_core::{BuiltSink, Event, Registry, Sink};
+use sluicebox_contract::{MarkedShelf, Shelf, context, event, resumable_sink, sink};
+use sluicebox_core::{BuiltSink, Context, Delivery, Event, Registry, ResumableSink, Sink};
 
 /// A file of one form.
 struct File {
@@ -24,26 +24,14 @@ impl File {
 #[async_trait]
 impl Shelf for File {
     async fn sink(&mut self) -> Box<dyn Sink> {
-        let mut registry = Registry::new();
-        sluicebox_sinks::register(&mut registry);
-        let mut options = self.options.clone();
-        options["path"] = json!(self.folder.path().join(self.name).to_str().unwrap());
-        match registry.sinks()["file"].parse(options).unwrap().build(&context("p", "out")).await.unwrap() {
+        match self.built(Delivery::AtLeastOnce).await {
             BuiltSink::Plain(sink) => sink,
             _ => unreachable!("at least once"),
         }
     }
 
     async fn arrived(&mut self) -> Vec<String> {
-        let Ok(bytes) = std::fs::read(self.folder.path().join(self.name)) else { return Vec::new() };
-        let mut text = String::new();
-        if self.options.get("compression").is_some() {
-            flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
-        } else {
-            text = String::from_utf8(bytes).unwrap();
-        }
-        let header = usize::from(self.is_table());
-        text.lines().skip(header).map(str::to_owned).collect()
+        self.lines()
     }
 
     fn expected(&self, event: &Event) -> String {
@@ -61,7 +49,50 @@ impl Shelf for File {
     }
 }
 
+#[async_trait]
+impl MarkedShelf for File {
+    async fn sink(&mut self) -> Box<dyn ResumableSink> {
+        match self.built(Delivery::ExactlyOnce).await {
+            BuiltSink::Resumable(sink) => sink,
+            _ => unreachable!("exactly once"),
+        }
+    }
+
+    async fn arrived(&mut self) -> Vec<String> {
+        self.lines()
+    }
+
+    fn expected(&self, event: &Event) -> String {
+        Shelf::expected(self, event)
+    }
+}
+
 impl File {
+    async fn built(&self, delivery: Delivery) -> BuiltSink {
+        let mut registry = Registry::new();
+        sluicebox_sinks::register(&mut registry);
+        let mut options = self.options.clone();
+        options["path"] = json!(self.folder.path().join(self.name).to_str().unwrap());
+        let cx = Context { delivery, ..context("p", "out") };
+        registry.sinks()["file"].parse(options).unwrap().build(&cx).await.unwrap()
+    }
+
+    /// What the file holds, without its header.
+    fn lines(&self) -> Vec<String> {
+        let bytes = std::fs::read(self.folder.path().join(self.name)).unwrap_or_default();
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        let mut text = String::new();
+        if self.options.get("compression").is_some() {
+            flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+        } else {
+            text = String::from_utf8(bytes).unwrap();
+        }
+        let header = usize::from(self.is_table());
+        text.lines().skip(header).map(str::to_owned).collect()
+    }
+
     fn is_table(&self) -> bool {
         self.options.get("columns").is_some()
     }
@@ -83,4 +114,17 @@ async fn rows() {
     let number = json!({ "value": "event.number", "type": "integer" });
     let options = json!({ "format": "csv", "columns": { "number": number } });
     assert_eq!(sink(&mut File::new("out.csv", options)).await.events, 20);
+}
+
+#[tokio::test]
+async fn exact_files_of_each_form() {
+    let number = json!({ "value": "event.number", "type": "integer" });
+    let forms = [
+        ("out.jsonl", json!({})),
+        ("out.jsonl.gz", json!({ "compression": "gzip" })),
+        ("out.csv", json!({ "format": "csv", "columns": { "number": number } })),
+    ];
+    for (name, options) in forms {
+        assert_eq!(resumable_sink(&mut File::new(name, options)).await.restarts, 10, "{name}");
+    }
 }

@@ -18,7 +18,7 @@ use sluicebox_core::{
 ///
 /// Names must grow: a file whose name sorts before one that was read is never seen. `meta.id` is
 /// `spool:<account>:<name>`, so it is the same whenever the file is read. A file that holds no JSON object becomes a dead
-/// letter. Files stay where they are.
+/// letter. Files stay where they are; who writes one gives it its name when it is whole.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Spool {
@@ -86,9 +86,11 @@ impl Source for SpoolReader {
 
     async fn next(&mut self) -> Result<Option<Batch>> {
         // Nothing of `self` changes before everything is read: whoever drops this future loses nothing.
-        let names = self.names().await.map_err(|error| self.classified(error))?;
+        let mut names = self.names().await.map_err(|error| self.classified(error))?;
         let mut batch = Batch::empty(None);
-        for name in names.iter().take(self.options.page) {
+        batch.caught_up = names.len() <= self.options.page;
+        names.truncate(self.options.page);
+        for name in &names {
             let read = tokio::fs::read(self.options.folder.join(name)).await;
             let bytes = Bytes::from(read.map_err(|error| self.classified(error))?);
             match Event::parse(&bytes, self.meta(name)) {
@@ -100,11 +102,8 @@ impl Source for SpoolReader {
                 }),
             }
         }
-        batch.caught_up = names.len() <= self.options.page;
         batch.pace = if batch.caught_up { Pace::After(self.options.interval.0) } else { Pace::Immediately };
-        if let Some(last) = names.into_iter().take(self.options.page).last() {
-            self.last = Some(last);
-        }
+        self.last = names.pop().or(self.last.take());
         batch.cursor = self.last.as_deref().map(Cursor::from);
         Ok(Some(batch))
     }
