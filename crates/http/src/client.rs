@@ -158,7 +158,7 @@ impl Client {
 
     /// Makes a request whose answer may be larger than what memory should hold: the body of a 2xx goes to `receiver`,
     /// chunk by chunk, and is empty in the answer. Made once, with the credentials as they are. Any other status is an
-    /// answer with its body.
+    /// answer whose body is not read.
     ///
     /// # Errors
     /// As [`Client::send`]; `too_large` also while the body comes, and whatever the receiver gives. After an error the

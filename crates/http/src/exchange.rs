@@ -92,12 +92,13 @@ impl Exchange {
             let location = response.headers.get(LOCATION).and_then(|location| location.to_str().ok());
             return Err(failure::redirected(named, response.status.as_u16(), location));
         }
-        let receiver = receiver.filter(|_| response.status.is_success());
         let body = match receiver {
-            Some(receiver) => {
+            Some(receiver) if response.status.is_success() => {
                 self.hand_over(&mut response, named, limits, (received_bytes, receiver)).await?;
                 Bytes::new()
             }
+            // Nobody asked for what a refusal says, however long it is.
+            Some(_) => Bytes::new(),
             None => self.read_body(&mut response, named, limits, received_bytes).await?,
         };
         Ok((response, body))

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::support::{RawServer, Script, client, context, header, reply};
+use crate::support::{RawServer, Script, client, context, header, reply, target};
+use http::Method;
 use sluicebox_core::ErrorClass;
-use sluicebox_http::Limits;
+use sluicebox_http::{Call, Limits, Receiver};
 
 const NOW: &str = "2026-06-12T10:00:00Z";
 const TOKEN: &str = r#"{"bearer":"hunter2"}"#;
@@ -152,4 +153,49 @@ async fn statuses_are_answers_and_excerpts_blot_out_secrets() {
     let answer = client.get_within("/x", &limits).await.unwrap();
     assert_eq!(answer.status.as_u16(), 404);
     assert_eq!(client.excerpt(&answer), "no token … here");
+}
+
+/// Keeps what comes, chunk by chunk.
+#[derive(Default)]
+struct Kept(Vec<u8>);
+
+#[async_trait::async_trait]
+impl Receiver for Kept {
+    async fn receive(&mut self, chunk: bytes::Bytes) -> sluicebox_core::Result<()> {
+        self.0.extend_from_slice(&chunk);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_handed_on_as_it_comes_and_ends_at_the_limit() {
+    let server = RawServer::start(|_, request| match target(request) {
+        "/whole" => reply("200 OK", "", "0123456789"),
+        "/declared" => vec![at_once("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n")],
+        "/sent" => vec![at_once(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\n01234567\r\n8\r\n01234567\r\n0\r\n\r\n",
+        )],
+        "/cut" => vec![at_once("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n0123")],
+        _ => reply("404 Not Found", "", "nothing here"),
+    })
+    .await;
+    let cx = context(NOW);
+    let client = client(&server.url, Some(TOKEN), &cx);
+    let ask = async |target: &str| {
+        let limits = Some(Limits { body_bytes: 10, ..Limits::default() });
+        let mut kept = Kept::default();
+        let answer = client.receive(Call { limits, ..Call::new(Method::GET, target) }, &mut kept).await;
+        (answer.map(|answer| (answer.status.as_u16(), answer.body.len())), kept.0)
+    };
+    let (answer, kept) = ask("/whole").await;
+    assert_eq!((answer.unwrap(), &kept[..]), ((200, 0), &b"0123456789"[..]));
+    for (path, most) in [("/declared", 0), ("/sent", 8)] {
+        let (answer, kept) = ask(path).await;
+        assert_eq!(answer.unwrap_err().reason(), "too_large", "{path}");
+        assert!(kept.len() <= most, "{path}");
+    }
+    let (answer, _) = ask("/cut").await;
+    assert_eq!(answer.unwrap_err().class(), ErrorClass::Transient);
+    let (answer, kept) = ask("/missing").await;
+    assert_eq!((answer.unwrap(), kept.len()), ((404, 0), 0), "a refusal may be longer than the limit");
 }
