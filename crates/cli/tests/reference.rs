@@ -166,7 +166,7 @@ fn no_component_has_an_option_of_its_own_that_all_have() {
     let transforms = transforms.map(|it| (ComponentKind::Transform, it.name, own(&it.schema)));
     let sinks = registry.sinks().values().map(|it| (ComponentKind::Sink, it.name, own(&it.schema)));
     for (kind, name, options) in sources.chain(transforms).chain(sinks) {
-        let common = sluicebox_config::common_options(kind);
+        let common = sluicebox_config::common_options(kind, &registry);
         for option in options {
             assert!(common["properties"].get(&option).is_none(), "{} {name}.{option}", kind.as_str());
         }

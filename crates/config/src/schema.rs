@@ -14,10 +14,7 @@ use crate::options::{
 pub fn schema(registry: &Registry) -> Value {
     let mut definitions = Map::new();
     let types = registry.sources().values().map(|component| (component.name, &component.schema));
-    let mut common = declared::<SourceOptions>();
-    let places = registry.account_places().values().map(|place| (place.name, &place.schema));
-    common["properties"]["accounts"] = accounts(places);
-    let sources = section(ComponentKind::Source, &common, types, &mut definitions);
+    let sources = section(ComponentKind::Source, &source_options(registry), types, &mut definitions);
     let types = registry.transforms().values().map(|of| (of.component.name, &of.component.schema));
     let transforms =
         section(ComponentKind::Transform, &declared::<TransformOptions>(), types, &mut definitions);
@@ -49,10 +46,18 @@ pub fn schema(registry: &Registry) -> Value {
     })
 }
 
+/// What every source has, with the places that accounts can be read from.
+fn source_options(registry: &Registry) -> Value {
+    let mut common = declared::<SourceOptions>();
+    let places = registry.account_places().values().map(|place| (place.name, &place.schema));
+    common["properties"]["accounts"] = accounts(places);
+    common
+}
+
 /// JSON Schema of what every component of a kind has beside its own options: `type`, `inputs`, `when`, …
-pub fn common_options(kind: ComponentKind) -> Value {
+pub fn common_options(kind: ComponentKind, registry: &Registry) -> Value {
     let common = match kind {
-        ComponentKind::Source => declared::<SourceOptions>(),
+        ComponentKind::Source => source_options(registry),
         ComponentKind::Transform => declared::<TransformOptions>(),
         ComponentKind::Sink => declared::<SinkOptions>(),
     };

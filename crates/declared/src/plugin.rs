@@ -125,7 +125,7 @@ impl Plugin {
             let message = format!("the source names the parameter `{name}`, and there is none");
             problems.push(self.at("source", &message, Some("declare it under `parameters`")));
         }
-        let common = sluicebox_config::common_options(ComponentKind::Source);
+        let common = sluicebox_config::common_options(ComponentKind::Source, &Registry::new());
         for (name, parameter) in &declaration.parameters {
             if common["properties"].get(name).is_some() {
                 let message = format!("every source has an option `{name}`, which this one would never see");

@@ -16,6 +16,7 @@ pub(crate) struct Subject<'r> {
     pub(crate) promise: String,
     /// Whether it is nothing without `when:`.
     pub(crate) needs_condition: bool,
+    registry: &'r Registry,
 }
 
 impl<'r> Subject<'r> {
@@ -32,6 +33,7 @@ impl<'r> Subject<'r> {
                 schema,
                 promise,
                 needs_condition: false,
+                registry,
             });
         }
         for transform in registry.transforms().values() {
@@ -39,7 +41,7 @@ impl<'r> Subject<'r> {
             let name = transform.component.name;
             let needs_condition = transform.when_discards;
             let promise = String::new();
-            all.push(Subject { kind: ComponentKind::Transform, name, schema, promise, needs_condition });
+            all.push(Subject { kind: ComponentKind::Transform, name, schema, promise, needs_condition, registry });
         }
         for sink in registry.sinks().values() {
             let schema = object(&sink.schema);
@@ -51,6 +53,7 @@ impl<'r> Subject<'r> {
                 schema,
                 promise,
                 needs_condition: false,
+                registry,
             });
         }
         all
@@ -74,7 +77,7 @@ impl<'r> Subject<'r> {
 
     /// The options that every component of its kind has.
     pub(crate) fn common_options(&self) -> Vec<Opt> {
-        match sluicebox_config::common_options(self.kind) {
+        match sluicebox_config::common_options(self.kind, self.registry) {
             Value::Object(schema) => {
                 let mut rows = options::of(&schema);
                 rows.iter_mut()
