@@ -97,7 +97,8 @@ impl Runtime {
         &self.shared
     }
 
-    /// Opens the state, reads accounts that stand in a database, builds every component, takes ownership of the destinations and begins to poll.
+    /// Opens the state, reads accounts that stand in a database, builds every component, takes ownership of the
+    /// destinations and begins to poll.
     ///
     /// To be called on a tokio runtime with time and I/O enabled, whose threads then do the work.
     ///
@@ -113,12 +114,8 @@ impl Runtime {
             self.shared.publish("", "", Arc::new(folder));
         }
         let plan = match self.written {
-            Some(written) if accounts::are_missing(&self.plan) => {
-                let rows = accounts::rows(&self.plan, &self.options.environment).await;
-                let rows = rows.map_err(StartError::Accounts)?;
-                written.with_accounts(rows).map_err(StartError::Refused)?
-            }
-            _ => self.plan,
+            Some(written) => accounts_of(written, self.plan, &self.options.environment).await?,
+            None => self.plan,
         };
         let surroundings = Surroundings {
             store,
@@ -131,4 +128,18 @@ impl Runtime {
         let running = sluicebox_engine::start(plan, surroundings).await?;
         Ok(Running::new(running, self.metrics, self.drain))
     }
+}
+
+/// The plan with the accounts that stand in databases, if there are such.
+async fn accounts_of(written: Written, plan: Plan, environment: &Environment) -> Result<Plan, StartError> {
+    let readers = AccountReader::unread(&plan, environment);
+    if readers.is_empty() {
+        return Ok(plan);
+    }
+    let mut rows = HashMap::new();
+    for reader in readers {
+        let read = reader.read().await.map_err(StartError::Accounts)?;
+        rows.insert(reader.source.to_string(), read);
+    }
+    written.with_accounts(rows).map_err(StartError::Refused)
 }

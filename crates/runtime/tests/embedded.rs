@@ -6,7 +6,10 @@ mod parts;
 use std::time::Duration;
 
 use sluicebox_core::Registry;
-use sluicebox_runtime::{BuildError, Ended, Handle, OpenError, RunError, Running, Runtime, StartError};
+use sluicebox_runtime::{
+    BuildError, Ended, Failure, Handle, OpenError, RunError, Running, Runtime, StartError,
+};
+use tokio_util::sync::CancellationToken;
 
 fn registry() -> Registry {
     let mut registry = Registry::new();
@@ -125,7 +128,6 @@ async fn runtimes_side_by_side_know_nothing_of_each_other() {
 
 #[tokio::test]
 async fn one_signal_drains_many_and_they_may_share_metrics() {
-    use tokio_util::sync::CancellationToken;
     let (folder, signal) = (tempfile::tempdir().unwrap(), CancellationToken::new());
     let metrics = std::sync::Arc::new(sluicebox_runtime::Metrics::new());
     let registry = std::sync::Arc::new(registry());
@@ -249,4 +251,36 @@ async fn accounts_in_a_database_are_read_before_the_start() {
         Err(StartError::Refused(report)) => assert_eq!(report.problems[0].line, 2, "{report}"),
         other => panic!("{:?}", other.err()),
     }
+}
+
+#[tokio::test]
+async fn a_component_that_panics_ends_its_own_run_alone() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut other = started(&folders[0], "").await;
+    let mut running = started(&folders[1], ", panics_after: 3").await;
+    match running.wait().await {
+        Err(RunError::Failed(Failure::Panicked(message))) => {
+            assert!(message.contains("has a bug"), "{message}")
+        }
+        ended => panic!("{ended:?}"),
+    }
+    assert_eq!(running.status().state, "failed");
+    until_sent(&other.handle(), 5).await;
+    other.drain().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_that_began_before_the_start_starts_nothing() {
+    let (folder, signal) = (tempfile::tempdir().unwrap(), CancellationToken::new());
+    let place = folder.path().display().to_string();
+    let builder = Runtime::builder().registry(registry()).pipeline_text("p.yaml", pipeline(""));
+    let runtime = builder.variable("FOLDER", place).state_in_memory().drain_on(&signal).build().unwrap();
+    signal.cancel();
+    let mut running = match runtime.start().await {
+        Ok(running) => running,
+        Err(StartError::Failed(Failure::Stopped)) => return,
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(running.wait().await.unwrap(), Ended::Drained);
+    assert!(written(&folder).is_empty(), "nothing was polled");
 }

@@ -25,6 +25,9 @@ pub(crate) struct Numbers {
     /// After so many there are no more for now.
     #[serde(default)]
     pauses_after: Option<u64>,
+    /// After so many it panics.
+    #[serde(default)]
+    panics_after: Option<u64>,
     /// After so many the credentials are refused.
     #[serde(default)]
     refused_after: Option<u64>,
@@ -68,6 +71,7 @@ impl Source for Counter {
         if self.options.refused_after == Some(self.last) {
             return Err(Error::auth(format!("no more than {}", self.last)));
         }
+        assert_ne!(self.options.panics_after, Some(self.last), "the component has a bug");
         if self.options.pauses_after == Some(self.last) {
             let cursor = Some(Cursor::from(self.last.to_string()));
             return Ok(Some(Batch { caught_up: true, ..Batch::empty(cursor) }));
