@@ -3,7 +3,6 @@
 //! The roof of the house. Only this crate prints, reads the environment and exits. It is a library, so that a program
 //! with components of its own is the same command: build a [`sluicebox_core::Registry`] and hand it to [`main`].
 
-mod account_rows;
 mod admin;
 mod arguments;
 mod check;

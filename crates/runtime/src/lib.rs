@@ -46,13 +46,14 @@ mod loading;
 mod running;
 mod runtime;
 
+pub use accounts::AccountReader;
 pub use builder::Builder;
 pub use errors::{BuildError, Ended, RunError, StartError};
 pub use loading::{Folder, load, read, unreadable};
 pub use running::{Handle, Running};
 pub use runtime::{OpenedState, Runtime};
 pub use sluicebox_checkpoints::{MemoryStore, OpenError};
-pub use sluicebox_config::{LocatedProblem, Plan, Report, Route};
+pub use sluicebox_config::{LocatedProblem, Plan, Report, Route, Variables};
 pub use sluicebox_core::{CheckpointStore, Environment, Registry};
 pub use sluicebox_engine::{
     Caps, ComponentStatus, Failure, Metrics, PartitionStatus, PauseStatus, PipelineStatus, Step, Subject,

@@ -2,16 +2,17 @@
 //!
 //! Invariant: until `start`, nothing was opened, asked or written.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluicebox_checkpoints::SqliteStore;
 use sluicebox_config::{LocatedProblem, Plan, Route};
-use sluicebox_core::{CheckpointStore, Shared, StateFolder};
+use sluicebox_core::{CheckpointStore, Environment, Shared, StateFolder};
 use sluicebox_engine::{Failure, Metrics, RunOptions, Surroundings};
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts;
+use crate::accounts::AccountReader;
 use crate::builder::{Builder, Written};
 use crate::errors::StartError;
 use crate::loading::Folder;

@@ -260,7 +260,7 @@ async fn a_component_that_panics_ends_its_own_run_alone() {
     let mut running = started(&folders[1], ", panics_after: 3").await;
     match running.wait().await {
         Err(RunError::Failed(Failure::Panicked(message))) => {
-            assert!(message.contains("has a bug"), "{message}")
+            assert!(message.contains("has a bug"), "{message}");
         }
         ended => panic!("{ended:?}"),
     }

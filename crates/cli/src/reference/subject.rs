@@ -41,7 +41,14 @@ impl<'r> Subject<'r> {
             let name = transform.component.name;
             let needs_condition = transform.when_discards;
             let promise = String::new();
-            all.push(Subject { kind: ComponentKind::Transform, name, schema, promise, needs_condition, registry });
+            all.push(Subject {
+                kind: ComponentKind::Transform,
+                name,
+                schema,
+                promise,
+                needs_condition,
+                registry,
+            });
         }
         for sink in registry.sinks().values() {
             let schema = object(&sink.schema);

@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use sluicebox_config::{AccountsPlace, LocatedProblem, Plan, SourcePlan};
 use sluicebox_core::{Registry, Shared};
-use sluicebox_engine::{AccountChange, AccountChanges};
+use sluicebox_engine::{AccountChange, AccountChanges, system};
+use sluicebox_runtime::AccountReader;
 use smol_str::SmolStr;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 pub(super) use gather::Gathering;
 
-use crate::account_rows::Reader;
 use crate::outside::ProcessVariables;
 use crate::pipeline_files;
 
@@ -41,7 +41,7 @@ pub(crate) fn watch(plan: &Plan, registry: &Arc<Registry>, shared: &Shared) -> J
         match &from.place {
             AccountsPlace::File(path) => watching.spawn(file::watch(crowd, path.clone())),
             AccountsPlace::Rows(rows) => {
-                watching.spawn(rows::watch(crowd, Reader::new(plan, &source.name, rows)))
+                watching.spawn(rows::watch(crowd, AccountReader::new(plan, &source.name, rows, &system())))
             }
         };
     }

@@ -2,16 +2,16 @@
 
 use sluicebox_config::{LocatedProblem, Plan};
 use sluicebox_core::{ComponentKind, Error, Probe};
-use sluicebox_engine::Probed;
+use sluicebox_engine::{Probed, system};
+use sluicebox_runtime::AccountReader;
 
 use super::Again;
-use crate::account_rows::{self, Reader};
 use crate::pipeline_files;
 
 /// Reads the accounts of a plan, and loads it with them; what was found out on the way. A source whose accounts could not
 /// be read has none in the plan.
 pub(super) async fn read(plan: Plan, again: Again<'_>) -> (Plan, Vec<Probed>) {
-    let readers = account_rows::unread(&plan);
+    let readers = AccountReader::unread(&plan, &system());
     if readers.is_empty() {
         return (plan, Vec::new());
     }
@@ -40,7 +40,7 @@ pub(super) async fn read(plan: Plan, again: Again<'_>) -> (Plan, Vec<Probed>) {
     (plan, probed)
 }
 
-fn of(reader: &Reader, probe: Probe) -> Probed {
+fn of(reader: &AccountReader, probe: Probe) -> Probed {
     Probed { component: reader.source.clone(), kind: ComponentKind::Source, account: None, probe }
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use sluicebox_config::{LocatedProblem, Plan};
 use sluicebox_core::{Backoff, Error, ErrorClass, Registry};
 use sluicebox_engine::{Failure, system};
+use sluicebox_runtime::AccountReader;
 use tokio_util::sync::CancellationToken;
 
-use crate::account_rows::{self, Reader};
 use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::outside::ProcessVariables;
@@ -66,9 +66,9 @@ impl Gathering<'_> {
     /// # Errors
     /// How the pipeline ends, if it cannot be run, or shall not any more.
     pub(in crate::run) async fn accounts(&self, plan: Plan) -> Result<Plan, Verdict> {
-        let readers = account_rows::unread(&plan);
-        let Some(longest) = readers.iter().map(|reader| reader.rows.every()).min() else { return Ok(plan) };
         let environment = system();
+        let readers = AccountReader::unread(&plan, &environment);
+        let Some(longest) = readers.iter().map(|reader| reader.rows.every()).min() else { return Ok(plan) };
         let (mut backoff, mut told) = (Backoff::new(FIRST_WAIT, longest), HashSet::new());
         loop {
             let hindrance = tokio::select! {
@@ -95,7 +95,7 @@ impl Gathering<'_> {
         }
     }
 
-    async fn attempt(&self, plan: &Plan, readers: &[Reader]) -> Result<Plan, Hindrance> {
+    async fn attempt(&self, plan: &Plan, readers: &[AccountReader]) -> Result<Plan, Hindrance> {
         let mut variables = ProcessVariables::default();
         for reader in readers {
             variables.give_rows(&reader.source, reader.read().await.map_err(Hindrance::Unread)?);

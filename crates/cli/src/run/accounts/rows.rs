@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sluicebox_core::{AccountRow, Error, Period};
+use sluicebox_runtime::AccountReader;
 
 use super::Crowd;
-use crate::account_rows::Reader;
 use crate::outside::ProcessVariables;
 
 /// Takes what the rows say whenever they have changed.
-pub(super) async fn watch(mut crowd: Crowd, reader: Reader) {
+pub(super) async fn watch(mut crowd: Crowd, reader: AccountReader) {
     let mut told = HashSet::new();
     let mut settled = None;
     loop {
@@ -46,7 +46,7 @@ pub(super) async fn watch(mut crowd: Crowd, reader: Reader) {
     }
 }
 
-fn explain(crowd: &Crowd, reader: &Reader, error: &Error) {
+fn explain(crowd: &Crowd, reader: &AccountReader, error: &Error) {
     let (pipeline, component) = (crowd.pipeline.as_str(), crowd.source.as_str());
     let (help, every) = (error.help(), Period(reader.rows.every()));
     tracing::error!(
