@@ -87,7 +87,7 @@ fn files_are_whole_and_transcripts_are_told_once_through_kills() {
     feed.run("check p.yaml").expect(0);
     for round in 0..kills() {
         feed.kill_in_flight(RUN, round);
-        feed.served.append(0, 100);
+        feed.served.append(0, 30);
     }
     let finished = feed.run("run --once -vv --log-format json --admin off p.yaml").expect(0);
     let (rows, truth) = (read(feed.rows_of(0)), read(feed.served.truth(0)));
