@@ -43,7 +43,7 @@ async fn transforms_that_remember_nothing() {
         ("split", json!({ "path": "items", "keep": ["customer"] })),
         ("route", json!({ "routes": [{ "dear": "event.price > 1.7" }] })),
         ("redact", json!({ "paths": ["customer"], "how": "drop" })),
-        ("rhai", json!({ "script": "if event.price > 1 { event.dear = true; }" })),
+        ("rhai", json!({ "source": "if event.price > 1 { event.dear = true; }" })),
     ];
     for (component_type, options) in all {
         let tally = proved(component_type, options).await;
