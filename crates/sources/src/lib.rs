@@ -26,7 +26,9 @@ pub use opentrain_updates::OpenTrainUpdates;
 pub use sluicebox_polling::Start;
 pub use stdin::StdinSource;
 pub use webhook::Webhook;
-pub use zenzap_updates::{AttachmentType, ObjectStore, OnOffsetExpired, ZenzapAttachments, ZenzapUpdates, ZenzapWebhook};
+pub use zenzap_updates::{
+    AttachmentType, ObjectStore, OnOffsetExpired, ZenzapAttachments, ZenzapUpdates, ZenzapWebhook,
+};
 
 /// Adds every source of this crate.
 pub fn register(registry: &mut sluicebox_core::Registry) {
