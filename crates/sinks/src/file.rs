@@ -20,7 +20,6 @@ mod csv;
 mod encoding;
 mod exact;
 mod fault;
-mod folders;
 mod mark;
 mod names;
 mod orphans;

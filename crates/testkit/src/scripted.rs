@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sluicebox_core::{Context, Shared};
 use sluicebox_http::{Request, Response, Transport, TransportError, TransportHandle};
 
@@ -102,4 +102,23 @@ pub fn context(
 /// Answers of a list in turn, the last one for ever.
 pub fn in_turn(replies: Vec<Reply>) -> impl Fn(usize, &Request) -> Reply + Send + Sync + 'static {
     move |number, _| replies[number.min(replies.len() - 1)].clone()
+}
+
+/// An event of OpenTrain.
+pub fn opentrain_event(id: u64) -> Value {
+    json!({
+        "id": id.to_string(), "type": "proposal.received", "apiVersion": "v1",
+        "createdAt": "2026-06-12T09:00:00.000Z", "resourceId": "p", "jobId": null, "data": { "proposalId": "p" }
+    })
+}
+
+/// A page of OpenTrain; `next` as JSON.
+pub fn opentrain_page(ids: impl IntoIterator<Item = u64>, next: &Value, more: bool) -> Reply {
+    let events: Vec<Value> = ids.into_iter().map(opentrain_event).collect();
+    Reply::json(&json!({ "events": events, "nextCursor": next, "hasMore": more }))
+}
+
+/// An update of Zenzap.
+pub fn update(id: &str, event_type: &str, data: &Value) -> Value {
+    json!({ "updateId": id, "eventType": event_type, "createdAt": 1_699_564_800_000_i64, "data": data })
 }

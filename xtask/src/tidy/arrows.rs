@@ -50,6 +50,7 @@ const TABLE: &[(&str, Place)] = &[
     ("crates/catalogue", Place::Foundation),
     ("crates/checkpoints", Place::Foundation),
     ("crates/config", Place::Foundation),
+    ("crates/durable", Place::Foundation),
     ("crates/http", Place::Foundation),
     ("crates/rules", Place::Foundation),
     ("crates/tls", Place::Foundation),

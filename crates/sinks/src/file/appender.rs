@@ -15,7 +15,6 @@ use sluicebox_core::{Error, Timestamp};
 
 use crate::file::encoding::Encoding;
 use crate::file::fault::classify;
-use crate::file::folders;
 
 /// A file that belongs to this sink while it is open.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Appender {
     /// Retryable while somebody else holds the lock.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let failed = |error| classify(error, "open", path);
-        folders::make(path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
+        sluicebox_durable::make(path.parent().unwrap_or(Path::new(""))).map_err(failed)?;
         let is_new = !path.exists();
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
         // A file system without locks answers something else: then the documentation is the lock.
@@ -45,7 +44,7 @@ impl Appender {
             return Err(Error::transient(message).with_help("give every sink a file of its own"));
         }
         if is_new {
-            folders::sync_name(path).map_err(failed)?;
+            sluicebox_durable::sync_name(path).map_err(failed)?;
         }
         let metadata = file.metadata().map_err(failed)?;
         let identity = (metadata.dev(), metadata.ino());

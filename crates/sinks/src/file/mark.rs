@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use sluicebox_core::{Error, ErrorClass, Result, Timestamp};
 
 use crate::file::fault::classify;
-use crate::file::folders;
 use crate::file::store::{Entry, Known};
 
 /// What the checkpoint remembers.
@@ -130,12 +129,12 @@ impl Journal {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        folders::make(self.path.parent().unwrap_or(Path::new("")))?;
+        sluicebox_durable::make(self.path.parent().unwrap_or(Path::new("")))?;
         let is_new = !self.path.exists();
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&self.path)?;
         file.write_all(bytes)?;
         file.sync_data()?;
-        if is_new { folders::sync_name(&self.path) } else { Ok(()) }
+        if is_new { sluicebox_durable::sync_name(&self.path) } else { Ok(()) }
     }
 
     /// Takes back what windows after the mark's have done to files that the mark does not know. `is_known`: whether a
@@ -163,7 +162,7 @@ impl Journal {
 
 fn undo(intent: &Intent) -> io::Result<()> {
     if intent.is_new {
-        return folders::remove(&intent.active);
+        return sluicebox_durable::remove(&intent.active);
     }
     match OpenOptions::new().write(true).open(&intent.active) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -10,7 +10,7 @@ use sluicebox_core::{Error, ErrorClass, Result};
 use crate::file::appender::Appender;
 use crate::file::encoding::Encoding;
 use crate::file::fault::classify;
-use crate::file::{folders, names};
+use crate::file::names;
 
 /// Completes every part in `folder`: those of the `fixed` path, or of any path in it or below.
 ///
@@ -62,7 +62,7 @@ fn complete_one(part: &Path, name: &Path, encoding: &Encoding) -> Result<()> {
     }
     let failed = |error| -> Error { classify(error, "rename", part) };
     if file.length() == 0 {
-        return folders::remove(part).map_err(failed);
+        return sluicebox_durable::remove(part).map_err(failed);
     }
-    folders::rename(part, name).map_err(failed)
+    sluicebox_durable::rename(part, name).map_err(failed)
 }

@@ -8,7 +8,9 @@ use sluicebox_core::{Batch, Context, Cursor, Source};
 use sluicebox_emulator::Api;
 use sluicebox_http::Request;
 use sluicebox_testkit::Login;
-pub(crate) use sluicebox_testkit::scripted::{Reply, Scripted, context};
+pub(crate) use sluicebox_testkit::scripted::{
+    Reply, Scripted, context, opentrain_event, opentrain_page, update,
+};
 
 use crate::{FORM, registry};
 
@@ -80,25 +82,6 @@ pub(crate) fn ids(batch: &Batch) -> Vec<&str> {
 /// The cursor after it.
 pub(crate) fn cursor(batch: &Batch) -> Option<String> {
     batch.cursor.as_ref().map(Cursor::to_text)
-}
-
-/// An event of OpenTrain.
-pub(crate) fn opentrain_event(id: u64) -> Value {
-    json!({
-        "id": id.to_string(), "type": "proposal.received", "apiVersion": "v1",
-        "createdAt": "2026-06-12T09:00:00.000Z", "resourceId": "p", "jobId": null, "data": { "proposalId": "p" }
-    })
-}
-
-/// A page of OpenTrain; `next` as JSON.
-pub(crate) fn opentrain_page(ids: impl IntoIterator<Item = u64>, next: &Value, more: bool) -> Reply {
-    let events: Vec<Value> = ids.into_iter().map(opentrain_event).collect();
-    Reply::json(&json!({ "events": events, "nextCursor": next, "hasMore": more }))
-}
-
-/// An update of Zenzap.
-pub(crate) fn update(id: &str, event_type: &str, data: &Value) -> Value {
-    json!({ "updateId": id, "eventType": event_type, "createdAt": 1_699_564_800_000_i64, "data": data })
 }
 
 /// A page of Zenzap.

@@ -9,7 +9,6 @@ use sluicebox_core::{Result, Timestamp};
 use super::{Entry, Store};
 use crate::file::appender::Appender;
 use crate::file::fault::{classify, shorter};
-use crate::file::folders;
 
 /// What a checkpoint knows of a file.
 pub(crate) struct Known {
@@ -37,7 +36,7 @@ impl Store {
             // The pipeline file has changed: what was begun as a part is completed, what was not stays what it is.
             let complete = known.complete.as_deref().filter(|_| is_part && known.length > 0);
             return complete.map_or(Ok(()), |complete| {
-                folders::rename(&known.active, complete)
+                sluicebox_durable::rename(&known.active, complete)
                     .map_err(|error| classify(error, "rename", &known.active))
             });
         }

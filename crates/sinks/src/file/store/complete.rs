@@ -9,7 +9,7 @@ use sluicebox_core::Result;
 
 use super::{MOST_CLOSED, Store};
 use crate::file::fault::{classify, foreign, moved};
-use crate::file::{folders, names};
+use crate::file::names;
 
 impl Store {
     /// Completes what is due, and forgets what has no handle: its length is final.
@@ -48,9 +48,9 @@ impl Store {
         let Some(complete) = entry.complete.clone() else { return Ok(()) };
         let failed = |error| classify(error, "rename", &entry.active);
         if entry.length == 0 {
-            return folders::remove(&entry.active).map_err(failed);
+            return sluicebox_durable::remove(&entry.active).map_err(failed);
         }
-        match folders::rename(&entry.active, &complete) {
+        match sluicebox_durable::rename(&entry.active, &complete) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if self.layout.is_exact {
                     Err(moved(&entry.active))
@@ -63,7 +63,7 @@ impl Store {
                     return Err(foreign(&complete));
                 }
                 let another = names::complete(path, entry.begun);
-                folders::rename(&entry.active, &another).map_err(failed)
+                sluicebox_durable::rename(&entry.active, &another).map_err(failed)
             }
             result => result.map_err(failed),
         }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use sluicebox_core::{Error, Result};
+use sluicebox_durable::{make, sync_name};
 use sluicebox_http::Receiver;
 use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_blocking;
@@ -143,30 +144,10 @@ async fn on_disk<T: Send + 'static>(
     done.map_err(|error| refused(place, error))
 }
 
+/// Removes what has no name of its own yet.
 fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Makes a folder and what is missing above it, durably.
-fn make(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = folder.parent() {
-        make(above)?;
-    }
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => sync_name(folder),
-    }
-}
-
-/// Makes the name of a file or folder durable.
-fn sync_name(path: &Path) -> io::Result<()> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(above)?.sync_all()
 }

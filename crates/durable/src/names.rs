@@ -7,8 +7,11 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-/// Makes `folder` and what is missing above it.
-pub(crate) fn make(folder: &Path) -> io::Result<()> {
+/// Makes `folder` and what is missing above it. Blocking, as all of them.
+///
+/// # Errors
+/// The disk refuses.
+pub fn make(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
@@ -23,13 +26,19 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the name of a new file or folder durable.
-pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The disk refuses.
+pub fn sync_name(path: &Path) -> io::Result<()> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(above)?.sync_all()
 }
 
 /// Gives a file another name, which nothing may have yet, durably.
-pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Something has that name, or the disk refuses.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let renamed = renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE);
     match renamed {
         // Not every file system can refuse to replace.
@@ -42,7 +51,10 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Removes a file if it is there, durably.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The disk refuses.
+pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
