@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     Explain(ExplainArguments),
     /// Print the JSON Schema of the pipeline file, for editors; `schema learn`: schemas of events
     Schema(SchemaArguments),
+    /// Print a pipeline to start from
+    New(NewArguments),
     /// Connectors: source types written in YAML
     #[command(subcommand)]
     Plugin(PluginVerb),
@@ -199,6 +201,13 @@ pub(crate) enum Kinds {
     Sources,
     Transforms,
     Sinks,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArguments {
+    /// Component types (`sluicebox list`), separated by commas: opentrain_updates/filter,rhai/sqlite
+    #[arg(value_name = "SOURCE/TRANSFORM,…/SINK")]
+    pub(crate) shape: String,
 }
 
 #[derive(Debug, Args)]

@@ -81,7 +81,7 @@ fn beside(verb: &Verb) -> Vec<PathBuf> {
         Verb::Run(arguments) => &arguments.files,
         Verb::Check(arguments) => &arguments.files,
         Verb::Test(arguments) => &arguments.files,
-        Verb::List(_) | Verb::Explain(_) | Verb::Schema(_) => return vec![PathBuf::from(FOLDER)],
+        Verb::List(_) | Verb::Explain(_) | Verb::Schema(_) | Verb::New(_) => return vec![PathBuf::from(FOLDER)],
         _ => &[],
     };
     let folder_of = |file: &PathBuf| {

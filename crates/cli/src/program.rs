@@ -54,6 +54,7 @@ fn perform(arguments: Arguments, mut registry: Registry, logs: Logs) -> Ended {
         Verb::Explain(arguments) => reference::explain(&registry, &arguments),
         Verb::Schema(SchemaArguments { verb: None }) => Ok(reference::schema(&registry)),
         Verb::Schema(SchemaArguments { verb: Some(SchemaVerb::Learn(arguments)) }) => learn::verb(&arguments),
+        Verb::New(arguments) => reference::new(&registry, &arguments),
         Verb::Plugin(verb) => block_on(plugin::verb(verb)),
         Verb::Rule(arguments) => block_on(rule::verb(&registry, arguments, &logs)),
         Verb::Tap(arguments) => block_on(tap::verb(arguments)),

@@ -1,7 +1,8 @@
-//! The reference: `list`, `explain` and `schema`, from the declarations that parse the configuration.
+//! The reference: `list`, `explain`, `schema` and `new`, from the declarations that parse the configuration.
 //!
 //! Invariant: nothing about a component is written here. What these verbs print and what `check` accepts cannot differ.
 
+mod draft;
 mod example;
 mod functions;
 mod markdown;
@@ -17,6 +18,8 @@ use crate::arguments::{ExplainArguments, Kinds, ListArguments, PageFormat, Repor
 use crate::exit::{Ended, Exit, Stop};
 use crate::terminal;
 use subject::Subject;
+
+pub(crate) use draft::new;
 
 /// One line of `list`.
 #[derive(Serialize)]

@@ -7,6 +7,9 @@ use sluicebox_core::ComponentKind;
 
 use super::subject::Subject;
 
+/// What a component asks that is nothing without a condition.
+pub(super) const CONDITION: &str = "meta.type == \"payment.pending\"";
+
 /// Options of its own: the example of the whole, or those that are required and those with an example.
 pub(crate) fn own(schema: &Map<String, Value>) -> Map<String, Value> {
     if let Some(Value::Object(whole)) = schema.get("examples").and_then(|examples| examples.get(0)) {
@@ -53,7 +56,7 @@ pub(crate) fn yaml(subject: &Subject<'_>) -> String {
         text.push_str("    inputs: [my_source]\n");
     }
     if subject.needs_condition {
-        text.push_str("    when: meta.type == \"payment.pending\"\n");
+        let _ = writeln!(text, "    when: {CONDITION}");
     }
     for (key, value) in own(subject.schema) {
         option(&mut text, &key, &value, 4);
@@ -61,7 +64,8 @@ pub(crate) fn yaml(subject: &Subject<'_>) -> String {
     text
 }
 
-fn option(text: &mut String, key: &str, value: &Value, indent: usize) {
+/// Writes an option, with what is in it.
+pub(super) fn option(text: &mut String, key: &str, value: &Value, indent: usize) {
     let pad = " ".repeat(indent);
     // Writing into a string cannot fail.
     let _ = match value {
@@ -88,6 +92,14 @@ fn option(text: &mut String, key: &str, value: &Value, indent: usize) {
 /// Whether it is one name and a text, as the entries of a list whose order counts are.
 fn is_pair(value: &Value) -> bool {
     value.as_object().is_some_and(|map| map.len() == 1 && map.values().all(Value::is_string))
+}
+
+/// An option's value as the reference shows it, as YAML.
+pub(super) fn written(shown: &str) -> String {
+    match serde_json::from_str::<Value>(shown) {
+        Ok(Value::String(_)) | Err(_) => scalar(shown),
+        Ok(other) => other.to_string(),
+    }
 }
 
 /// A text as YAML: plain where that is safe, else in double quotes (JSON is YAML).
