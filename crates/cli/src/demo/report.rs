@@ -110,7 +110,7 @@ What to try next
   {program} cursor show --state-dir {dir}/.sluicebox
   {program} list
   {program} explain http_lookup
-  {program} demo --keep
+  {program} demo --dir {dir} --keep
 "
     )
 }
