@@ -6,12 +6,16 @@
 mod attempt;
 mod connector;
 mod declaration;
+mod either;
 mod fill;
 mod options;
 mod shipped;
 mod skipping;
+mod told;
 mod trial;
 mod watched;
+
+use std::sync::Arc;
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -23,12 +27,13 @@ pub use attempt::Attempt;
 use connector::Connector;
 use declaration::Declaration;
 pub use shipped::shipped;
+use told::Written;
 pub use trial::TrialOutcome;
 
 /// A connector, read from its file.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    declaration: Declaration,
+    declaration: Arc<Declaration>,
     /// What messages call the file.
     file: String,
     text: String,
@@ -41,7 +46,8 @@ impl Plugin {
     /// Everything that is wrong with it, at its place.
     pub fn read(file: &str, text: &str) -> Result<Self, Report> {
         let declaration: Declaration = sluicebox_config::document(file, text)?;
-        let plugin = Self { declaration, file: file.to_owned(), text: text.to_owned() };
+        let plugin =
+            Self { declaration: Arc::new(declaration), file: file.to_owned(), text: text.to_owned() };
         let problems = plugin.problems();
         if problems.is_empty() { Ok(plugin) } else { Err(Report { problems }) }
     }
@@ -72,41 +78,54 @@ impl Plugin {
         let (name, events) = (self.declaration.name.clone(), self.declaration.events.clone());
         registry.declared_source(&name, schema, events, move |given| match given {
             Value::Object(given) => {
-                let connector = self.connector(&given)?;
+                let connector = self.connector(&given).map_err(|refusal| refusal.told)?;
                 Ok(Box::new(connector) as Box<dyn AnySource>)
             }
             _ => Err(ParseProblem { path: String::new(), message: "expected a map".to_owned() }),
         });
     }
 
+    /// What to say of its name, at its place: that it is taken.
+    pub fn misnamed(&self, message: &str, help: &str) -> LocatedProblem {
+        self.at("name", message, Some(help))
+    }
+
     /// The source that these options make.
-    fn connector(&self, given: &Map<String, Value>) -> Result<Connector, ParseProblem> {
+    fn connector(&self, given: &Map<String, Value>) -> Result<Connector, Refusal> {
         let declaration = &self.declaration;
         let knobs = options::knobs(declaration);
         let mut arguments = Map::new();
         for (name, parameter) in &declaration.parameters {
             let value = given.get(name).unwrap_or(&parameter.default);
             if value.is_null() && parameter.required {
-                let message = format!("missing field `{name}`");
-                return Err(ParseProblem { path: String::new(), message });
+                return Err(Refusal::of_option("", format!("missing field `{name}`")));
+            }
+            if options::needs_text(declaration, name) && fill::is_empty_text(value) {
+                let message = "expected a text that is not empty, found an empty text";
+                return Err(Refusal::of_option(name, message.to_owned()));
             }
             arguments.insert(name.clone(), value.clone());
+        }
+        let is_given = |name: &str| arguments.get(name).is_some_and(|value| !value.is_null());
+        if let Some(told) = either::misgiven(&declaration.either, is_given) {
+            return Err(Refusal { told, inside: None });
         }
         let mut source = fill::fill_options(&declaration.source, &arguments);
         for (name, value) in given {
             if knobs.contains(&name.as_str()) {
                 source.insert(name.clone(), value.clone());
             } else if !declaration.parameters.contains_key(name) {
-                let message = format!("unknown field `{name}`");
-                return Err(ParseProblem { path: name.clone(), message });
+                return Err(Refusal::of_option(name, format!("unknown field `{name}`")));
             }
         }
+        let written = Written::new(declaration, given, &arguments);
         let source: HttpPoll = serde_path_to_error::deserialize(Value::Object(source)).map_err(|error| {
-            ParseProblem { path: error.path().to_string(), message: error.into_inner().to_string() }
+            let inside =
+                ParseProblem { path: error.path().to_string(), message: error.into_inner().to_string() };
+            Refusal { told: written.refused(&inside), inside: Some(inside) }
         })?;
         let family = declaration.family.clone().unwrap_or_else(|| declaration.name.clone());
-        let options = knobs.into_iter().map(str::to_owned).chain(declaration.parameters.keys().cloned());
-        Ok(Connector { name: declaration.name.clone(), family, options: options.collect(), source })
+        Ok(Connector { family, written, source })
     }
 
     /// Everything that is wrong with it beyond its form.
@@ -140,10 +159,31 @@ impl Plugin {
                 problems.push(self.at(&format!("parameters.{name}"), message, None));
             }
         }
+        problems.extend(self.problems_of_choice());
         if problems.is_empty() {
             problems.extend(self.problems_of_source());
         }
         problems
+    }
+
+    /// What is wrong with the groups of parameters.
+    fn problems_of_choice(&self) -> Vec<LocatedProblem> {
+        let mut messages = Vec::new();
+        for group in &self.declaration.either {
+            for (index, name) in group.iter().enumerate() {
+                match self.declaration.parameters.get(name) {
+                    None => messages.push(format!("a group names the parameter `{name}`, and there is none")),
+                    Some(it) if it.required || !it.default.is_null() => {
+                        messages.push(format!("`{name}` always has a value, so nobody could choose"));
+                    }
+                    Some(_) if group[..index].contains(name) => {
+                        messages.push(format!("a group names the parameter `{name}` twice"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        messages.iter().map(|message| self.at("either", message, None)).collect()
     }
 
     /// What is wrong with the source when it is filled in with samples.
@@ -161,9 +201,12 @@ impl Plugin {
                     })
                     .collect()
             }
-            Err(problem) => {
+            Err(Refusal { inside: Some(problem), .. }) => {
                 let help = field_meant(&problem.message);
                 vec![self.at(&format!("source.{}", problem.path), &problem.message, help.as_deref())]
+            }
+            Err(Refusal { told, inside: None }) => {
+                vec![self.at(&format!("parameters.{}", told.path), &told.message, None)]
             }
         }
     }
@@ -186,6 +229,30 @@ impl Plugin {
         problem.help = help.map(str::to_owned);
         problem
     }
+}
+
+/// Options that make no source.
+struct Refusal {
+    /// What to say at the options.
+    told: ParseProblem,
+    /// What is wrong inside the source, if that is where it showed.
+    inside: Option<ParseProblem>,
+}
+
+impl Refusal {
+    fn of_option(path: &str, message: String) -> Self {
+        Self { told: ParseProblem { path: path.to_owned(), message }, inside: None }
+    }
+
+    /// What to say where no option can be pointed at.
+    fn sentence(&self) -> String {
+        sentence(&self.told.path, &self.told.message)
+    }
+}
+
+/// `option: message`.
+fn sentence(option: &str, message: &str) -> String {
+    if option.is_empty() { message.to_owned() } else { format!("{option}: {message}") }
 }
 
 /// The field that was meant, where serde says that one is unknown and names those that there are.

@@ -179,8 +179,11 @@ impl DeclaredFeed {
 
     /// What a page means for where we stand. No `await` in here: it happens whole or not at all.
     fn take(&mut self, mut page: Page<'_>, answer: &Answer, target: String) -> Batch {
+        let is_first = self.page_asked().is_none();
         let progress = self.advance(&mut page);
-        let tag = answer.headers.get(ETAG).filter(|_| self.asks_for_changes);
+        // Of a sweep that goes on behind this page, "nothing changed" would say too much.
+        let is_whole = self.round.is_none() || is_first && progress == Progress::Still;
+        let tag = answer.headers.get(ETAG).filter(|_| self.asks_for_changes && is_whole);
         self.known = tag.map(|tag| (target, tag.clone()));
         let newest = page.items.last().and_then(|item| self.compiled.event.time(item));
         self.last_seen = newest.max(self.last_seen);
@@ -365,7 +368,8 @@ impl Source for DeclaredFeed {
         match self.page(&answer) {
             Ok(page) => {
                 self.malformed.reset();
-                Ok(Some(self.take(page, &answer, target)))
+                let batch = self.take(page, &answer, target);
+                self.astray(&answer).map_or(Ok(Some(batch)), Err)
             }
             Err(why) => {
                 let (host, status) = (self.client.base_url(), answer.status.as_u16());

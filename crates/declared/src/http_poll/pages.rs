@@ -127,6 +127,8 @@ pub(super) struct Round {
     trail: Trail,
     /// How often this sweep was begun again because a page was no longer available.
     pub(super) repeated: u32,
+    /// How many pages led astray since a sweep last came to its end.
+    pub(super) faults: u32,
     /// Whether this sweep brought items.
     has_items: bool,
     /// Whether the last sweep brought items of which none said where the cursor goes.
@@ -152,6 +154,7 @@ impl Round {
             newest: None,
             trail: Trail::default(),
             repeated: 0,
+            faults: 0,
             has_items: false,
             was_mute: false,
         }
@@ -194,7 +197,14 @@ impl Round {
         match step.page.filter(|_| more) {
             // The boundary alone came again: there is nothing behind it.
             Some(page) if self.page() == Some(&page) && step.items <= 1 && !step.is_said => self.end(since),
-            Some(page) if self.page() == Some(&page) || self.trail.holds(&page) => {
+            Some(page) if self.page() == Some(&page) => {
+                self.faults = self.faults.saturating_add(1);
+                return Progress::Fault("named the page that was asked for as the next one");
+            }
+            Some(page) if self.trail.holds(&page) => {
+                // Who goes on in a circle never sees what is new at its beginning.
+                let (repeated, faults) = (self.repeated, self.faults.saturating_add(1));
+                *self = Self { repeated, faults, ..Self::new(self.rule) };
                 return Progress::Fault("named a page as the next one that was read before");
             }
             Some(page) => {
@@ -202,6 +212,7 @@ impl Round {
                 return Progress::Forward;
             }
             None if more && step.is_said => {
+                self.faults = self.faults.saturating_add(1);
                 return Progress::Fault("promised more pages without saying how to ask for the next one");
             }
             None => self.end(since),
@@ -222,7 +233,8 @@ impl Round {
 
     /// The page is no longer available: the sweep begins again.
     pub(super) fn begin_again(&mut self) {
-        *self = Self { repeated: self.repeated.saturating_add(1), ..Self::new(self.rule) };
+        let (repeated, faults) = (self.repeated.saturating_add(1), self.faults);
+        *self = Self { repeated, faults, ..Self::new(self.rule) };
     }
 }
 

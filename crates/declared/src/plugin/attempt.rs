@@ -12,7 +12,7 @@ use sluicebox_http::{ReqwestTransport, Transport, TransportHandle};
 
 use super::declaration::ParameterKind;
 use super::watched::Watched;
-use super::{Plugin, options};
+use super::{Plugin, options, sentence};
 
 /// Secrets that are shorter than this are words, not secrets.
 const LEAST_SECRET_CHARACTERS: usize = 4;
@@ -43,11 +43,9 @@ impl Plugin {
         cursor: Option<&str>,
         cx: &Context,
     ) -> Result<Attempt, String> {
-        let connector = self.connector(&self.typed(given)).map_err(|problem| {
-            format!("{}: {}", problem.path, problem.message).trim_start_matches(": ").to_owned()
-        })?;
-        if let Some(problem) = connector.source.problems(&connector.family).into_iter().next() {
-            return Err(format!("{}: {}", problem.path, problem.message));
+        let connector = self.connector(&self.typed(given)).map_err(|refusal| refusal.sentence())?;
+        if let Some(problem) = connector.problems().into_iter().next() {
+            return Err(sentence(&problem.path, &problem.message));
         }
         let hidden = |text: String| self.hidden(text, given);
         let told = |error: sluicebox_core::Error| {

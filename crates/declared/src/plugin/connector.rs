@@ -8,16 +8,24 @@ use sluicebox_core::{
     AnySource, BuiltSource, CheckContext, Context, Event, Probe, Problem, Reject, Result, SourceClass,
 };
 
+use super::told::Written;
 use crate::HttpPoll;
 
 /// A source of a declared type.
 pub(super) struct Connector {
-    pub(super) name: String,
     /// What begins the ids of its events.
     pub(super) family: String,
-    /// The options that its users may set.
-    pub(super) options: Vec<String>,
+    /// The options that it was made of.
+    pub(super) written: Written,
     pub(super) source: HttpPoll,
+}
+
+impl Connector {
+    /// Everything that is wrong with it, at the options that its users wrote.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let problems = self.source.problems(&self.family).into_iter();
+        problems.map(|problem| self.written.problem(problem)).collect()
+    }
 }
 
 #[async_trait]
@@ -31,8 +39,7 @@ impl AnySource for Connector {
     }
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
-        let problems = self.source.problems(&self.family).into_iter();
-        problems.map(|problem| self.for_users(problem)).collect()
+        self.problems()
     }
 
     fn item(&self, item: &Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {
@@ -45,17 +52,5 @@ impl AnySource for Connector {
 
     async fn probe(&self, cx: &Context) -> Probe {
         self.source.probe_of(&self.family, cx).await
-    }
-}
-
-impl Connector {
-    /// A problem at an option that users see stays there; any other is told of the connector as a whole.
-    fn for_users(&self, problem: Problem) -> Problem {
-        let first = problem.path.split(['.', '[']).next().unwrap_or_default();
-        if self.options.iter().any(|option| option == first) {
-            return problem;
-        }
-        let message = format!("in the connector `{}`, `{}`: {}", self.name, problem.path, problem.message);
-        Problem { path: String::new(), message, ..problem }
     }
 }

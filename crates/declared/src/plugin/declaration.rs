@@ -27,6 +27,11 @@ pub(super) struct Declaration {
     /// What its users can give it, by name; the source says `{{ parameters.NAME }}`.
     #[serde(default)]
     pub(super) parameters: BTreeMap<String, Parameter>,
+    /// Groups of parameters of which exactly one is given, whole; an empty group: or none of them. The first is the one
+    /// that examples show.
+    #[serde(default)]
+    #[schemars(length(min = 2))]
+    pub(super) either: Vec<Vec<String>>,
     /// The options of `http_poll`. A value that names a parameter which is not given is left out.
     pub(super) source: Map<String, Value>,
     /// What its events look like, as JSON Schemas: for `check`, nothing is refused for them.
@@ -121,13 +126,57 @@ pub(super) struct TrialPoll {
     pub(super) answer: TrialAnswer,
     /// The class or reason of the error that must come of it: `transient`, `auth`, `offset_expired`. Unset: a page.
     #[serde(default)]
-    pub(super) error: Option<String>,
+    pub(super) error: Option<ErrorWord>,
     /// Whether a gap must be told of.
     #[serde(default)]
     pub(super) gap: bool,
     /// Whether the feed must be at its end; unset: not looked at.
     #[serde(default)]
     pub(super) caught_up: Option<bool>,
+}
+
+/// What an error is called where a source shows it: its class, or its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ErrorWord {
+    /// It passes by itself.
+    Transient,
+    /// The API asks to wait.
+    RateLimited,
+    /// The credentials are refused.
+    Auth,
+    /// The API says that the request is wrong.
+    Config,
+    /// A pause that only a person can end.
+    Permanent,
+    /// The answer is no page.
+    Protocol,
+    /// The API refuses a request with a cursor (400).
+    CursorRejected,
+    /// The cursor is no longer available.
+    OffsetExpired,
+    /// The answer is longer than `max_body`.
+    TooLarge,
+    /// The answer leads elsewhere.
+    Redirected,
+}
+
+impl ErrorWord {
+    /// The word, as errors have it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::RateLimited => "rate_limited",
+            Self::Auth => "auth",
+            Self::Config => "config",
+            Self::Permanent => "permanent",
+            Self::Protocol => "protocol",
+            Self::CursorRejected => "cursor_rejected",
+            Self::OffsetExpired => "offset_expired",
+            Self::TooLarge => "too_large",
+            Self::Redirected => "redirected",
+        }
+    }
 }
 
 /// A recorded answer.

@@ -39,6 +39,42 @@ pub(super) fn names(value: &Value) -> BTreeSet<&str> {
     }
 }
 
+/// What a path of the filled-in source was made of, as deep as the template goes; `given` as it was filled in.
+pub(super) fn at<'s>(
+    source: &'s Map<String, Value>,
+    path: &str,
+    given: &Map<String, Value>,
+) -> Option<&'s Value> {
+    let mut steps = path.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+    let mut place = source.get(steps.next()?)?;
+    for step in steps {
+        let inner = match place {
+            Value::Object(fields) => fields.get(step),
+            // Items that are left out have no number.
+            Value::Array(items) => step
+                .parse()
+                .ok()
+                .and_then(|number| items.iter().filter(|item| fill(item, given).is_some()).nth(number)),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => place = inner,
+            None => break,
+        }
+    }
+    Some(place)
+}
+
+/// Whether a value is one parameter and nothing else.
+pub(super) fn is_parameter(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| matches!(pieces(text)[..], [Piece::Parameter(_)]))
+}
+
+/// Whether a value is a text, or a secret, of no letters.
+pub(super) fn is_empty_text(value: &Value) -> bool {
+    as_text(value).is_some_and(|text| text.is_empty())
+}
+
 fn fill(value: &Value, given: &Map<String, Value>) -> Option<Value> {
     match value {
         Value::String(text) => fill_text(text, given),
@@ -133,6 +169,17 @@ mod tests {
             filled(&source, &json!({ "b": "t", "a": null })),
             json!({ "auth": { "bearer": "t" }, "query": { "y": "{{ cursor }}" }, "none": {} })
         );
+    }
+
+    #[test]
+    fn a_path_leads_to_what_stood_there_before_items_were_left_out() {
+        let source = json!({ "list": ["{{ parameters.a }}", { "x": "a{{ parameters.b }}" }], "whole": "{{parameters.b}}" });
+        let (source, given) = (source.as_object().unwrap(), json!({ "b": true }));
+        let at = |path: &str| at(source, path, given.as_object().unwrap());
+        assert_eq!(at("list[0].x"), Some(&json!("a{{ parameters.b }}")));
+        assert_eq!(at("list[0].x.deeper"), at("list[0].x"));
+        assert_eq!((at(""), at("elsewhere")), (None, None));
+        assert!(is_parameter(at("whole").unwrap()) && !is_parameter(at("list[0].x").unwrap()));
     }
 
     #[test]

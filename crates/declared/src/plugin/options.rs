@@ -25,7 +25,11 @@ pub(super) fn knobs(declaration: &Declaration) -> Vec<&'static str> {
 pub(super) fn schema(declaration: &Declaration, language: &Value) -> Schema {
     let mut properties = Map::new();
     for (name, parameter) in &declaration.parameters {
-        properties.insert(name.clone(), of_parameter(parameter));
+        let mut property = of_parameter(parameter);
+        if parameter.kind == ParameterKind::Text && needs_text(declaration, name) {
+            property["minLength"] = json!(1);
+        }
+        properties.insert(name.clone(), property);
     }
     for name in knobs(declaration) {
         let mut knob = language["properties"][name].clone();
@@ -106,9 +110,23 @@ fn of_parameter(parameter: &Parameter) -> Value {
     Value::Object(schema)
 }
 
-/// A value for each parameter that has to be given, and with `only_required: false` for the others too.
+/// Whether nothing would be as good as an empty text: for what has to be given, alone or in a group.
+pub(super) fn needs_text(declaration: &Declaration, name: &str) -> bool {
+    declaration.parameters.get(name).is_some_and(|parameter| parameter.required)
+        || is_chosen(declaration, name)
+}
+
+/// Whether a parameter is in one of the groups of which one is given.
+pub(super) fn is_chosen(declaration: &Declaration, name: &str) -> bool {
+    declaration.either.iter().flatten().any(|it| it == name)
+}
+
+/// A value for each parameter that has to be given, the first group of a choice among them, and with
+/// `only_required: false` for the others too.
 pub(super) fn sample(declaration: &Declaration, only_required: bool) -> Map<String, Value> {
-    let wanted = declaration.parameters.iter().filter(|(_, it)| it.required || !only_required);
+    let is_first = |name: &String| declaration.either.first().is_some_and(|group| group.contains(name));
+    let is_wanted = |name: &String, it: &Parameter| it.required || is_first(name) || !only_required;
+    let wanted = declaration.parameters.iter().filter(|(name, it)| is_wanted(name, it));
     wanted.map(|(name, parameter)| (name.clone(), sample_of(parameter))).collect()
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sluicebox_core::{Batch, Context, Cursor, Error, Event, Shared, Source};
 use sluicebox_http::{Auth, Fault, Request, Response, Transport, TransportError, TransportHandle};
 
-use super::declaration::{Trial, TrialAnswer, TrialEvent, TrialPoll};
+use super::declaration::{ErrorWord, Trial, TrialAnswer, TrialEvent, TrialPoll};
 use super::skipping::skipping;
 use super::{Plugin, options};
 
@@ -47,10 +47,13 @@ impl Plugin {
 
     async fn run(&self, trial: &Trial, cx: &Context) -> Result<Vec<String>, String> {
         let mut given = options::sample(&self.declaration, true);
+        let is_chosen = |name: &String| options::is_chosen(&self.declaration, name);
+        if trial.with.keys().any(is_chosen) {
+            given.retain(|name, _| !is_chosen(name));
+        }
         given.insert("rate".to_owned(), json!("unlimited"));
         given.extend(trial.with.clone());
-        let connector =
-            self.connector(&given).map_err(|problem| format!("{}: {}", problem.path, problem.message))?;
+        let connector = self.connector(&given).map_err(|refusal| refusal.sentence())?;
         let auth = connector.source.auth.iter();
         let signed = auth.flat_map(Auth::parameters).map(str::to_owned).collect();
         let recorded = Arc::new(Recorded { signed, ..Recorded::default() });
@@ -104,7 +107,7 @@ impl Report {
     }
 
     fn page(&mut self, number: usize, poll: &TrialPoll, batch: Batch) {
-        if let Some(error) = &poll.error {
+        if let Some(error) = poll.error.map(ErrorWord::as_str) {
             self.failures.push(format!("poll {number}: expected the error `{error}`, and a page came"));
         }
         if poll.gap != batch.gap.is_some() {
@@ -122,10 +125,10 @@ impl Report {
     fn error(&mut self, number: usize, poll: &TrialPoll, error: &Error) {
         let is_meant = poll
             .error
-            .as_deref()
+            .map(ErrorWord::as_str)
             .is_some_and(|word| word == error.class().as_str() || word == error.reason());
         if !is_meant {
-            let expected = poll.error.as_deref().unwrap_or("a page");
+            let expected = poll.error.map_or("a page", ErrorWord::as_str);
             let (word, chain) = (error.reason(), error.chain());
             self.failures.push(format!("poll {number}: expected {expected}, found `{word}`: {chain}"));
         }

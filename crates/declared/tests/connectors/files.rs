@@ -55,3 +55,36 @@ fn faults_are_told_at_their_place() {
         assert!(found.iter().any(|it| it.starts_with(begins) && it.contains(part)), "{to}: {found:#?}");
     }
 }
+
+#[test]
+fn groups_name_parameters_that_may_be_left_out() {
+    let token = "  token: { type: secret, required: true, description: The token. }\n";
+    for (groups, part) in [
+        ("[[token], []]", "`token` always has a value"),
+        ("[[tken], []]", "`tken`, and there is none"),
+        ("[[token]]", "2"),
+    ] {
+        let changed = GOOD.replacen(token, &format!("{token}either: {groups}\n"), 1);
+        let found = problems(&changed);
+        assert!(
+            found.iter().any(|it| it.starts_with("5 either") && it.contains(part)),
+            "{groups}: {found:#?}"
+        );
+    }
+    let chosen = GOOD.replacen("required: true, ", "", 1).replacen(
+        "source:",
+        "either: [[token, token], []]\nsource:",
+        1,
+    );
+    assert!(problems(&chosen)[0].contains("twice"));
+    Plugin::read("plugins/http/feed.yaml", &chosen.replacen("token, token", "token", 1)).unwrap();
+}
+
+#[test]
+fn an_error_that_no_source_has_is_told_with_the_word_that_was_meant() {
+    let tests = "tests:\n  - name: busy\n    polls:\n      - { answer: { status: 503 }, error: transent }\n";
+    let report = Plugin::read("plugins/http/feed.yaml", &format!("{GOOD}{tests}")).unwrap_err();
+    let problem = &report.problems[0];
+    assert_eq!((problem.line, problem.path.as_str()), (15, "tests[0].polls[0].error"));
+    assert_eq!(problem.help.as_deref(), Some("did you mean `transient`?"));
+}

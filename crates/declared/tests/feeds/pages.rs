@@ -234,6 +234,54 @@ async fn what_did_not_change_is_only_asked_for_at_the_beginning_of_a_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_changed_is_no_end_of_a_sweep_whose_pages_were_not_read() {
+    let tagged = |items: &[&str], next: &str, more: bool| {
+        let items: Vec<Value> = items.iter().map(|ts| json!({ "ts": ts })).collect();
+        Reply::json(&json!({ "events": items, "next": next, "has_more": more })).header("etag", "\"v\"")
+    };
+    // A page that is promised and not named; a page that is gone, so that the sweep begins again.
+    let unnamed = vec![tagged(&["9"], "", true), tagged(&["9"], "p1", true), tagged(&["8"], "", false)];
+    let gone = vec![
+        tagged(&["9"], "p1", true),
+        Reply::new(410, ""),
+        tagged(&["9"], "p2", true),
+        tagged(&["8"], "", false),
+    ];
+    for replies in [unnamed, gone] {
+        let polls = replies.len();
+        let (cx, transport) = context(in_turn(replies));
+        let options = paged(&json!({ "etag": true, "more": { "field": "has_more" } }));
+        let mut source = source(&options, &cx, Some("5")).await;
+        let mut last = String::new();
+        for _ in 0..polls {
+            last = text(&next(&mut source).await);
+        }
+        assert_eq!(last, "9");
+        let asked = transport.requests.lock();
+        assert!(asked.iter().all(|it| !it.headers.contains_key("if-none-match")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_in_a_circle_are_read_from_the_beginning_and_pause_after_ten_times() {
+    let circle = |number: usize, _: &Request| match number % 3 {
+        0 => page(&["9"], "p1"),
+        1 => page(&["8"], "p2"),
+        _ => page(&["7"], "p1"),
+    };
+    let (cx, transport) = context(circle);
+    let mut source = source(&paged(&json!({})), &cx, Some("5")).await;
+    for number in 0..29 {
+        let batch = next(&mut source).await;
+        assert_eq!(number % 3 == 2, text(&batch) == "5", "the sweep begins again from its cursor");
+    }
+    let error = source.next().await.unwrap_err();
+    assert_eq!((error.class(), error.reason()), (ErrorClass::Permanent, "protocol"));
+    assert!(error.to_string().contains("led nowhere 10 times"), "{error}");
+    assert_eq!(transport.targets().iter().filter(|target| *target == "/list?since=5").count(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_position_that_is_no_number_is_refused() {
     let (cx, _) = context(|_, _| page(&[], ""));
     let config = paged(&json!({}));

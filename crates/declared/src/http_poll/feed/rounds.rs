@@ -55,6 +55,18 @@ impl DeclaredFeed {
         progress
     }
 
+    /// The error for pages that led astray ten times without a sweep that came to its end.
+    pub(super) fn astray(&mut self, answer: &Answer) -> Option<Error> {
+        let round = self.round.as_mut().filter(|round| round.faults >= MOST_REPETITIONS)?;
+        let faults = std::mem::take(&mut round.faults);
+        let host = self.client.base_url();
+        let said = crate::http_poll::refusals::said(answer, &self.client);
+        let message =
+            format!("the pages of {host} led nowhere {faults} times without an end of the sweep {said}");
+        let help = "look at what `cursor.pages` names, and whether the API means that as its next page";
+        Some(Error::permanent(message).with_reason("protocol").with_help(help))
+    }
+
     /// A refusal of a request for a page, with what can be done about it.
     pub(super) fn of_page(&self, error: Error, answer: &Answer) -> Error {
         if self.page_asked().is_none() || answer.status != StatusCode::BAD_REQUEST {

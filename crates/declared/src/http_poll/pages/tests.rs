@@ -89,16 +89,23 @@ fn pages_that_would_run_in_a_circle_or_are_not_named_are_faults_and_end_nothing(
     for page in ["a", "b", "c"] {
         assert_eq!(round.advance(&mut cursor, step("9", page)), Progress::Forward);
     }
-    for page in ["a", "c"] {
-        assert!(matches!(round.advance(&mut cursor, step("9", page)), Progress::Fault(_)), "{page}");
-    }
     let unnamed = Step { more: true, is_said: true, ..step("9", "") };
     assert!(matches!(round.advance(&mut cursor, unnamed), Progress::Fault(_)));
-    assert_eq!((cursor.as_deref(), round.page()), (Some("1"), Some("c")));
+    assert_eq!((cursor.as_deref(), round.page(), round.faults), (Some("1"), Some("c"), 1));
+    // What leads in a circle is read again from its beginning, and counted until a sweep comes to its end.
+    assert!(matches!(round.advance(&mut cursor, step("9", "c")), Progress::Fault(_)));
+    assert_eq!((round.page(), round.faults), (Some("c"), 2));
+    for (page, faults) in [("a", 3), ("b", 4)] {
+        for page in ["a", "b", "c"].into_iter().filter(|_| faults == 4) {
+            assert_eq!(round.advance(&mut cursor, step("9", page)), Progress::Forward);
+        }
+        assert!(matches!(round.advance(&mut cursor, step("9", page)), Progress::Fault(_)), "{page}");
+        assert_eq!((cursor.as_deref(), round.page(), round.faults), (Some("1"), None, faults));
+    }
     // A page that is full, and the last one, may name none.
     let full = Step { more: true, ..step("9", "") };
     assert_eq!(round.advance(&mut cursor, full), Progress::Still);
-    assert_eq!((cursor.as_deref(), round.page()), (Some("9"), None));
+    assert_eq!((cursor.as_deref(), round.page(), round.faults), (Some("9"), None, 0));
 }
 
 #[test]
