@@ -20,6 +20,7 @@ mod csv;
 mod encoding;
 mod exact;
 mod fault;
+mod finished;
 mod mark;
 mod names;
 mod orphans;

@@ -9,9 +9,10 @@ use sluicebox_core::{Clock, Event, Result, ResumableSink, Sink, Timestamp, Writt
 use crate::file::batch::{Worker, group};
 use crate::file::compression::Compression;
 use crate::file::encoding::Encoding;
+use crate::file::finished::Finished;
 use crate::file::mark::{FileMark, Journal, Mark};
 use crate::file::paths::Paths;
-use crate::file::store::{Layout, Store};
+use crate::file::store::{Entry, Layout, Notes, Store};
 
 /// Appends to files and can return to their lengths.
 pub(crate) struct ExactFiles {
@@ -37,6 +38,7 @@ struct ExactState {
     is_packed: bool,
     store: Store,
     journal: Journal,
+    finished: Finished,
     /// Who we are, and how many windows were written.
     head: Mark,
     /// The mark at the first start, before anything was written; a restart without a mark returns to it.
@@ -48,12 +50,14 @@ impl ExactFiles {
         let paths = Arc::new(paths);
         let encoding = layout.encoding.clone();
         let journal = Journal::new(&paths.folder(), &identity.pipeline, &identity.sink);
+        let finished = Finished::new(&paths.folder(), &identity.pipeline, &identity.sink);
         let state = ExactState {
             paths: Arc::clone(&paths),
             parts: layout.parts,
             is_packed: layout.encoding.compression != Compression::None,
             store: Store::new(layout),
             journal,
+            finished,
             head: Mark::new(identity.path, identity.life),
             first: None,
         };
@@ -71,8 +75,8 @@ impl Sink for ExactFiles {
             if unheard {
                 state.undo_last()?;
             }
-            let (journal, head) = (&state.journal, &state.head);
-            state.store.append(&groups, now, |entries| journal.record(&head.life, head.window, entries))?;
+            let (store, notes) = state.noting();
+            store.append(&groups, now, &notes)?;
             state.head.window += 1;
             Ok(())
         };
@@ -87,7 +91,8 @@ impl Sink for ExactFiles {
             if unheard {
                 state.undo_last()?;
             }
-            state.store.finish()
+            let (store, notes) = state.noting();
+            store.finish(&notes)
         };
         self.files.run(finish).await
     }
@@ -107,7 +112,29 @@ impl ResumableSink for ExactFiles {
     }
 }
 
+/// Notes of what happens after the window that was written last.
+struct After<'s> {
+    journal: &'s Journal,
+    finished: &'s Finished,
+    head: &'s Mark,
+}
+
+impl Notes for After<'_> {
+    fn before_writing(&self, entries: &[&Entry]) -> Result<()> {
+        self.journal.record(&self.head.life, self.head.window, entries)
+    }
+
+    fn before_naming(&self, entries: &[&Entry]) -> Result<()> {
+        self.finished.record(&self.head.life, self.head.window, entries)
+    }
+}
+
 impl ExactState {
+    fn noting(&mut self) -> (&mut Store, After<'_>) {
+        let Self { store, journal, finished, head, .. } = self;
+        (store, After { journal, finished, head })
+    }
+
     fn mark(&self) -> Mark {
         let mut mark = self.head.clone();
         mark.files = self.store.entries().map(|(path, entry)| FileMark::new(path, entry)).collect();
@@ -153,9 +180,15 @@ impl ExactState {
     }
 
     fn adopt(&mut self, mut mark: Mark) -> Result<()> {
+        let noted = self.finished.since(&mark)?;
         for file in std::mem::take(&mut mark.files) {
             let (path, known) = file.into_known();
-            self.store.adopt(&path, &known)?;
+            if noted.holds(&known) {
+                let is_begun = self.journal.has_begun(&mark, &known.active)?;
+                self.store.release(&path, &known, is_begun)?;
+            } else {
+                self.store.adopt(&path, &known)?;
+            }
         }
         let is_known = |active: &Path| self.store.entries().any(|(_, entry)| entry.active == active);
         self.journal.undo(&mark, is_known)

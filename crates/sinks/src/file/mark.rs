@@ -140,14 +140,22 @@ impl Journal {
     /// Takes back what windows after the mark's have done to files that the mark does not know. `is_known`: whether a
     /// file is in the mark, which has cut it already.
     pub(crate) fn undo(&self, mark: &Mark, is_known: impl Fn(&Path) -> bool) -> Result<()> {
-        let Some(page) = self.read()? else { return Ok(()) };
-        if page.life != mark.life || page.after < mark.window {
-            return Ok(());
-        }
+        let Some(page) = self.since(mark)? else { return Ok(()) };
         for intent in page.files.iter().filter(|intent| !is_known(&intent.active)) {
             undo(intent).map_err(|error| classify(error, "cut", &intent.active))?;
         }
         Ok(())
+    }
+
+    /// Whether a window after the mark's was to write at this place to a file that the mark does not know.
+    pub(crate) fn has_begun(&self, mark: &Mark, active: &Path) -> Result<bool> {
+        let page = self.since(mark)?;
+        Ok(page.is_some_and(|page| page.files.iter().any(|intent| intent.active == active)))
+    }
+
+    fn since(&self, mark: &Mark) -> Result<Option<Page>> {
+        let is_since = |page: &Page| page.life == mark.life && page.after >= mark.window;
+        Ok(self.read()?.filter(is_since))
     }
 
     /// None if there is none, or if it was torn: then nothing was written after it.

@@ -11,12 +11,13 @@ use sluicebox_core::Timestamp;
 /// How much longer than that of the path a name can become, in bytes.
 pub(crate) const LONGER_BY: usize = ".20260612T100004Z-0001".len() + "..part".len();
 
-/// A name for what is begun at `path` at a time: the first of its second that no file and no part has.
-pub(crate) fn complete(path: &Path, begun: Timestamp) -> PathBuf {
+/// A name for what is begun at `path` at a time: the first of its second that no file and no part has, and that was not
+/// `given` before.
+pub(crate) fn complete(path: &Path, begun: Timestamp, given: impl Fn(&Path) -> bool) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (stem, ending) = split(&name);
     let stamp = begun.strftime("%Y%m%dT%H%M%SZ").unwrap_or_default();
-    let is_free = |candidate: &PathBuf| !exists(candidate) && !exists(&part(candidate));
+    let is_free = |candidate: &PathBuf| !exists(candidate) && !exists(&part(candidate)) && !given(candidate);
     let mut names =
         (1_u32..).map(|number| path.with_file_name(format!("{stem}.{stamp}-{number:04}{ending}")));
     names.find(is_free).unwrap_or_else(|| path.to_owned())
@@ -77,7 +78,7 @@ mod tests {
             (".a", ".a.20260612T100004Z-0001"),
             ("a.jsonl.zst", "a.20260612T100004Z-0001.jsonl.zst"),
         ] {
-            let complete = complete(&folder.path().join(name), begun);
+            let complete = complete(&folder.path().join(name), begun, |_| false);
             assert_eq!(complete, folder.path().join(expected));
             assert_eq!(complete_of(&part(&complete)).as_ref(), Some(&complete));
             assert!(is_of(&complete, Path::new(name)) && !is_of(&complete, Path::new("b.jsonl")));
@@ -92,6 +93,7 @@ mod tests {
         let named = |number: u32| folder.path().join(format!("a.19700101T000000Z-{number:04}.jsonl"));
         std::fs::write(named(1), "").unwrap();
         std::fs::write(part(&named(2)), "").unwrap();
-        assert_eq!(complete(&path, Timestamp::default()), named(3));
+        assert_eq!(complete(&path, Timestamp::default(), |_| false), named(3));
+        assert_eq!(complete(&path, Timestamp::default(), |name| name == named(3)), named(4));
     }
 }

@@ -53,7 +53,7 @@ impl Sink for PlainFiles {
             if unheard {
                 files.undo_last()?;
             }
-            files.append(&groups, now, |_| Ok(()))
+            files.append(&groups, now, &())
         };
         self.files.run(write).await?;
         Ok(Written::but(rejected))
@@ -61,6 +61,6 @@ impl Sink for PlainFiles {
 
     async fn close(&mut self) -> Result<()> {
         self.files.settle().await;
-        self.files.run(Store::finish).await
+        self.files.run(|files| files.finish(&())).await
     }
 }

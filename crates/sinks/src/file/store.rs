@@ -4,7 +4,7 @@
 //! Invariant: a call of [`Store::append`] means that everything before it counts (the checkpoint covers it, where there
 //! is one). So only then files are completed or forgotten, and only what the last call wrote can ever be taken back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use sluicebox_core::{Result, Timestamp};
@@ -16,9 +16,11 @@ use crate::file::names;
 mod adopt;
 mod complete;
 mod layout;
+mod notes;
 
 pub(crate) use adopt::Known;
 pub(crate) use layout::Layout;
+pub(crate) use notes::Notes;
 
 /// A file that is being written.
 #[derive(Debug)]
@@ -47,9 +49,11 @@ pub(crate) struct Store {
     undo: Vec<(PathBuf, u64)>,
     /// Lengths of files that were whole when they were closed: they need no second look.
     closed: HashMap<PathBuf, u64>,
+    /// Names of complete files, which readers may have taken away: no other file gets one of them.
+    given: HashSet<PathBuf>,
 }
 
-/// Most closed files that are remembered.
+/// Most closed files, and most names, that are remembered.
 const MOST_CLOSED: usize = 4096;
 
 impl Store {
@@ -61,24 +65,24 @@ impl Store {
             now: Timestamp::default(),
             undo: Vec::new(),
             closed: HashMap::new(),
+            given: HashSet::new(),
         }
     }
 
-    /// Appends the bytes of every path and syncs them: all of them, or none. `record` is given the files of which no
-    /// earlier batch knows, before their first byte.
+    /// Appends the bytes of every path and syncs them: all of them, or none.
     pub(crate) fn append(
         &mut self,
         groups: &[(PathBuf, Vec<u8>)],
         now: Timestamp,
-        record: impl FnOnce(&[&Entry]) -> Result<()>,
+        notes: &impl Notes,
     ) -> Result<()> {
         self.now = self.now.max(now);
         self.undo.clear();
-        self.settle()?;
+        self.settle(notes)?;
         groups.iter().try_for_each(|(path, _)| self.begin(path))?;
         let unrecorded: Vec<&Entry> = self.entries.values().filter(|entry| !entry.is_recorded).collect();
         if !unrecorded.is_empty() {
-            record(&unrecorded)?;
+            notes.before_writing(&unrecorded)?;
         }
         for (path, bytes) in groups {
             if let Err(error) = self.append_one(path, bytes) {
@@ -142,12 +146,17 @@ impl Store {
             }
             appender = Some(file);
         }
-        let complete = self.layout.name_for(path, begun);
+        let complete = self.name_for(path, begun);
         let active = complete.as_deref().filter(|_| self.layout.parts).map_or(path.to_owned(), names::part);
         let length = appender.as_ref().map_or(0, Appender::length);
         let entry = Entry { appender, active, complete, begun, length, used: self.uses, is_recorded: false };
         self.entries.insert(path.to_owned(), entry);
         Ok(())
+    }
+
+    /// The name that what is begun at a path gets once it is complete, if it ever is.
+    fn name_for(&self, path: &Path, begun: Timestamp) -> Option<PathBuf> {
+        self.layout.renames().then(|| names::complete(path, begun, |name| self.given.contains(name)))
     }
 
     /// The entry of a path with its file open.

@@ -175,7 +175,7 @@ fn store(spec: &FileSpec) -> Store {
 }
 
 fn append(files: &mut Store, groups: &[(PathBuf, Vec<u8>)]) -> sluicebox_core::Result<()> {
-    files.append(groups, Timestamp::from_millis(0), |_| Ok(()))
+    files.append(groups, Timestamp::from_millis(0), &())
 }
 
 #[test]

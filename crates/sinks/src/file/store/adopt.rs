@@ -1,7 +1,8 @@
 //! Files as a checkpoint knows them, taken up again at start.
 //!
-//! Invariant: what the checkpoint knows of is there, or the sink does not start.
+//! Invariant: what the checkpoint knows of is there, or was noted as complete, or the sink does not start.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sluicebox_core::{Result, Timestamp};
@@ -23,6 +24,7 @@ impl Store {
     pub(crate) fn adopt(&mut self, path: &Path, known: &Known) -> Result<()> {
         if let Some(complete) = known.complete.as_deref().filter(|complete| complete.exists()) {
             // It was completed after the checkpoint, which is right: everything in it counts.
+            self.give(complete.to_owned());
             return cut_back(complete, known.length).map(drop);
         }
         if !known.active.exists() {
@@ -35,15 +37,12 @@ impl Store {
         if is_part != self.layout.parts {
             // The pipeline file has changed: what was begun as a part is completed, what was not stays what it is.
             let complete = known.complete.as_deref().filter(|_| is_part && known.length > 0);
-            return complete.map_or(Ok(()), |complete| {
-                sluicebox_durable::rename(&known.active, complete)
-                    .map_err(|error| classify(error, "rename", &known.active))
-            });
+            return complete.map_or(Ok(()), |complete| rename(&known.active, complete));
         }
         file.check_beginning(&self.layout.encoding)?;
         let complete = match &known.complete {
             Some(complete) => Some(complete.clone()).filter(|_| self.layout.renames()),
-            None => self.layout.name_for(path, known.begun),
+            None => self.name_for(path, known.begun),
         };
         let is_recorded = complete == known.complete;
         let entry = Entry {
@@ -58,6 +57,32 @@ impl Store {
         self.entries.insert(path.to_owned(), entry);
         Ok(())
     }
+
+    /// Lets go of a file that was noted as complete: gives it its name, if that has yet to be done. If it is nowhere, a
+    /// reader has taken it. `is_begun`: whether another file was begun where it lay.
+    pub(crate) fn release(&mut self, path: &Path, known: &Known, is_begun: bool) -> Result<()> {
+        let Some(complete) = known.complete.as_deref() else { return Ok(()) };
+        self.give(complete.to_owned());
+        if complete.exists() {
+            return cut_back(complete, known.length).map(drop);
+        }
+        // An empty file at the path is a new one: it is made at start, before anything is noted of it.
+        let is_new = |length: u64| is_begun || (known.active == path && length == 0);
+        match known.active.metadata() {
+            Ok(found) if !is_new(found.len()) => {
+                let _locked = cut_back(&known.active, known.length)?;
+                rename(&known.active, complete)
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(classify(error, "look at", &known.active))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn rename(active: &Path, complete: &Path) -> Result<()> {
+    sluicebox_durable::rename(active, complete).map_err(|error| classify(error, "rename", active))
 }
 
 fn cut_back(path: &Path, length: u64) -> Result<Appender> {

@@ -1,19 +1,20 @@
 //! Files that are complete: renamed, or no longer looked after.
 //!
-//! Invariant: nothing that is there is replaced, and nothing is renamed that could still be taken back.
+//! Invariant: nothing that is there is replaced, and nothing is renamed that could still be taken back, or before it is
+//! noted: from then on readers may take it away.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sluicebox_core::Result;
 
-use super::{MOST_CLOSED, Store};
+use super::{Entry, MOST_CLOSED, Notes, Store};
 use crate::file::fault::{classify, foreign, moved};
 use crate::file::names;
 
 impl Store {
     /// Completes what is due, and forgets what has no handle: its length is final.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    pub(super) fn settle(&mut self, notes: &impl Notes) -> Result<()> {
         let (now, layout) = (self.now, &self.layout);
         let mut over = Vec::new();
         for (path, entry) in self.entries.iter().filter(|(_, entry)| entry.is_recorded) {
@@ -24,6 +25,7 @@ impl Store {
                 over.push((path.clone(), is_due || layout.parts));
             }
         }
+        self.note(over.iter().filter(|(_, is_complete)| *is_complete).map(|(path, _)| path), notes)?;
         for (path, is_complete) in over {
             if is_complete {
                 self.complete(&path)?;
@@ -31,6 +33,13 @@ impl Store {
             self.forget(&path);
         }
         Ok(())
+    }
+
+    /// Notes the files of these paths that will get a name.
+    fn note<'p>(&self, paths: impl Iterator<Item = &'p PathBuf>, notes: &impl Notes) -> Result<()> {
+        let named = |entry: &&Entry| entry.complete.is_some() && entry.length > 0;
+        let entries: Vec<&Entry> = paths.filter_map(|path| self.entries.get(path)).filter(named).collect();
+        if entries.is_empty() { Ok(()) } else { notes.before_naming(&entries) }
     }
 
     fn forget(&mut self, path: &Path) {
@@ -62,17 +71,32 @@ impl Store {
                 if self.layout.is_exact {
                     return Err(foreign(&complete));
                 }
-                let another = names::complete(path, entry.begun);
-                sluicebox_durable::rename(&entry.active, &another).map_err(failed)
+                let another = names::complete(path, entry.begun, |name| self.given.contains(name));
+                sluicebox_durable::rename(&entry.active, &another).map_err(failed)?;
+                self.give(another);
+                Ok(())
             }
-            result => result.map_err(failed),
+            Err(error) => Err(failed(error)),
+            Ok(()) => {
+                self.give(complete);
+                Ok(())
+            }
         }
     }
 
+    /// Remembers that readers know a file by this name.
+    pub(super) fn give(&mut self, name: PathBuf) {
+        if self.given.len() >= MOST_CLOSED {
+            self.given.clear();
+        }
+        self.given.insert(name);
+    }
+
     /// Completes every part and lets go of all files: the sink stops, and everything counts.
-    pub(crate) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self, notes: &impl Notes) -> Result<()> {
         if self.layout.parts {
             let paths: Vec<PathBuf> = self.entries.keys().cloned().collect();
+            self.note(paths.iter(), notes)?;
             for path in paths {
                 self.complete(&path)?;
                 self.forget(&path);

@@ -2,13 +2,10 @@
 //!
 //! Invariant: it is made of the pipeline file alone and never changes while the sink lives.
 
-use std::path::{Path, PathBuf};
-
 use sluicebox_core::Timestamp;
 
 use super::Entry;
 use crate::file::encoding::Encoding;
-use crate::file::names;
 
 /// How a sink's files are written.
 #[derive(Clone, Debug)]
@@ -29,11 +26,6 @@ impl Layout {
     /// Whether files are ever complete.
     pub(crate) fn renames(&self) -> bool {
         self.parts || self.rotate_size.is_some() || self.rotate_every.is_some()
-    }
-
-    /// The name that what is begun at a path gets once it is complete, if it ever is.
-    pub(super) fn name_for(&self, path: &Path, begun: Timestamp) -> Option<PathBuf> {
-        self.renames().then(|| names::complete(path, begun))
     }
 
     /// Whether a file is complete.

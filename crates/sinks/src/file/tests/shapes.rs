@@ -258,13 +258,15 @@ struct Crashes {
     committed: Option<Vec<u8>>,
     /// Events that are committed.
     safe: usize,
+    /// Where a reader puts the complete files that it takes.
+    taken: PathBuf,
 }
 
 impl Crashes {
-    async fn new(path: PathBuf, options: Value, seed: u64) -> Self {
+    async fn new(path: PathBuf, taken: PathBuf, options: Value, seed: u64) -> Self {
         let clock = Moved::new();
         let sink = exact(&path, &options, &clock).await;
-        let mut crashes = Self { random: seed, path, options, clock, sink, committed: None, safe: 0 };
+        let mut crashes = Self { random: seed, path, options, clock, sink, committed: None, safe: 0, taken };
         crashes.sink.restore(None).await.unwrap();
         crashes.committed = Some(crashes.sink.mark());
         crashes
@@ -275,6 +277,20 @@ impl Crashes {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         self.random % of
+    }
+
+    /// A reader takes about half of the complete files.
+    fn take_some(&mut self, folder: &Path) {
+        if self.options["parts"] != true {
+            return;
+        }
+        for path in visible(folder) {
+            if self.chance(2) == 0 {
+                let to = self.taken.join(path.file_name().unwrap());
+                assert!(!to.exists(), "two files had the name {}", to.display());
+                std::fs::rename(&path, to).unwrap();
+            }
+        }
     }
 
     async fn start(&mut self) {
@@ -310,11 +326,13 @@ impl Crashes {
                             std::fs::write(&path, &now[..start + (now.len() - start) / 2]).unwrap();
                         }
                     }
+                    self.take_some(folder);
                     self.start().await;
                 }
                 // The window failed and comes again in the same process.
                 1 => {
                     self.sink.write(&events).await.unwrap();
+                    self.take_some(folder);
                     self.sink.restore(self.committed.as_deref()).await.unwrap();
                 }
                 // It dies after the commit, or is stopped.
@@ -325,6 +343,7 @@ impl Crashes {
                     if roll == 3 {
                         self.sink.close().await.unwrap();
                     }
+                    self.take_some(folder);
                     self.start().await;
                 }
                 _ => {
@@ -367,7 +386,12 @@ async fn exact_files_of_every_shape_hold_each_event_once_after_any_crash() {
                 _ => "",
             };
             let path = dir.path().join(format!("{name}{suffix}"));
-            Crashes::new(path, shape.clone(), 7 + index as u64).await.run(dir.path(), TOTAL).await;
+            let taken = tempfile::tempdir().unwrap();
+            let crashes = Crashes::new(path, taken.path().to_owned(), shape.clone(), 7 + index as u64);
+            crashes.await.run(dir.path(), TOTAL).await;
+            for file in visible(taken.path()) {
+                std::fs::rename(&file, dir.path().join(file.file_name().unwrap())).unwrap();
+            }
             assert_eq!(hidden(dir.path()), 0, "{shape} {name}");
             let mut by_key: BTreeMap<String, Vec<u64>> = BTreeMap::new();
             // Of one path the rotated files sort before the one that is still written.
@@ -473,4 +497,65 @@ async fn a_packed_exact_file_is_made_with_its_first_frame() {
     sink.restore(Some(&mark)).await.unwrap();
     sink.write(&batch(0..2)).await.unwrap();
     assert_eq!(unpacked(&path), lines(0..2));
+}
+
+#[tokio::test]
+async fn a_complete_file_may_be_taken_away_at_any_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, clock) = (dir.path().join("a.jsonl"), Moved::new());
+    let options = json!({"rotate": {"size": "1MiB"}, "parts": true});
+    let mut sink = exact(&path, &options, &clock).await;
+    sink.restore(None).await.unwrap();
+    sink.write(&batch(0..3)).await.unwrap();
+    let mark = sink.mark();
+    sink.close().await.unwrap();
+    let [complete] = visible(dir.path()).try_into().unwrap();
+    // It dies after the note and before the name.
+    std::fs::rename(&complete, crate::file::names::part(&complete)).unwrap();
+    let mut sink = exact(&path, &options, &clock).await;
+    sink.restore(Some(&mark)).await.unwrap();
+    assert_eq!((visible(dir.path()), read(&complete)), (vec![complete.clone()], lines(0..3)));
+    std::fs::remove_file(&complete).unwrap();
+    for _ in 0..2 {
+        sink.close().await.unwrap();
+        sink = exact(&path, &options, &clock).await;
+        sink.restore(Some(&mark)).await.unwrap();
+    }
+    sink.write(&batch(3..5)).await.unwrap();
+    let mark = sink.mark();
+    let part = parts(dir.path()).remove(0);
+    assert_ne!(part, crate::file::names::part(&complete), "in the same second, but another name");
+    drop(sink);
+    std::fs::remove_file(&part).unwrap();
+    let mut sink = exact(&path, &options, &clock).await;
+    let error = sink.restore(Some(&mark)).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::State, "what was not complete is lost");
+}
+
+#[tokio::test]
+async fn a_rotated_file_may_be_taken_away_before_the_next_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, clock) = (dir.path().join("a.jsonl"), Moved::new());
+    let options = json!({"rotate": {"size": "1B"}});
+    let mut sink = exact(&path, &options, &clock).await;
+    sink.restore(None).await.unwrap();
+    sink.write(&batch(0..3)).await.unwrap();
+    let mark = sink.mark();
+    sink.write(&batch(3..9)).await.unwrap();
+    drop(sink);
+    let [complete, active] = visible(dir.path()).try_into().unwrap();
+    assert_eq!((read(&complete), &active), (lines(0..3), &path));
+    std::fs::remove_file(&complete).unwrap();
+    let restored = async || {
+        let mut sink = exact(&path, &options, &clock).await;
+        sink.restore(Some(&mark)).await.unwrap();
+        sink
+    };
+    drop(restored().await);
+    assert_eq!(read(&path), "", "the second window never was");
+    // As if it had died before anything was noted of the new file.
+    std::fs::remove_file(dir.path().join(".orders.archive.sluicebox-journal")).unwrap();
+    let mut sink = restored().await;
+    sink.write(&batch(3..5)).await.unwrap();
+    assert_eq!(all(dir.path()), lines(3..5));
 }
