@@ -247,6 +247,14 @@ fn a_run_waits_for_rows_that_are_right_and_says_so_to_whoever_asks_for_its_healt
     process.wait_for_log("waiting for the accounts");
     process.interrupt();
     process.finish().expect(0);
+
+    // The query is sound, a value is not.
+    database.execute_batch(&scene.insert(0..1)).unwrap();
+    scene.pipeline("SELECT id, json_extract(token, '$.t') AS token FROM accounts", "${account.token}", "");
+    let mut process = scene.sandbox.start("run p.yaml --admin off");
+    process.wait_for_log("waiting for the accounts: the query fails at a value of a row");
+    process.interrupt();
+    process.finish().expect(0);
 }
 
 #[test]

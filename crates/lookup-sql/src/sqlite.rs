@@ -99,6 +99,14 @@ impl Query {
 
     fn run(&self, connection: &Connection, values: &[Value], limit: usize) -> Result<Vec<Line>> {
         let wrong = |error| fault(error, "ask", &self.shown);
+        // The query itself is sound, or it could not have been prepared: a value of a row is what it fails at.
+        let of_row = |error| match wrong(error) {
+            error if error.class() == ErrorClass::Config => {
+                Error::new(ErrorClass::State, format!("a value of {} does not fit the query", self.shown))
+                    .with_cause(error)
+            }
+            error => error,
+        };
         let mut statement = self.prepare(connection)?;
         bind(&mut statement, values)?;
         let names: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
@@ -110,7 +118,7 @@ impl Query {
         let mut rows = statement.raw_query();
         let mut lines = Vec::new();
         while lines.len() < limit
-            && let Some(row) = rows.next().map_err(wrong)?
+            && let Some(row) = rows.next().map_err(of_row)?
         {
             let cells = sqlite::row(&names, row).map_err(wrong)?;
             let key = key.map_or(Value::Null, |place| cells[place].1.clone());
