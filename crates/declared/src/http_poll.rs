@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSource, ByteSize, CheckContext, Context, Error, Event, Period, Probe, Problem, Reject, Result,
-    SourceClass, SourceSpec,
+    Secret, SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 use sluicebox_polling::item::Origin;
@@ -143,6 +143,9 @@ pub struct HttpPoll {
     /// Most bytes of one answer, decompressed.
     #[serde(default = "default_max_body")]
     pub max_body: ByteSize,
+    /// Secrets that the request holds beside `auth`; known of connectors, whose parameters say what they are.
+    #[serde(skip)]
+    pub(crate) hidden: Vec<Secret>,
 }
 
 /// What an API does with what was read.
@@ -294,7 +297,7 @@ impl HttpPoll {
         let base_url = self.address().map_err(Error::config)?;
         let options =
             ClientOptions { base_url, auth: self.auth.clone(), rate: self.rate, limits: self.limits() };
-        let client = Client::new(options, cx)?;
+        let client = Client::hiding(options, self.hidden.clone(), cx)?;
         client.publish(cx);
         Ok(client)
     }

@@ -9,6 +9,7 @@ mod declaration;
 mod either;
 mod fill;
 mod options;
+mod review;
 mod shipped;
 mod skipping;
 mod told;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
-use sluicebox_config::{LocatedProblem, Report};
-use sluicebox_core::{AnySource, ComponentKind, ParseProblem, Registry};
+use sluicebox_config::Report;
+use sluicebox_core::{AnySource, ParseProblem, Registry};
 
 use crate::HttpPoll;
 pub use attempt::Attempt;
@@ -85,11 +86,6 @@ impl Plugin {
         });
     }
 
-    /// What to say of its name, at its place: that it is taken.
-    pub fn misnamed(&self, message: &str, help: &str) -> LocatedProblem {
-        self.at("name", message, Some(help))
-    }
-
     /// The source that these options make.
     fn connector(&self, given: &Map<String, Value>) -> Result<Connector, Refusal> {
         let declaration = &self.declaration;
@@ -127,108 +123,6 @@ impl Plugin {
         let family = declaration.family.clone().unwrap_or_else(|| declaration.name.clone());
         Ok(Connector { family, written, source })
     }
-
-    /// Everything that is wrong with it beyond its form.
-    fn problems(&self) -> Vec<LocatedProblem> {
-        let declaration = &self.declaration;
-        let mut problems = Vec::new();
-        let stem = std::path::Path::new(&self.file).file_stem().unwrap_or_default().to_string_lossy();
-        if stem != declaration.name {
-            let message =
-                format!("the connector calls itself `{}`, and its file `{stem}.yaml`", declaration.name);
-            problems.push(self.at("name", &message, None));
-        }
-        let source = Value::Object(declaration.source.clone());
-        let used = fill::names(&source);
-        for name in used.iter().filter(|name| !declaration.parameters.contains_key(**name)) {
-            let message = format!("the source names the parameter `{name}`, and there is none");
-            problems.push(self.at("source", &message, Some("declare it under `parameters`")));
-        }
-        let common = sluicebox_config::common_options(ComponentKind::Source, &Registry::new());
-        for (name, parameter) in &declaration.parameters {
-            if common["properties"].get(name).is_some() {
-                let message = format!("every source has an option `{name}`, which this one would never see");
-                problems.push(self.at(&format!("parameters.{name}"), &message, Some("give it another name")));
-            }
-            if !used.contains(name.as_str()) {
-                let message = "the source never says `{{ parameters.NAME }}` of this one";
-                problems.push(self.at(&format!("parameters.{name}"), message, None));
-            }
-            if parameter.required && !parameter.default.is_null() {
-                let message = "it is required, so its default is never used";
-                problems.push(self.at(&format!("parameters.{name}"), message, None));
-            }
-        }
-        problems.extend(self.problems_of_choice());
-        if problems.is_empty() {
-            problems.extend(self.problems_of_source());
-        }
-        problems
-    }
-
-    /// What is wrong with the groups of parameters.
-    fn problems_of_choice(&self) -> Vec<LocatedProblem> {
-        let mut messages = Vec::new();
-        for group in &self.declaration.either {
-            for (index, name) in group.iter().enumerate() {
-                match self.declaration.parameters.get(name) {
-                    None => messages.push(format!("a group names the parameter `{name}`, and there is none")),
-                    Some(it) if it.required || !it.default.is_null() => {
-                        messages.push(format!("`{name}` always has a value, so nobody could choose"));
-                    }
-                    Some(_) if group[..index].contains(name) => {
-                        messages.push(format!("a group names the parameter `{name}` twice"));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        messages.iter().map(|message| self.at("either", message, None)).collect()
-    }
-
-    /// What is wrong with the source when it is filled in with samples.
-    fn problems_of_source(&self) -> Vec<LocatedProblem> {
-        match self.connector(&options::sample(&self.declaration, true)) {
-            Ok(connector) => {
-                let found = connector.source.problems(&connector.family).into_iter();
-                found
-                    .map(|problem| {
-                        self.at(
-                            &format!("source.{}", problem.path),
-                            &problem.message,
-                            problem.help.as_deref(),
-                        )
-                    })
-                    .collect()
-            }
-            Err(Refusal { inside: Some(problem), .. }) => {
-                let help = field_meant(&problem.message);
-                vec![self.at(&format!("source.{}", problem.path), &problem.message, help.as_deref())]
-            }
-            Err(Refusal { told, inside: None }) => {
-                vec![self.at(&format!("parameters.{}", told.path), &told.message, None)]
-            }
-        }
-    }
-
-    /// A problem where a dotted path stands in the file, as far as it can be followed.
-    fn at(&self, path: &str, message: &str, help: Option<&str>) -> LocatedProblem {
-        let mut line = 0;
-        let path = path.trim_end_matches('.');
-        for key in path.split(['.', '[']).filter(|key| !key.ends_with(']')) {
-            let of_key = |text: &str| {
-                let rest = text.trim_start_matches(['-', '{', ' ']).strip_prefix(key);
-                rest.is_some_and(|rest| rest.starts_with(':'))
-            };
-            let found = self.text.lines().enumerate().skip(line).find(|(_, text)| of_key(text));
-            line = found.map_or(line, |(number, _)| number);
-        }
-        let indent = self.text.lines().nth(line).map_or(0, |text| text.len() - text.trim_start().len());
-        let mut problem = LocatedProblem::in_text(&self.file, &self.text, (line + 1, indent + 1), message);
-        path.clone_into(&mut problem.path);
-        problem.help = help.map(str::to_owned);
-        problem
-    }
 }
 
 /// Options that make no source.
@@ -253,14 +147,6 @@ impl Refusal {
 /// `option: message`.
 fn sentence(option: &str, message: &str) -> String {
     if option.is_empty() { message.to_owned() } else { format!("{option}: {message}") }
-}
-
-/// The field that was meant, where serde says that one is unknown and names those that there are.
-fn field_meant(message: &str) -> Option<String> {
-    let (wrong, rest) = message.strip_prefix("unknown field `")?.split_once('`')?;
-    let distance = |name: &&str| strsim::damerau_levenshtein(wrong, name);
-    let near = rest.split('`').skip(1).step_by(2).min_by_key(distance)?;
-    (distance(&near) <= (wrong.len() / 3).max(1)).then(|| format!("did you mean `{near}`?"))
 }
 
 /// JSON Schema of the options of `http_poll`.

@@ -120,13 +120,23 @@ impl Auth {
         }
     }
 
+    /// The path of the one value that [`Self::problem`] judges.
+    fn judged(&self) -> &'static str {
+        match self {
+            Self::Basic(_) => "auth.basic.username",
+            Self::Header(_) => "auth.header.name",
+            Self::OAuth(_) => "auth.oauth.token_url",
+            _ => "auth",
+        }
+    }
+
     /// All that is wrong with the values, each at its place; paths begin at `auth`.
     pub fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Hmac(template) => {
                 template.problems().into_iter().map(|problem| problem.under("auth.hmac")).collect()
             }
-            _ => self.problem().map(|message| Problem::new("auth", message)).into_iter().collect(),
+            _ => self.problem().map(|message| Problem::new(self.judged(), message)).into_iter().collect(),
         }
     }
 }

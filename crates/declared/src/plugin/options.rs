@@ -124,8 +124,20 @@ pub(super) fn is_chosen(declaration: &Declaration, name: &str) -> bool {
 /// A value for each parameter that has to be given, the first group of a choice among them, and with
 /// `only_required: false` for the others too.
 pub(super) fn sample(declaration: &Declaration, only_required: bool) -> Map<String, Value> {
-    let is_first = |name: &String| declaration.either.first().is_some_and(|group| group.contains(name));
-    let is_wanted = |name: &String, it: &Parameter| it.required || is_first(name) || !only_required;
+    let first = declaration.either.first().map_or(&[][..], Vec::as_slice);
+    sample_with(declaration, first, !only_required)
+}
+
+/// What is the least to be given, for each group of a choice.
+pub(super) fn samples(declaration: &Declaration) -> Vec<Map<String, Value>> {
+    match &declaration.either[..] {
+        [] => vec![sample_with(declaration, &[], false)],
+        groups => groups.iter().map(|group| sample_with(declaration, group, false)).collect(),
+    }
+}
+
+fn sample_with(declaration: &Declaration, group: &[String], all: bool) -> Map<String, Value> {
+    let is_wanted = |name: &String, it: &Parameter| all || it.required || group.contains(name);
     let wanted = declaration.parameters.iter().filter(|(name, it)| is_wanted(name, it));
     wanted.map(|(name, parameter)| (name.clone(), sample_of(parameter))).collect()
 }

@@ -59,7 +59,9 @@ impl Written {
         if let Some(missing) = self.missing(path, message) {
             return missing;
         }
-        let (path, message) = self.told(path, message);
+        // What serde says of two variants at once.
+        let is_twofold = message.contains("expected map with a single key");
+        let (path, message) = self.told(path, if is_twofold { "only one way is possible" } else { message });
         ParseProblem { path, message }
     }
 

@@ -88,3 +88,12 @@ fn an_error_that_no_source_has_is_told_with_the_word_that_was_meant() {
     assert_eq!((problem.line, problem.path.as_str()), (15, "tests[0].polls[0].error"));
     assert_eq!(problem.help.as_deref(), Some("did you mean `transient`?"));
 }
+
+#[test]
+fn every_group_is_tried_when_a_file_is_read() {
+    let text = include_str!("../../../../plugins/http/zenzap_feed.yaml");
+    let misspelt = text.replacen("oauth: { client_id:", "oauth: { client:", 1);
+    assert_ne!(text, misspelt);
+    let report = Plugin::read("plugins/http/zenzap_feed.yaml", &misspelt).unwrap_err();
+    assert_eq!(report.problems[0].path, "source.auth.oauth.client");
+}
