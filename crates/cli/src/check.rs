@@ -39,6 +39,8 @@ pub(crate) async fn verb(registry: &Registry, arguments: &CheckArguments) -> End
             Err(report) => problems.extend(report.problems),
         }
     }
+    let (plans, taken) = pipeline_files::unique(plans);
+    problems.extend(taken);
     let is_text = arguments.format == ReportFormat::Text;
     if is_text {
         print_text(&plans, &problems);

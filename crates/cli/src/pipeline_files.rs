@@ -1,5 +1,6 @@
 //! From what the user typed to plans: files and folders, each read, checked and reported on by itself.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use sluicebox_config::{Inputs, LocatedProblem, Plan, Report};
@@ -48,6 +49,13 @@ pub(crate) fn load(
     allow_missing_secrets: bool,
 ) -> Result<Plan, Report> {
     sluicebox_runtime::load(file, registry, variables, allow_missing_secrets)
+}
+
+/// Two files of one name would share one state: the plans without the later ones, and what is to be said of those.
+pub(crate) fn unique(plans: Vec<Plan>) -> (Vec<Plan>, Vec<LocatedProblem>) {
+    let mut names = HashSet::new();
+    let (kept, taken): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| names.insert(plan.name.clone()));
+    (kept, taken.into_iter().map(|plan| plan.name_taken).collect())
 }
 
 /// What is wrong with the file of tests beside a pipeline file, if there is one.

@@ -4,7 +4,6 @@ mod accounts;
 mod launch;
 mod verdict;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use sluicebox_config::{LocatedProblem, Plan};
@@ -48,7 +47,11 @@ pub(crate) async fn verb(registry: Registry, arguments: RunArguments, logs: Logs
             }
         }
     }
-    let plans = unique(plans, &mut exit);
+    let (plans, taken) = pipeline_files::unique(plans);
+    if !taken.is_empty() {
+        report(&taken, Severity::Error, &logs);
+        exit = Exit::Configuration;
+    }
     if plans.is_empty() {
         return Ok(exit);
     }
@@ -69,22 +72,6 @@ pub(crate) async fn verb(registry: Registry, arguments: RunArguments, logs: Logs
 fn only_listens(plan: &Plan) -> bool {
     let mut accounts = plan.sources.iter().flat_map(|source| &source.accounts);
     accounts.all(|account| account.config.listens())
-}
-
-/// Two files of one name would share one state: the later ones are refused.
-fn unique(plans: Vec<Plan>, exit: &mut Exit) -> Vec<Plan> {
-    let mut names = HashSet::new();
-    let mut kept = Vec::new();
-    for plan in plans {
-        if names.insert(plan.name.clone()) {
-            kept.push(plan);
-        } else {
-            let file = plan.file.display();
-            tracing::error!(pipeline = %plan.name, "{file} has the name of another pipeline: give it a `name:`");
-            *exit = Exit::Configuration;
-        }
-    }
-    kept
 }
 
 /// Shows problems: in rustc's style for people, as log lines for machines.

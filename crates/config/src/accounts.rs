@@ -49,7 +49,11 @@ impl Checker<'_> {
             Kind::List(items) if !items.is_empty() => self.listed(owner, items, &path),
             Kind::Map(entries) if entries.len() == 1 => self.elsewhere(owner, &entries[0], &path),
             _ => {
-                let message = "expected a list of maps, each with an `id`, or `{ file: x.csv }`";
+                let places =
+                    self.registry.account_places().keys().map(|name| format!(" or `{{ {name}: … }}`"));
+                let others: String = places.collect();
+                let message =
+                    format!("expected a list of maps, each with an `id`, or `{{ file: x.csv }}`{others}");
                 self.faults.add(Fault::new(self.faults.focus(list), path, message));
                 None
             }
@@ -102,7 +106,9 @@ impl Checker<'_> {
         let text = match self.inputs.files.read(file) {
             Ok(text) => text,
             Err(why) => {
-                self.faults.add(Fault::new(range, path, why));
+                let looked_for = self.folder.join(file).display().to_string();
+                let fault = Fault::new(range, path, format!("cannot read {looked_for}: {why}"));
+                self.faults.add(fault.help("the path is relative to the folder of the pipeline file"));
                 return None;
             }
         };

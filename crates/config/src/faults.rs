@@ -180,6 +180,11 @@ impl Faults {
         (locate(&self.problems), locate(&self.warnings))
     }
 
+    /// A fault that is not reported, ready to be so later.
+    pub(crate) fn shown(&self, fault: &Fault) -> LocatedProblem {
+        self.locate(fault, &self.masked().into())
+    }
+
     fn meant(&self, fault: &Fault) -> bool {
         let inside = |range: &Range<usize>| range.start <= fault.range.start && fault.range.end <= range.end;
         !self.stand_ins.iter().any(inside)

@@ -101,6 +101,7 @@ impl<'s> Form<'s> {
         match (kind, self.format()) {
             ("string", Some("duration")) => "a duration like `250ms`, `15s`, `5m` or `1h`".to_owned(),
             ("string", Some("size")) => "a size like `64KiB` or `10MiB`".to_owned(),
+            ("string", _) if self.number("maxLength") == Some(1.0) => "one character".to_owned(),
             ("string", _) => match (self.text("pattern"), self.number("minLength")) {
                 (Some(pattern), _) => format!("a text that matches `{pattern}`"),
                 (None, Some(1.0)) => "a text that is not empty".to_owned(),

@@ -187,13 +187,15 @@ impl Reader<'_, '_> {
             let others = self.readable().filter(|other| other.name != self.vertex.name);
             let names: Vec<&str> = others.map(|other| other.name.as_str()).collect();
             let help = match nearest(name, names.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                // Their section is missing, which is told by itself.
+                None if names.is_empty() => None,
+                None => Some(format!(
                     "there are: {}",
                     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-                ),
+                )),
             };
-            self.fault(item, format!("unknown input `{name}`"), Some(help));
+            self.fault(item, format!("unknown input `{name}`"), help);
             return None;
         };
         if other.kind == ComponentKind::Sink {

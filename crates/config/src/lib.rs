@@ -21,6 +21,7 @@ mod form;
 mod graph;
 mod interpolate;
 mod letters;
+mod listening;
 mod load;
 mod misfit;
 mod node;

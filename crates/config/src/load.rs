@@ -19,7 +19,9 @@ use crate::review::Reviewed;
 use crate::routes::{Asked, routes};
 use crate::shape::Walk;
 use crate::text::SourceText;
-use crate::{Inputs, Plan, Report, SinkPlan, SourcePlan, TransformPlan, letters, yaml};
+use crate::{
+    Inputs, LocatedProblem, Plan, Report, SinkPlan, SourcePlan, TransformPlan, letters, listening, yaml,
+};
 
 /// The keys of the file itself.
 const TOP: [&str; 6] = ["name", "catalogue", "sources", "transforms", "sinks", "tests"];
@@ -58,6 +60,21 @@ pub(crate) struct Drafts {
 }
 
 impl Drafts {
+    /// Gives every component what it reads, and puts transforms after what they read.
+    fn connect(&mut self, vertices: &[Vertex<'_>], graph: Graph) {
+        let rank = |name: &SmolStr| graph.order.iter().position(|index| vertices[*index].name == *name);
+        self.transforms.sort_by_key(|transform| rank(&transform.name));
+        let names = vertices.iter().map(|vertex| vertex.name.clone());
+        let mut reads: HashMap<SmolStr, _> = names.zip(graph.inputs).collect();
+        let mut inputs_of = |name: &SmolStr| reads.remove(name).unwrap_or_default();
+        for transform in &mut self.transforms {
+            transform.inputs = inputs_of(&transform.name);
+        }
+        for (sink, _) in &mut self.sinks {
+            sink.inputs = inputs_of(&sink.name);
+        }
+    }
+
     /// Whether events can leave a component by its main output; so of everything that is no sound transform.
     fn has_main_output(&self, name: &SmolStr) -> bool {
         let transform = self.transforms.iter().find(|plan| plan.name == *name);
@@ -105,6 +122,7 @@ fn plan(
         });
     }
     let graph = Graph::resolve(&vertices, checker.faults);
+    listening::check(&drafts.sources, &headers, checker.faults);
     let tests = checker.tests(root, &Outline::of_drafts(&vertices, &drafts));
     let whole = drafts.sources.len() + drafts.transforms.len() + drafts.sinks.len() == headers.len();
     if !whole || checker.faults.any() {
@@ -120,19 +138,11 @@ fn plan(
         declared: &declared,
         strict,
     });
-    let mut reads: HashMap<SmolStr, _> =
-        vertices.iter().map(|vertex| vertex.name.clone()).zip(graph.inputs).collect();
-    let mut inputs_of = |name: &SmolStr| reads.remove(name).unwrap_or_default();
-    for transform in &mut drafts.transforms {
-        transform.inputs = inputs_of(&transform.name);
-    }
-    for (sink, _) in &mut drafts.sinks {
-        sink.inputs = inputs_of(&sink.name);
-    }
-    let rank = |name: &SmolStr| graph.order.iter().position(|index| vertices[*index].name == *name);
-    drafts.transforms.sort_by_key(|transform| rank(&transform.name));
+    drafts.connect(&vertices, graph);
+    let name = name?;
     Some(Plan {
-        name: name?,
+        name_taken: name_taken(file, root, checker.faults),
+        name,
         file: file.to_owned(),
         folder,
         sources: drafts.sources,
@@ -180,6 +190,16 @@ fn top(file: &Path, root: &Node, faults: &mut Faults) -> Option<SmolStr> {
         return None;
     }
     Some(SmolStr::new(stem))
+}
+
+/// What is said of the file if another pipeline has its name.
+fn name_taken(file: &Path, root: &Node, faults: &Faults) -> LocatedProblem {
+    let message = format!("{} has the name of another pipeline", file.display());
+    let (range, help) = match root.get("name") {
+        Some(node) => (faults.focus(node), "give it a `name:` of its own: its state is kept under it"),
+        None => (root.label.clone(), "give it a `name:`: without one it has that of its file"),
+    };
+    faults.shown(&Fault::new(range, "name", message).help(help))
 }
 
 /// Every component by section, in the order of the file; names are checked.

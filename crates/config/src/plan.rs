@@ -17,6 +17,8 @@ use crate::{LocatedProblem, TestCase};
 pub struct Plan {
     /// `name:`, or the stem of the file.
     pub name: SmolStr,
+    /// What to report if a pipeline beside this one has the same name: they would share one state.
+    pub name_taken: LocatedProblem,
     /// The pipeline file as the user typed it.
     pub file: PathBuf,
     /// The folder that scripts and tables are relative to.

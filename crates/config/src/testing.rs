@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
     BuiltSink, BuiltSource, CheckContext, Context, Delivery, DeliverySupport, Effect, Error, KnownEvents,
-    Located, LookupUrl, Period, Problem, Registry, Result, RuleForm, ScriptFiles, Secret, SinkSpec,
-    SourceClass, SourceSpec, Transform, TransformSpec,
+    ListensOn, Located, LookupUrl, Period, Problem, Registry, Result, RuleForm, ScriptFiles, Secret,
+    SinkSpec, SourceClass, SourceSpec, Transform, TransformSpec,
 };
 
 use crate::{Inputs, LocatedProblem, Plan, Variables, load};
@@ -224,8 +224,32 @@ macro_rules! bare_source {
 }
 
 bare_source!(Queue, "queue", ConfirmOnRead);
-bare_source!(Hook, "hook", Push);
 bare_source!(Records, "records", RecordField);
+
+/// A source that others send to.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Hook {
+    /// An address and a port.
+    listen: Option<String>,
+    #[serde(default)]
+    path: String,
+}
+
+#[async_trait]
+impl SourceSpec for Hook {
+    const TYPE: &'static str = "hook";
+    fn class(&self) -> SourceClass {
+        SourceClass::Push
+    }
+    fn listens_on(&self) -> Option<ListensOn> {
+        let address = self.listen.as_ref()?.parse().ok()?;
+        Some(ListensOn { address, path: self.path.clone(), option: "path" })
+    }
+    async fn build(self, _: &Context) -> Result<BuiltSource> {
+        Err(Error::config("never built"))
+    }
+}
 
 /// Keeps what matches.
 #[derive(Deserialize, JsonSchema)]

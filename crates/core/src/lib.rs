@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod frontier;
 mod known;
+mod listens_on;
 mod located;
 mod lookup_url;
 mod memory;
@@ -57,6 +58,7 @@ pub use frontier::{Frontier, Safe};
 pub use known::{
     DeclaredEvents, Effect, FieldPath, KnownEvents, RuleForm, RuleReview, SchemaReader, ScriptText,
 };
+pub use listens_on::ListensOn;
 pub use located::Located;
 pub use lookup_url::LookupUrl;
 pub use memory::{GroupSize, Memory, MemoryChange, Remembered, StatefulTransform};

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Event, LookupUrl, Probe, Problem,
-    Reject, Rendering, Result, ScriptText, SourceClass, Transform,
+    BuiltSink, BuiltSource, CheckContext, Context, DeliverySupport, Effect, Event, ListensOn, LookupUrl,
+    Probe, Problem, Reject, Rendering, Result, ScriptText, SourceClass, Transform,
 };
 
 /// Declares a source: its doc comment is the reference page, its fields the option table.
@@ -30,6 +30,12 @@ pub trait SourceSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// cannot be run `--once`. Repeats are known by the id of the delivery.
     fn listens(&self) -> bool {
         false
+    }
+
+    /// The address and path that it listens on, also if that only wakes it; no other source or account of the pipeline
+    /// can have the same. `None` if it listens on none, or its options do not say a sound one.
+    fn listens_on(&self) -> Option<ListensOn> {
+        None
     }
 
     /// Whether what it reads has an end (standard input): a pipeline all of whose sources end ends with them, as if it
@@ -198,6 +204,10 @@ pub trait AnySource: Send + Sync {
     fn listens(&self) -> bool {
         false
     }
+    /// See [`SourceSpec::listens_on`].
+    fn listens_on(&self) -> Option<ListensOn> {
+        None
+    }
     /// See [`SourceSpec::ends`].
     fn ends(&self) -> bool {
         false
@@ -315,6 +325,9 @@ impl<S: SourceSpec> AnySource for S {
     }
     fn listens(&self) -> bool {
         SourceSpec::listens(self)
+    }
+    fn listens_on(&self) -> Option<ListensOn> {
+        SourceSpec::listens_on(self)
     }
     fn ends(&self) -> bool {
         SourceSpec::ends(self)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
+use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 use sluicebox_core::{DeadLetterError, Error, ErrorClass, Located, Problem, Reason};
 
 use crate::origin::Origin;
@@ -286,6 +286,9 @@ pub(crate) fn problem(error: &ParseError, text: &str, position: Position) -> Pro
             problem.message = format!("`{name}` is not known here");
             problem =
                 problem.with_help(format!("a rule sees `event` and `meta`: `event.{name}`, or quote text"));
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(sign)) if sign == "=" => {
+            problem = problem.with_help("to compare, write `==`");
         }
         ParseErrorType::AssignmentToConstant(name) if name == META || name == STATE => {
             problem.message = format!("`{name}` is read-only");

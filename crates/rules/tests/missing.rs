@@ -140,7 +140,7 @@ fn wrong_types_and_undecided_conditions_are_errors() {
 fn conditions_that_cannot_compile_say_where() {
     for (text, place, hint) in [
         ("event.default == 1", (1, 7), "[\"default\"]"),
-        ("event.type = \"x\"", (1, 12), ""),
+        ("event.type = \"x\"", (1, 12), "`==`"),
         ("event.n == ", (1, 12), ""),
         ("evnt.n == 1", (1, 1), "event"),
         ("event.n ==\n  payment", (2, 3), "event.payment"),

@@ -108,6 +108,20 @@ impl MatrixSync {
         Limits { read, total: read + Duration::from_secs(45), body_bytes: self.max_body.as_usize() }
     }
 
+    fn check_address(&self) -> Option<Problem> {
+        if let Err(message) = BaseUrl::parse(&self.base_url) {
+            return Some(Problem::new("base_url", message));
+        }
+        // A homeserver may live below a path of its own, but that part is added here.
+        let (below, rest) = self.base_url.split_once("/_matrix")?;
+        if !(rest.is_empty() || rest.starts_with('/')) {
+            return None;
+        }
+        let problem =
+            Problem::new("base_url", "expected an address without `/_matrix`, which is added to it");
+        Some(problem.with_help(format!("write `{below}`")))
+    }
+
     fn check_rooms(&self) -> Option<Problem> {
         let rooms = self.rooms.as_ref()?;
         if rooms.is_empty() || rooms.len() > 100 {
@@ -159,9 +173,7 @@ impl SourceSpec for MatrixSync {
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Err(message) = BaseUrl::parse(&self.base_url) {
-            problems.push(Problem::new("base_url", message));
-        }
+        problems.extend(self.check_address());
         problems.extend(self.check_rooms());
         problems.extend(self.check_types());
         if self.timeout.0 > Duration::from_secs(120) {

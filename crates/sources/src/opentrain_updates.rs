@@ -18,8 +18,8 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Event, Period, Probe, Problem, Reject, Result,
-    Secret, SourceClass, SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Event, ListensOn, Period, Probe, Problem, Reject,
+    Result, Secret, SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 use sluicebox_webhooks::{Bell, BellOptions, Scheme, check_endpoint, listen};
@@ -166,6 +166,10 @@ impl SourceSpec for OpenTrainUpdates {
             problems.extend(wrong.into_iter().map(|problem| problem.under("webhook")));
         }
         problems
+    }
+
+    fn listens_on(&self) -> Option<ListensOn> {
+        self.webhook.as_ref()?.endpoint(Scheme::Opentrain).listens_on("webhook.path")
     }
 
     fn item(&self, item: &Bytes, cx: &Context) -> Option<Result<Event, Box<Reject>>> {

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Event, Period, Problem, Reject, Result, Secret,
-    SourceClass, SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Event, ListensOn, Period, Problem, Reject, Result,
+    Secret, SourceClass, SourceSpec,
 };
 use sluicebox_webhooks::{
     Endpoint, Inbox, InboxOptions, Kept, Scheme, check_endpoint, default_body_limit, listen,
@@ -148,6 +148,10 @@ impl SourceSpec for Webhook {
 
     fn listens(&self) -> bool {
         true
+    }
+
+    fn listens_on(&self) -> Option<ListensOn> {
+        self.endpoint().listens_on("path")
     }
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {

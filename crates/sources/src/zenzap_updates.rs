@@ -20,8 +20,8 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sluicebox_core::{
-    BuiltSource, ByteSize, CheckContext, Context, Error, Event, Period, Probe, Problem, Reject, Result,
-    SourceClass, SourceSpec,
+    BuiltSource, ByteSize, CheckContext, Context, Error, Event, ListensOn, Period, Probe, Problem, Reject,
+    Result, SourceClass, SourceSpec,
 };
 use sluicebox_http::{Auth, BaseUrl, Client, ClientOptions, Limits, Rate};
 use sluicebox_polling::quiet;
@@ -222,6 +222,10 @@ impl SourceSpec for ZenzapUpdates {
 
     fn listens(&self) -> bool {
         self.webhook.is_some()
+    }
+
+    fn listens_on(&self) -> Option<ListensOn> {
+        self.webhook.as_ref()?.listens_on()
     }
 
     fn api(&self) -> Option<&'static str> {

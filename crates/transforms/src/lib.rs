@@ -18,6 +18,7 @@ mod table_lookup;
 #[cfg(test)]
 mod testing;
 mod throttle;
+mod unreadable;
 mod validate;
 mod window;
 

@@ -29,6 +29,7 @@ use smol_str::SmolStr;
 use self::pack::Pack;
 pub use self::packs::{PackParameter, PackScript, ShippedPack, shipped_packs};
 pub use self::state::{StateKind, StateOptions};
+use crate::unreadable::unreadable;
 
 /// The name of the main output in the ids of children.
 const MAIN: &str = "main";
@@ -133,7 +134,7 @@ impl RhaiScript {
                 own(Script::compile_within(source, &surroundings).map_err(|problem| problem.under("source")))
             }
             (Some(file), None, None) => {
-                own(files.read(file).map_err(|message| Problem::new("file", message)).and_then(|text| {
+                own(files.read(file).map_err(|why| unreadable(file, &why)).and_then(|text| {
                     let text = Located::whole_file(text, file);
                     Script::compile_within(&text, &surroundings).map_err(|problem| problem.under("file"))
                 }))

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sluicebox_core::{ByteSize, Error, Problem, Result, Secret};
+use sluicebox_core::{ByteSize, Error, ListensOn, Problem, Result, Secret};
 
 use crate::{Scheme, Verifier};
 
@@ -69,12 +69,7 @@ pub fn check_endpoint(endpoint: &Endpoint<'_>) -> Vec<Problem> {
         let message = format!("expected an address and a port, found `{}`", endpoint.listen);
         problems.push(Problem::new("listen", message).with_help("write it like `127.0.0.1:8080`"));
     }
-    let is_path = endpoint.path.starts_with('/')
-        && endpoint.path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
-    if !is_path {
-        let message = format!("expected a path that begins with `/`, found `{}`", endpoint.path);
-        problems.push(Problem::new("path", message));
-    }
+    problems.extend(check_path(endpoint.path));
     if endpoint.secrets.is_empty() {
         let help =
             "add the secret that the sender shows when the webhook is made: `secrets: [\"${SECRET}\"]`";
@@ -89,7 +84,29 @@ pub fn check_endpoint(endpoint: &Endpoint<'_>) -> Vec<Problem> {
     problems
 }
 
+/// A request names its path in visible ASCII characters, and a query or fragment is no part of it (RFC 9112, section 3).
+fn check_path(path: &str) -> Option<Problem> {
+    if !path.starts_with('/') {
+        let message = format!("expected a path that begins with `/`, found `{path}`");
+        return Some(Problem::new("path", message));
+    }
+    let wrong = path.chars().find(|sign| !sign.is_ascii_graphic() || matches!(sign, '?' | '#'))?;
+    let message =
+        format!("expected a path without `{}`, found `{}`", wrong.escape_debug(), path.escape_debug());
+    Some(Problem::new("path", message).with_help(match wrong {
+        '?' => "leave out the query: a delivery may have one, and its path alone is compared",
+        '#' => "leave out the fragment: senders do not send it",
+        _ => "write it as it is sent, percent-encoded: a space is `%20`",
+    }))
+}
+
 impl Endpoint<'_> {
+    /// Where it listens, for [`SourceSpec::listens_on`](sluicebox_core::SourceSpec::listens_on); `option` holds the path.
+    pub fn listens_on(&self, option: &'static str) -> Option<ListensOn> {
+        let address = self.listen.parse().ok()?;
+        Some(ListensOn { address, path: self.path.to_owned(), option })
+    }
+
     pub(crate) fn address(&self) -> Result<SocketAddr> {
         let wrong = |_| Error::config(format!("`{}` is not an address and a port", self.listen));
         self.listen.parse().map_err(wrong)
@@ -104,6 +121,17 @@ impl Endpoint<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sign_that_cannot_stand_in_a_path_is_named() {
+        let told = |path| check_path(path).map(|problem| problem.message);
+        assert_eq!(told("/hooks/a"), None);
+        assert_eq!(told("hooks").unwrap(), "expected a path that begins with `/`, found `hooks`");
+        assert_eq!(told("/a b?c").unwrap(), "expected a path without ` `, found `/a b?c`");
+        assert_eq!(told("/a?c").unwrap(), "expected a path without `?`, found `/a?c`");
+        assert_eq!(told("/ä").unwrap(), "expected a path without `ä`, found `/ä`");
+        assert_eq!(told("/\t").unwrap(), "expected a path without `\\t`, found `/\\t`");
+    }
 
     #[test]
     fn every_fault_is_told_at_its_place() {

@@ -3,6 +3,7 @@
 mod accounts;
 mod cases;
 mod graph;
+mod listening;
 mod review;
 mod secrets;
 mod syntax;

@@ -167,7 +167,8 @@ sinks:
             "9:14 sources.a.accounts: two accounts have the id `one`",
             "10:9 sources.a.accounts: an account needs an `id`",
             "11:9 sources.a.accounts[3]: expected a map with an `id`",
-            "12:59 sources.b.accounts.file: `x.csv` not found",
+            "12:59 sources.b.accounts.file: cannot read dir/x.csv: `x.csv` not found (the path is relative to the \
+             folder of the pipeline file)",
             "13:27 sources.c.token: `${account.…}` has a meaning only in a source with `accounts:`",
             "14:39 sources.d.accounts: expected a list of maps, each with an `id`, or `{ file: x.csv }`",
         ]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use sluicebox_checkpoints::MemoryStore;
-use sluicebox_config::{AccountPlan, DeadLetterPolicy, Input, Plan, SinkPlan, SourcePlan, TransformPlan};
+use sluicebox_config::{
+    AccountPlan, DeadLetterPolicy, Input, LocatedProblem, Plan, SinkPlan, SourcePlan, TransformPlan,
+};
 use sluicebox_core::{
     AnySink, AnySource, AnyTransform, Batch, BatchOptions, BufferOptions, BuiltSink, BuiltSource,
     CheckContext, CheckpointStore, Committed, Committer, Context, Cursor, Delivery, DeliverySupport,
@@ -355,6 +357,7 @@ impl Piped {
     pub(crate) fn new() -> Self {
         Self(Plan {
             name: "test".into(),
+            name_taken: LocatedProblem::in_text("", "", (1, 1), ""),
             file: PathBuf::new(),
             folder: PathBuf::new(),
             sources: Vec::new(),

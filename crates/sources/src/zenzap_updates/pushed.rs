@@ -10,7 +10,8 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluicebox_core::{
-    Batch, BuiltSource, ByteSize, Committer, Context, Cursor, Problem, Result, Secret, Source, object_fields,
+    Batch, BuiltSource, ByteSize, Committer, Context, Cursor, ListensOn, Problem, Result, Secret, Source,
+    object_fields,
 };
 use sluicebox_http::Client;
 use sluicebox_webhooks::{Endpoint, InboxOptions, Scheme, check_endpoint, default_body_limit, listen};
@@ -44,6 +45,10 @@ impl ZenzapWebhook {
     fn endpoint(&self) -> Endpoint<'_> {
         let Self { listen, path, secrets, max_body, .. } = self;
         Endpoint { listen, path, scheme: Scheme::Zenzap, secrets, max_body: *max_body }
+    }
+
+    pub(super) fn listens_on(&self) -> Option<ListensOn> {
+        self.endpoint().listens_on("webhook.path")
     }
 
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {

@@ -550,6 +550,8 @@ fn what_a_homeserver_would_refuse_is_found_when_the_file_is_checked() {
     assert!(problems("matrix_sync", options(&json!({}))).is_empty());
     for (more, path) in [
         (json!({ "base_url": "http://hs.example.org" }), "base_url"),
+        (json!({ "base_url": "https://hs.example.org/_matrix" }), "base_url"),
+        (json!({ "base_url": "https://example.org/hs/_matrix/client/" }), "base_url"),
         (json!({ "rooms": [] }), "rooms"),
         (json!({ "rooms": ["!a:x", "#alias:x"] }), "rooms[1]"),
         (json!({ "types": [] }), "types"),
@@ -563,6 +565,8 @@ fn what_a_homeserver_would_refuse_is_found_when_the_file_is_checked() {
         let paths: Vec<&str> = found.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, [path], "{more}");
     }
+    let below = json!({ "base_url": "https://example.org/hs" });
+    assert!(problems("matrix_sync", options(&below)).is_empty(), "it may live below a path of its own");
 }
 
 /// What a probe of a homeserver finds: the subjects, each with what is wrong with it.

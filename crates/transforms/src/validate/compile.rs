@@ -7,6 +7,7 @@ use sluicebox_core::{Problem, ScriptFiles};
 
 use super::place;
 use super::references::{Home, Neighbours};
+use crate::unreadable::unreadable;
 
 /// Most files that one schema may lead to.
 const NEIGHBOURS: usize = 100;
@@ -40,7 +41,7 @@ pub(super) fn inline(schema: &Value, formats: bool, files: &dyn ScriptFiles) -> 
 /// # Errors
 /// What is wrong, with its line and column in the file.
 pub(super) fn of_file(file: &str, formats: bool, files: &dyn ScriptFiles) -> Result<Validator, Problem> {
-    let text = files.read(file).map_err(|message| Problem::new("file", message))?;
+    let text = files.read(file).map_err(|why| unreadable(file, &why))?;
     let schema: Value = serde_json::from_str(&text).map_err(|error| {
         let said = error.to_string();
         let message = said.split(" at line").next().unwrap_or_default();
