@@ -2,7 +2,7 @@
 //!
 //! Invariant: a connector never takes the name of a built-in type, and two files never mean one name in silence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sluicebox_bundle::{Connector, shipped_connectors};
@@ -19,8 +19,39 @@ const FOLDER: &str = "plugins";
 /// The folder in it that holds connectors.
 const CONNECTORS: &str = "http";
 
+/// The names of source types that no connector may take: all but those of connectors that ship.
+#[derive(Debug)]
+pub(crate) struct BuiltIn(BTreeSet<String>);
+
+impl BuiltIn {
+    /// Those of a registry that knows no connectors but those that ship.
+    pub(crate) fn of(registry: &Registry) -> Self {
+        let mut names: BTreeSet<String> = registry.sources().keys().map(ToString::to_string).collect();
+        for connector in shipped_connectors() {
+            names.remove(connector.name());
+        }
+        Self(names)
+    }
+
+    /// Whether a connector must not have this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// What is wrong with the name of a connector, at its place.
+    pub(crate) fn problem(&self, connector: &Connector) -> Option<LocatedProblem> {
+        let name = connector.name();
+        let message = format!("`{name}` is the name of a built-in source");
+        self.has(name).then(|| connector.misnamed(&message, "give the connector, and its file, another name"))
+    }
+}
+
 /// Adds every connector that the arguments lead to; what is wrong with the files comes back.
-pub(crate) fn register(registry: &mut Registry, arguments: &Arguments) -> Result<Vec<LocatedProblem>, Stop> {
+pub(crate) fn register(
+    registry: &mut Registry,
+    built_in: &BuiltIn,
+    arguments: &Arguments,
+) -> Result<Vec<LocatedProblem>, Stop> {
     let folders = match &arguments.plugins {
         Some(folder) if folder.is_dir() => vec![folder.clone()],
         Some(folder) => {
@@ -28,23 +59,16 @@ pub(crate) fn register(registry: &mut Registry, arguments: &Arguments) -> Result
         }
         None => beside(&arguments.verb),
     };
-    let shipped: Vec<String> = shipped_connectors().iter().map(|it| it.name().to_owned()).collect();
     let mut known: BTreeMap<String, (PathBuf, String)> = BTreeMap::new();
     let mut problems = Vec::new();
     for file in folders.iter().flat_map(|folder| files(&folder.join(CONNECTORS))) {
         match read(&file) {
             Ok((connector, text)) => {
-                let name = connector.name().to_owned();
-                if registry.sources().contains_key(name.as_str())
-                    && !shipped.contains(&name)
-                    && !known.contains_key(&name)
-                {
-                    return Err(Stop::new(
-                        crate::exit::Exit::Configuration,
-                        format!("{}: `{name}` is the name of a built-in source", file.display()),
-                    )
-                    .help("give the connector, and its file, another name"));
+                if let Some(problem) = built_in.problem(&connector) {
+                    problems.push(problem);
+                    continue;
                 }
+                let name = connector.name().to_owned();
                 if let Some((other, _)) = known.get(&name).filter(|(_, other)| *other != text) {
                     let (other, file) = (other.display(), file.display());
                     let message = format!("two connectors are called `{name}`: {other} and {file}");
@@ -81,7 +105,9 @@ fn beside(verb: &Verb) -> Vec<PathBuf> {
         Verb::Run(arguments) => &arguments.files,
         Verb::Check(arguments) => &arguments.files,
         Verb::Test(arguments) => &arguments.files,
-        Verb::List(_) | Verb::Explain(_) | Verb::Schema(_) | Verb::New(_) => return vec![PathBuf::from(FOLDER)],
+        Verb::List(_) | Verb::Explain(_) | Verb::Schema(_) | Verb::New(_) => {
+            return vec![PathBuf::from(FOLDER)];
+        }
         _ => &[],
     };
     let folder_of = |file: &PathBuf| {

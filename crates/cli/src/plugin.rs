@@ -3,24 +3,28 @@
 mod scaffold;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sluicebox_bundle::Connector;
 use sluicebox_config::LocatedProblem;
 use sluicebox_core::{Context, Delivery, RetryOptions, Shared};
 
 use crate::arguments::PluginVerb;
+use crate::connectors::BuiltIn;
 use crate::diagnostics::{self, Severity};
 use crate::exit::{Ended, Exit, Stop};
 use crate::{connectors, terminal};
 
 /// Does what the verb says.
-pub(crate) async fn verb(verb: PluginVerb) -> Ended {
+pub(crate) async fn verb(verb: PluginVerb, built_in: &BuiltIn) -> Ended {
     match verb {
-        PluginVerb::New { name, dir } => scaffold::write(&name, &dir),
-        PluginVerb::Check { files } => Ok(check(&read(&files)?)),
-        PluginVerb::Try { file, options, cursor } => attempt(&file, &options, cursor.as_deref()).await,
-        PluginVerb::Test { files } => Ok(test(read(&files)?).await),
+        PluginVerb::New { name, dir } => scaffold::write(&name, &dir, built_in),
+        PluginVerb::Check { files } => Ok(check(&read(&files, built_in)?)),
+        PluginVerb::Try { file, options, cursor } => {
+            let read = read(&[file], built_in)?;
+            attempt(&read, &options, cursor.as_deref()).await
+        }
+        PluginVerb::Test { files } => Ok(test(read(&files, built_in)?).await),
     }
 }
 
@@ -30,7 +34,7 @@ struct Read {
     problems: Vec<LocatedProblem>,
 }
 
-fn read(arguments: &[PathBuf]) -> Result<Read, Stop> {
+fn read(arguments: &[PathBuf], built_in: &BuiltIn) -> Result<Read, Stop> {
     let mut read = Read { connectors: Vec::new(), problems: Vec::new() };
     for argument in arguments {
         let files = if argument.is_dir() { connectors::files(argument) } else { vec![argument.clone()] };
@@ -42,7 +46,10 @@ fn read(arguments: &[PathBuf]) -> Result<Read, Stop> {
                 return Err(Stop::usage(format!("{} does not exist", file.display())));
             }
             match connectors::read(&file) {
-                Ok((connector, _)) => read.connectors.push(connector),
+                Ok((connector, _)) => match built_in.problem(&connector) {
+                    Some(problem) => read.problems.push(problem),
+                    None => read.connectors.push(connector),
+                },
                 Err(problems) => read.problems.extend(problems),
             }
         }
@@ -84,7 +91,7 @@ async fn test(read: Read) -> Exit {
     }
 }
 
-async fn attempt(file: &Path, options: &[String], cursor: Option<&str>) -> Ended {
+async fn attempt(read: &Read, options: &[String], cursor: Option<&str>) -> Ended {
     let mut given = BTreeMap::new();
     for option in options {
         let (name, value) = option.split_once('=').ok_or_else(|| {
@@ -95,7 +102,6 @@ async fn attempt(file: &Path, options: &[String], cursor: Option<&str>) -> Ended
         })?;
         given.insert(name.to_owned(), value.to_owned());
     }
-    let read = read(&[file.to_owned()])?;
     let [connector] = &read.connectors[..] else { return Ok(Exit::Configuration) };
     let attempt = connector.try_once(&given, cursor, &context()).await;
     let attempt = attempt.map_err(|message| Stop::new(Exit::Configuration, message))?;

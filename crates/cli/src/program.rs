@@ -40,7 +40,8 @@ pub fn main(registry: Registry) -> ExitCode {
 }
 
 fn perform(arguments: Arguments, mut registry: Registry, logs: Logs) -> Ended {
-    let problems = connectors::register(&mut registry, &arguments)?;
+    let built_in = connectors::BuiltIn::of(&registry);
+    let problems = connectors::register(&mut registry, &built_in, &arguments)?;
     if !problems.is_empty() {
         return check::refused(&arguments.verb, problems);
     }
@@ -55,7 +56,7 @@ fn perform(arguments: Arguments, mut registry: Registry, logs: Logs) -> Ended {
         Verb::Schema(SchemaArguments { verb: None }) => Ok(reference::schema(&registry)),
         Verb::Schema(SchemaArguments { verb: Some(SchemaVerb::Learn(arguments)) }) => learn::verb(&arguments),
         Verb::New(arguments) => reference::new(&registry, &arguments),
-        Verb::Plugin(verb) => block_on(plugin::verb(verb)),
+        Verb::Plugin(verb) => block_on(plugin::verb(verb, &built_in)),
         Verb::Rule(arguments) => block_on(rule::verb(&registry, arguments, &logs)),
         Verb::Tap(arguments) => block_on(tap::verb(arguments)),
         Verb::Cursor(CursorVerb::Show { pipeline, format, state }) => {

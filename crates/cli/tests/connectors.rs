@@ -76,6 +76,43 @@ fn what_is_wrong_with_a_connector_is_told_at_its_place_before_any_pipeline() {
     let built_in = sluicebox(folder, &["check", "p.yaml"]);
     assert_eq!(code(&built_in), 78);
     assert!(said(&built_in).contains("built-in"), "{}", said(&built_in));
+    assert!(said(&built_in).contains("kafka.yaml:2"), "{}", said(&built_in));
+    for verb in ["check", "test"] {
+        let refused = sluicebox(folder, &["plugin", verb, "plugins/http"]);
+        assert_eq!(code(&refused), 78);
+        assert!(said(&refused).contains("`kafka` is the name of a built-in source"), "{}", said(&refused));
+    }
+}
+
+#[test]
+fn a_new_connector_takes_no_name_of_a_built_in_source_but_may_hide_a_shipped_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = sluicebox(folder.path(), &["plugin", "new", "kafka"]);
+    assert_eq!(code(&refused), 2);
+    assert!(said(&refused).contains("`kafka` is the name of a built-in source"), "{}", said(&refused));
+    assert!(!folder.path().join("plugins/http/kafka.yaml").exists());
+    assert_eq!(code(&sluicebox(folder.path(), &["plugin", "new", "slack_history"])), 0);
+}
+
+#[test]
+fn a_fault_of_a_parameter_is_shown_where_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = "sources:\n  zulip:\n    type: zulip_messages\n    server: zulip.example.com\n    \
+                    email: a@example.com\n    api_key: \"${TOKEN}\"\n  zenzap:\n    type: zenzap_feed\n    \
+                    api_key: \"${TOKEN}\"\n  none: { type: zenzap_feed }\n\
+                    sinks: { out: { type: blackhole, inputs: [zulip, zenzap, none] } }\n";
+    std::fs::write(folder.path().join("p.yaml"), pipeline).unwrap();
+    let checked = sluicebox(folder.path(), &["check", "p.yaml", "--format", "json"]);
+    assert_eq!(code(&checked), 78);
+    let report: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let problem = |index: usize| {
+        let problem = &report["problems"][index];
+        format!("{} {} {}", problem["line"], problem["path"], problem["message"])
+    };
+    assert!(problem(0).starts_with("4 \"sources.zulip.server\" \"expected an address"), "{}", problem(0));
+    let missing = "`api_secret` is missing: it belongs with `api_key`";
+    assert_eq!(problem(1), format!("9 \"sources.zenzap.api_key\" \"{missing}\""));
+    assert!(problem(2).starts_with("10 \"sources.none\""), "{}", problem(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

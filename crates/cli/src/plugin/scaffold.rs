@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::connectors::BuiltIn;
 use crate::exit::{Ended, Exit, Stop};
 use crate::terminal;
 
@@ -9,10 +10,14 @@ use crate::terminal;
 const TEMPLATE: &str = include_str!("template.yaml");
 
 /// Writes `DIR/NAME.yaml`; what is there already is left alone.
-pub(super) fn write(name: &str, folder: &Path) -> Ended {
+pub(super) fn write(name: &str, folder: &Path, built_in: &BuiltIn) -> Ended {
     let allowed = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '_';
     if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(allowed) {
         return Err(Stop::usage(format!("expected a name of `a-z`, `0-9` and `_`, found `{name}`")));
+    }
+    if built_in.has(name) {
+        let message = format!("`{name}` is the name of a built-in source");
+        return Err(Stop::usage(message).help("give the connector another name"));
     }
     let file = folder.join(format!("{name}.yaml"));
     if file.exists() {

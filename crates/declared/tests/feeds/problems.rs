@@ -23,7 +23,7 @@ fn every_fault_is_found_at_its_place() {
         (json!({ "base_url": "http://api.example.com" }), "base_url"),
         (json!({ "auth": { "same_as": "x" } }), "auth.same_as"),
         (json!({ "auth": { "webhook": { "secret": "s" } } }), "auth.webhook"),
-        (json!({ "auth": { "header": { "name": "a b", "value": "v" } } }), "auth"),
+        (json!({ "auth": { "header": { "name": "a b", "value": "v" } } }), "auth.header.name"),
         (json!({ "items": "a..b" }), "items"),
         (json!({ "interval": "500ms" }), "interval"),
         (json!({ "timeout": "1500ms" }), "timeout"),
