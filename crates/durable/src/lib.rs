@@ -4,5 +4,7 @@
 //! is never replaced.
 
 mod names;
+mod permission;
 
 pub use names::{make, remove, rename, sync_name};
+pub use permission::{may_write, nearest};

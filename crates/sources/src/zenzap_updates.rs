@@ -267,7 +267,7 @@ impl SourceSpec for ZenzapUpdates {
 
     async fn probe(&self, cx: &Context) -> Probe {
         match self.client(cx) {
-            Ok(client) => probe::probe(self, &client).await,
+            Ok(client) => probe::probe(self, &client, cx).await,
             Err(error) => asking::impossible(error),
         }
     }

@@ -3,11 +3,13 @@
 //! Invariant: nothing is made and nothing is written; a lock that is taken to see whether it is free is let go at once.
 
 use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock, statvfs};
 use rustix::io::Errno;
 use sluicebox_core::{Error, Probe};
+use sluicebox_durable::{may_write, nearest};
 
 use crate::file::encoding::Encoding;
 use crate::file::fault::classify;
@@ -78,17 +80,11 @@ fn look_at_folder(probe: &mut Probe, folder: &Path) {
         probe.wrong("folder", error.with_help("choose another `path`, or move that file away"));
         return;
     }
-    match accessat(CWD, &existing, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+    match may_write(&existing) {
         Ok(()) if existing == folder => probe.fine("folder", format!("{shown} can be written to")),
         Ok(()) => probe.fine("folder", format!("{} can be made in {shown}", folder.display())),
         Err(error) => probe.wrong("folder", refused(error, format!("cannot write to the folder {shown}"))),
     }
-}
-
-/// The path itself, or the first one above it that exists.
-fn nearest(folder: &Path) -> PathBuf {
-    let existing = folder.ancestors().find(|above| !above.as_os_str().is_empty() && above.exists());
-    existing.unwrap_or(Path::new(".")).to_owned()
 }
 
 /// A file that is there already.
@@ -100,7 +96,7 @@ fn look_at_file(probe: &mut Probe, path: &Path, encoding: &Encoding) {
         return;
     }
     if let Err(error) = accessat(CWD, path, Access::READ_OK | Access::WRITE_OK, AtFlags::EACCESS) {
-        probe.wrong("file", refused(error, format!("cannot write to the file {shown}")));
+        probe.wrong("file", refused(error.into(), format!("cannot write to the file {shown}")));
         return;
     }
     if is_locked(path) {
@@ -148,12 +144,12 @@ fn look_at_room(probe: &mut Probe, folder: &Path) {
     probe.doubtful("room", format!("only {} MiB free", bytes >> 20), help);
 }
 
-fn refused(error: Errno, message: String) -> Error {
-    let help = match error {
-        Errno::ROFS => "the file system is mounted read-only: choose another `path`",
+fn refused(error: io::Error, message: String) -> Error {
+    let help = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only: choose another `path`",
         _ => "give the user that runs sluicebox the right to write there, or choose another `path`",
     };
-    Error::config(message).with_cause(std::io::Error::from(error)).with_help(help)
+    Error::config(message).with_cause(error).with_help(help)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod link;
 mod names;
 mod pages;
 mod patience;
+mod probe;
 mod store;
 
 use schemars::JsonSchema;
@@ -21,6 +22,7 @@ use sluicebox_core::{ByteSize, Period, Problem};
 pub use bucket::ObjectStore;
 use bucket::SCHEME;
 pub(super) use pages::Attachments;
+pub(super) use probe::probe;
 
 /// Fetches the attachments of messages at once, before their links expire, and names the files in the events.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -5,15 +5,23 @@
 //! has received, and without one a 409 can only mean the delivery mode. Invariant: no offset is ever sent, and what
 //! comes back is thrown away; a later poll is served it again.
 
-use sluicebox_core::Probe;
+use sluicebox_core::{Context, Probe};
 use sluicebox_http::{Answer, Auth, Client};
 
 use super::conflict::wrong_mode;
-use super::{ZenzapUpdates, decode, own, status};
+use super::{ZenzapUpdates, attachments, decode, own, status};
 use crate::asking;
 
-/// Asks for one update, and with `drop_own` for the bot's own id.
-pub(super) async fn probe(options: &ZenzapUpdates, client: &Client) -> Probe {
+/// Asks for one update, and with `drop_own` for the bot's own id; and looks where attachments would be kept.
+pub(super) async fn probe(options: &ZenzapUpdates, client: &Client, cx: &Context) -> Probe {
+    let mut probe = updates(options, client).await;
+    if let Some(attachments) = &options.attachments {
+        attachments::probe(&mut probe, attachments, cx).await;
+    }
+    probe
+}
+
+async fn updates(options: &ZenzapUpdates, client: &Client) -> Probe {
     let mut probe = Probe::new();
     if options.webhook.is_some() {
         // What is pushed cannot be asked for: a poll would only be told that the mode is another.

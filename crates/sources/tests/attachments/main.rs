@@ -7,7 +7,9 @@
 )]
 
 mod emulated;
+mod probe;
 mod scripted;
+mod servers;
 
 use std::path::{Path, PathBuf};
 

@@ -15,42 +15,51 @@ use crate::{files, registry};
 
 const SHA256_OF_HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 
-fn attachment(id: &str, name: &str, path: &str) -> Value {
+pub(crate) fn attachment(id: &str, name: &str, path: &str) -> Value {
     json!({ "id": id, "type": "image", "name": name, "url": format!("https://storage.example/{path}?token=hunter2") })
 }
 
-fn update(number: u32, attachments: &Value) -> Value {
+pub(crate) fn update(number: u32, attachments: &Value) -> Value {
     let message =
         json!({ "id": format!("m{number}"), "topicId": "t", "type": "image", "attachments": attachments });
     let data = json!({ "message": message });
     json!({ "updateId": format!("u{number}"), "eventType": "message.created", "createdAt": 1_699_564_800_000_i64, "data": data })
 }
 
-struct Scene {
-    folder: TempDir,
-    feed: Box<dyn Source>,
-    transport: Arc<Scripted>,
+pub(crate) struct Scene {
+    pub(crate) folder: TempDir,
+    pub(crate) feed: Box<dyn Source>,
+    pub(crate) transport: Arc<Scripted>,
 }
 
 /// A feed of one page, over and over, and a file server that answers from a closure: the path of the file, and how
 /// many files were asked for before.
-async fn scene(
+pub(crate) async fn scene(
     updates: Vec<Value>,
     more: Value,
     file: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
 ) -> Scene {
-    scene_in(TempDir::new().unwrap(), updates, more, file).await
+    scene_in(TempDir::new().unwrap(), vec![updates], more, file).await
+}
+
+/// The same with several pages, the last over and over.
+pub(crate) async fn scene_of_pages(
+    pages: Vec<Vec<Value>>,
+    more: Value,
+    file: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
+) -> Scene {
+    scene_in(TempDir::new().unwrap(), pages, more, file).await
 }
 
 async fn scene_in(
     folder: TempDir,
-    updates: Vec<Value>,
+    pages: Vec<Vec<Value>>,
     more: Value,
     file: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
 ) -> Scene {
     let asked = AtomicUsize::new(0);
     let (cx, transport) = context(move |_, request: &Request| match request.url.host_str() {
-        Some("api.zenzap.co") => Reply::json(&json!({ "updates": updates, "nextOffset": "next" })),
+        Some("api.zenzap.co") => Reply::json(&page_asked_for(&pages, request)),
         _ => file(request.url.path(), asked.fetch_add(1, Ordering::Relaxed)),
     });
     let mut attachments = json!({ "download": folder.path().join("files") });
@@ -64,18 +73,30 @@ async fn scene_in(
     Scene { folder, feed, transport }
 }
 
+/// The page at the offset `next`, `next-2`, and so on.
+fn page_asked_for(pages: &[Vec<Value>], request: &Request) -> Value {
+    let offset = request.url.query_pairs().find(|(name, _)| name == "offset");
+    let number = match offset.as_ref().map(|(_, offset)| offset.strip_prefix("next-")) {
+        None => 0,
+        Some(None) => 1,
+        Some(Some(number)) => number.parse().unwrap(),
+    };
+    let next = if number == 0 { "next".to_owned() } else { format!("next-{}", number + 1) };
+    json!({ "updates": pages[number.min(pages.len() - 1)], "nextOffset": next })
+}
+
 impl Scene {
-    async fn page(&mut self) -> Batch {
+    pub(crate) async fn page(&mut self) -> Batch {
         self.feed.next().await.unwrap().unwrap()
     }
 
     /// What the attachments of the events say of their downloads.
-    async fn downloads(&mut self) -> Vec<Value> {
+    pub(crate) async fn downloads(&mut self) -> Vec<Value> {
         let page = self.page().await;
         page.events.iter().flat_map(|event| downloads(&event.json())).collect()
     }
 
-    fn file_requests(&self) -> Vec<Request> {
+    pub(crate) fn file_requests(&self) -> Vec<Request> {
         let requests = self.transport.requests.lock();
         requests.iter().filter(|request| request.url.host_str() != Some("api.zenzap.co")).cloned().collect()
     }
@@ -87,13 +108,13 @@ impl Scene {
     }
 }
 
-fn downloads(event: &[u8]) -> Vec<Value> {
+pub(crate) fn downloads(event: &[u8]) -> Vec<Value> {
     let event: Value = serde_json::from_slice(event).unwrap();
     let attachments = event["data"]["message"]["attachments"].as_array().unwrap().clone();
     attachments.into_iter().map(|attachment| attachment["download"].clone()).collect()
 }
 
-fn statuses(downloads: &[Value]) -> Vec<&str> {
+pub(crate) fn statuses(downloads: &[Value]) -> Vec<&str> {
     downloads.iter().map(|download| download["status"].as_str().unwrap()).collect()
 }
 
@@ -122,7 +143,8 @@ async fn files_are_fetched_once_without_credentials_and_named_in_the_event() {
     assert_eq!(scene.downloads().await, found);
     let Scene { folder, feed, .. } = scene;
     drop(feed);
-    let mut scene = scene_in(folder, updates, json!({}), |_, _| panic!("nothing is fetched again")).await;
+    let mut scene =
+        scene_in(folder, vec![updates], json!({}), |_, _| panic!("nothing is fetched again")).await;
     assert_eq!(scene.downloads().await, found);
     assert_eq!(scene.files().len(), 2);
 }

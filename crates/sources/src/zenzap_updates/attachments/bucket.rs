@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
-use rusty_s3::actions::{HeadObject, PutObject, S3Action};
+use rusty_s3::actions::{HeadBucket, HeadObject, PutObject, S3Action};
 use rusty_s3::{Bucket as Address, Credentials, UrlStyle};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -135,6 +135,20 @@ impl Bucket {
             }
             // Who may not list a bucket is answered 403 for what is not there.
             403 | 404 => Ok(None),
+            _ => Err(self.refusal(&answer)),
+        }
+    }
+
+    /// Whether the bucket is there. `false`: it does not tell, as it does not those who may not list it.
+    ///
+    /// # Errors
+    /// The store cannot be asked, or there is no such bucket.
+    pub(super) async fn is_there(&self) -> Result<bool> {
+        let head = HeadBucket::new(&self.address, Some(&self.credentials));
+        let answer = self.client.send(Call::new(Method::HEAD, self.signed(&head))).await?;
+        match answer.status.as_u16() {
+            200..=299 => Ok(true),
+            403 => Ok(false),
             _ => Err(self.refusal(&answer)),
         }
     }

@@ -19,6 +19,11 @@ pub(super) fn server(url: &str, api: &BaseUrl) -> Result<BaseUrl, String> {
     Ok(server.kept_secret())
 }
 
+/// Scheme, host and port of a link, as the name of its server; empty if it has none.
+pub(super) fn origin(url: &str) -> String {
+    BaseUrl::origin_of(url).map_or_else(|_| String::new(), |server| server.origin())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +55,16 @@ mod tests {
         let emulator = BaseUrl::parse("http://127.0.0.1:1234").unwrap();
         assert!(server("http://127.0.0.1:9/a", &emulator).is_ok());
         assert!(server("https://10.0.0.7/a", &emulator).is_err());
+    }
+
+    #[test]
+    fn a_server_is_known_by_scheme_host_and_port() {
+        for same in
+            ["https://Storage.example/a?x", "https://storage.example:443", "https://storage.example#b"]
+        {
+            assert_eq!(origin(same), "https://storage.example", "{same}");
+        }
+        assert_eq!(origin("https://storage.example:8443/a"), "https://storage.example:8443");
+        assert_eq!(origin("file:///etc/passwd"), "");
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: a page is handed on only whole; until then the same page is asked for again, where files that are there
 //! are found and not fetched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::bucket::Bucket;
 use super::download::{Attempt, Fetcher, SILENCE, Wanted};
 use super::events::{Attachment, Download, Message, Status, annotate, find};
 use super::folder::Whole;
+use super::link;
 use super::names::{file_name, segment, segment_of_place};
 use super::patience::Patience;
 use super::store::Store;
@@ -38,6 +39,16 @@ pub(in super::super) struct Attachments {
 struct Planned {
     message: Message,
     places: Vec<Result<String, Download>>,
+}
+
+/// A file that is not there yet.
+struct Missing<'a> {
+    /// Where it is to lie.
+    path: &'a str,
+    /// Where it is to be had.
+    url: &'a str,
+    /// Who is to give it.
+    server: String,
 }
 
 impl Attachments {
@@ -128,47 +139,81 @@ impl Attachments {
                 Some(Whole { bytes, sha256 }) => {
                     fetched.insert(*path, Download::ok((*path).to_owned(), bytes, sha256));
                 }
-                None => left.push((*path, *url)),
+                None => left.push(Missing { path, url, server: link::origin(url) }),
             }
         }
         // Those that failed before come last, so that they keep no other waiting.
-        left.sort_unstable_by_key(|(path, _)| (self.patience.has_failed(path), *path));
-        if self.patience.is_down(self.now()) && !left.is_empty() {
-            // One of them may be a file that nobody can give; that all are, is not likely.
-            let others = left.split_off(left.len().min(self.fetcher.store.at_once()));
-            let tried = std::mem::replace(&mut left, others);
-            self.fetch_several(&tried, &mut fetched).await?;
-            if self.patience.is_down(self.now()) {
-                let why = "not asked for: the file server has not answered for longer than `max_elapsed`";
-                if !left.is_empty() {
-                    self.tell_given_up(left.len(), why);
-                }
-                fetched.extend(left.iter().map(|(path, _)| (*path, Download::without(Status::Failed, why))));
-                return Ok(fetched);
-            }
-        }
+        let patience = &self.patience;
+        left.sort_unstable_by_key(|file| {
+            (patience.is_given_up(file.path), patience.has_failed(file.path), file.path)
+        });
+        let left = self.without_those_of_servers_down(left, &mut fetched).await?;
         self.fetch_several(&left, &mut fetched).await?;
         Ok(fetched)
+    }
+
+    /// Asks each server that seems to be down for a few files that were not given up before: one of them may be a file
+    /// that nobody can give; that all are, is not likely. If all fail, the rest of its files is given up. Returns those that
+    /// are still to be asked for.
+    async fn without_those_of_servers_down<'a>(
+        &mut self,
+        mut left: Vec<Missing<'a>>,
+        fetched: &mut HashMap<&'a str, Download>,
+    ) -> Result<Vec<Missing<'a>>> {
+        let servers: BTreeSet<String> = left.iter().map(|file| file.server.clone()).collect();
+        for server in servers.iter().filter(|server| !server.is_empty()) {
+            if !self.patience.is_down(server, self.now()) {
+                continue;
+            }
+            let (mut tried, at_once) = (Vec::new(), self.fetcher.store.at_once());
+            let mut others = Vec::with_capacity(left.len());
+            for file in left {
+                let is_new = file.server == *server && !self.patience.is_given_up(file.path);
+                if is_new && tried.len() < at_once { tried.push(file) } else { others.push(file) }
+            }
+            self.fetch_several(&tried, fetched).await?;
+            // None of them was given up before, so those that are now have just failed.
+            let is_down = !tried.is_empty() && tried.iter().all(|file| self.patience.is_given_up(file.path));
+            let (lost, rest) = others.into_iter().partition(|file| is_down && file.server == *server);
+            left = rest;
+            self.give_up(&lost, fetched);
+        }
+        Ok(left)
+    }
+
+    /// Gives up files of a server that is down.
+    fn give_up<'a>(&self, lost: &[Missing<'a>], fetched: &mut HashMap<&'a str, Download>) {
+        if lost.is_empty() {
+            return;
+        }
+        let why = "not asked for: the file server has not answered for longer than `max_elapsed`";
+        self.tell_given_up(lost.len(), why);
+        fetched.extend(lost.iter().map(|file| (file.path, Download::without(Status::Failed, why))));
     }
 
     /// Fetches files, a few at once. Once one has to be waited for and the attempt has taken its time, no other is begun;
     /// those under way may end.
     async fn fetch_several<'a>(
         &mut self,
-        left: &[(&'a str, &'a str)],
+        left: &[Missing<'a>],
         fetched: &mut HashMap<&'a str, Download>,
     ) -> Result<()> {
         let (is_enough, begun) = (AtomicBool::new(false), self.now());
         let mut attempts = Vec::with_capacity(left.len());
-        for (path, url) in left {
-            attempts.push(self.attempt_unless((&is_enough, begun), path, url));
+        for file in left {
+            attempts.push(self.attempt_unless((&is_enough, begun), file));
         }
         let at_once = self.fetcher.store.at_once();
         let attempts: Vec<_> = futures::stream::iter(attempts).buffer_unordered(at_once).collect().await;
         let (mut waits, mut untried) = (None, 0);
-        for (path, attempt) in attempts {
+        for (file, attempt) in attempts {
+            let path = file.path;
             match attempt {
-                Some(attempt) => waits = self.judge(path, attempt, fetched).err().or(waits),
+                Some(attempt) => waits = self.judge(file, attempt, fetched).err().or(waits),
+                // It was asked for already while this page waited.
+                None if self.patience.is_given_up(path) && self.patience.has_failed(path) => {
+                    fetched.insert(path, Download::without(Status::Failed, "its server failed to give it"));
+                }
                 None => untried += 1,
             }
         }
@@ -182,23 +227,22 @@ impl Attachments {
         }
     }
 
-    async fn attempt_unless<'a>(
+    async fn attempt_unless<'a, 'b>(
         &self,
         (is_enough, begun): (&AtomicBool, Duration),
-        path: &'a str,
-        url: &str,
-    ) -> (&'a str, Option<Attempt>) {
+        file: &'b Missing<'a>,
+    ) -> (&'b Missing<'a>, Option<Attempt>) {
         if is_enough.load(Ordering::Relaxed) {
-            return (path, None);
+            return (file, None);
         }
-        let attempt = self.attempt(path, url).await;
+        let attempt = self.attempt(file.path, file.url).await;
         let is_over = match attempt {
             Attempt::Later(_) => self.now().saturating_sub(begun) >= SILENCE,
             Attempt::NotStored(_) => true,
             Attempt::Whole(_) | Attempt::Never(..) => false,
         };
         is_enough.fetch_or(is_over, Ordering::Relaxed);
-        (path, Some(attempt))
+        (file, Some(attempt))
     }
 
     async fn attempt(&self, path: &str, url: &str) -> Attempt {
@@ -212,22 +256,22 @@ impl Attachments {
     /// The file is worth waiting for.
     fn judge<'a>(
         &mut self,
-        path: &'a str,
+        file: &Missing<'a>,
         attempt: Attempt,
         fetched: &mut HashMap<&'a str, Download>,
     ) -> Result<()> {
         let download = match attempt {
             Attempt::NotStored(error) => return Err(error),
             Attempt::Whole(whole) => {
-                self.patience.answered();
-                Download::ok(path.to_owned(), whole.bytes, whole.sha256)
+                self.patience.answered(&file.server);
+                Download::ok(file.path.to_owned(), whole.bytes, whole.sha256)
             }
             Attempt::Never(status, why) => {
-                self.patience.answered();
+                self.patience.answered(&file.server);
                 Download::without(status, why)
             }
             Attempt::Later(error) => {
-                if !self.patience.failed(path, self.now()) {
+                if !self.patience.failed(file.path, &file.server, self.now()) {
                     let message = format!("an attachment cannot be fetched yet: {error}");
                     return Err(Error::transient(message).with_reason(PENDING));
                 }
@@ -236,7 +280,7 @@ impl Attachments {
                 Download::without(Status::Failed, why)
             }
         };
-        fetched.insert(path, download);
+        fetched.insert(file.path, download);
         Ok(())
     }
 
