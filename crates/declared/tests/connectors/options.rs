@@ -64,13 +64,11 @@ fn what_is_missing_or_unknown_is_refused() {
 
 /// `OPTION: MESSAGE` of why options are refused, or of the first problem that they have.
 fn told(name: &str, options: Value) -> String {
-    match registry().sources()[name].parse(options.clone()) {
-        Err(problem) => format!("{}: {}", problem.path, problem.message),
-        Ok(_) => {
-            let problem = problems(name, options).into_iter().next();
-            problem.map_or("fine".to_owned(), |it| format!("{}: {}", it.path, it.message))
-        }
+    if let Err(problem) = registry().sources()[name].parse(options.clone()) {
+        return format!("{}: {}", problem.path, problem.message);
     }
+    let problem = problems(name, options).into_iter().next();
+    problem.map_or("fine".to_owned(), |it| format!("{}: {}", it.path, it.message))
 }
 
 #[test]
