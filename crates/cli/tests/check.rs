@@ -27,7 +27,7 @@ fn a_sound_file_shows_the_guarantee_of_every_route() {
     assert_snapshot!(finished.stdout, @r#"
     p.yaml: p is fine
       made → rows   exactly_once   rows and position share one SQLite transaction
-      made → lines  at_least_once  with `delivery: exactly_once` the checkpoint holds the length of every file
+      made → lines  at_least_once  where exactly once is asked for, the checkpoint holds the length of every file
     "#);
     assert_eq!(finished.stderr, "");
 }

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -143,6 +144,69 @@ fn without_tail_a_run_ends_by_itself_and_one_that_misses_its_file_fails() {
     sandbox.write("in.jsonl", "{\"n\":1}\n{\"n\":2}");
     sandbox.run("run --admin off p.yaml").expect(0);
     assert_eq!(rows(&sandbox), ["{\"n\":1}", "{\"n\":2}"]);
+}
+
+/// What is in the complete files of a folder.
+fn lines(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let complete = files.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    complete.flat_map(|path| text_lines(&path)).collect()
+}
+
+fn text_lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn complete_files_may_be_collected_between_runs() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    sandbox.write(
+        "p.yaml",
+        "sources:\n  logs: { type: file, path: in.jsonl }\n\
+         sinks:\n  o: { type: file, inputs: [logs], path: out/e.jsonl, rotate: { size: 1MiB }, parts: true, \
+         delivery: exactly_once }\n",
+    );
+    fs::create_dir(sandbox.path("taken")).unwrap();
+    let mut written = Vec::new();
+    for round in 0..4 {
+        // The second run has nothing new.
+        for number in (0..10).filter(|_| round != 1) {
+            let line = format!("{{\"n\":{}}}", round * 10 + number);
+            append(&sandbox, "in.jsonl", &format!("{line}\n"));
+            written.push(line);
+        }
+        sandbox.run("run --once --admin off p.yaml").expect(0);
+        for entry in fs::read_dir(sandbox.path("out")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(!name.ends_with(".part"), "{name} is not complete");
+            if !name.starts_with('.') {
+                let to = sandbox.path("taken").join(&name);
+                assert!(!to.exists(), "{name} was given twice");
+                fs::rename(sandbox.path("out").join(name), to).unwrap();
+            }
+        }
+        let mut taken = lines(&sandbox.path("taken"));
+        taken.sort_by_key(|line| (line.len(), line.clone()));
+        assert_eq!(taken, written, "each line once, in round {round}");
+    }
+}
+
+#[test]
+fn two_sinks_of_one_file_are_found_before_they_wait_for_each_other() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_sluicebox"));
+    let pipeline = |second: &str| {
+        format!(
+            "sources:\n  made: {{ type: generate, count: 1 }}\n\
+             sinks:\n  one: {{ type: file, inputs: [made], path: out/e.jsonl }}\n  \
+             two: {{ type: file, inputs: [made], path: {second} }}\n"
+        )
+    };
+    for (second, code) in [("./out//e.jsonl", 78), ("out/f.jsonl", 0), ("\"out/{{ meta.type }}.jsonl\"", 0)] {
+        sandbox.write("p.yaml", &pipeline(second));
+        let checked = sandbox.run("check p.yaml").expect(code);
+        let is_told = checked.stderr.contains("the sink `one` writes to out/e.jsonl already\n --> p.yaml:5:");
+        assert_eq!(is_told, code == 78, "{second}: {}", checked.stderr);
+    }
 }
 
 #[test]

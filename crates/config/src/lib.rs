@@ -26,6 +26,7 @@ mod load;
 mod misfit;
 mod node;
 mod options;
+mod own_files;
 mod plan;
 mod repeats;
 mod report;

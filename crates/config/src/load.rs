@@ -20,7 +20,8 @@ use crate::routes::{Asked, routes};
 use crate::shape::Walk;
 use crate::text::SourceText;
 use crate::{
-    Inputs, LocatedProblem, Plan, Report, SinkPlan, SourcePlan, TransformPlan, letters, listening, yaml,
+    Inputs, LocatedProblem, Plan, Report, SinkPlan, SourcePlan, TransformPlan, letters, listening, own_files,
+    yaml,
 };
 
 /// The keys of the file itself.
@@ -123,6 +124,7 @@ fn plan(
     }
     let graph = Graph::resolve(&vertices, checker.faults);
     listening::check(&drafts.sources, &headers, checker.faults);
+    own_files::check(drafts.sinks.iter().map(|(sink, _)| sink), &headers, checker.faults);
     let tests = checker.tests(root, &Outline::of_drafts(&vertices, &drafts));
     let whole = drafts.sources.len() + drafts.transforms.len() + drafts.sinks.len() == headers.len();
     if !whole || checker.faults.any() {

@@ -1,5 +1,7 @@
 //! Specs: the configuration struct of a component is its only declaration.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -166,6 +168,12 @@ pub trait SinkSpec: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What it can promise as configured.
     fn delivery(&self) -> DeliverySupport;
 
+    /// The file that its option `path` names and that it alone may write: no other sink of the pipeline can have the
+    /// same. `None` if it has none, or if events choose it.
+    fn own_file(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Everything wrong with the values that the types cannot say. Pure.
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
         Vec::new()
@@ -295,6 +303,10 @@ pub trait AnyTransform: Send + Sync {
 pub trait AnySink: Send + Sync {
     /// See [`SinkSpec::delivery`].
     fn delivery(&self) -> DeliverySupport;
+    /// See [`SinkSpec::own_file`].
+    fn own_file(&self) -> Option<PathBuf> {
+        None
+    }
     /// See [`SinkSpec::check`].
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem>;
     /// See [`SinkSpec::rendering`].
@@ -397,6 +409,9 @@ impl<T: TransformSpec> AnyTransform for T {
 impl<K: SinkSpec> AnySink for K {
     fn delivery(&self) -> DeliverySupport {
         SinkSpec::delivery(self)
+    }
+    fn own_file(&self) -> Option<PathBuf> {
+        SinkSpec::own_file(self)
     }
     fn check(&self, cx: &CheckContext<'_>) -> Vec<Problem> {
         SinkSpec::check(self, cx)

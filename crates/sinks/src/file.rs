@@ -1,5 +1,6 @@
 //! The `file` sink: events in files, durable before they are acknowledged.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -58,9 +59,10 @@ use store::Layout;
 /// With `delivery: exactly_once` the checkpoint remembers the length of every file that is being written, and a restart
 /// cuts off what came after it. A file is renamed only after the checkpoint that covers it. What is in a file before the
 /// first start is kept. Nothing else may write to these files, shorten, move or remove them before they are complete;
-/// files that are not written any more may go. Where paths come and go, files that the checkpoint does not know yet are
-/// noted in `.<pipeline>.<sink>.sluicebox-journal`, in the folder that the literal part of `path` names: keep it with the
-/// files.
+/// files that have got their new name by `rotate` or `parts` may go at any time. What the checkpoint does not know yet is
+/// noted in the folder that the literal part of `path` names: files that were begun in
+/// `.<pipeline>.<sink>.sluicebox-journal`, and files that were completed in
+/// `.<pipeline>.<sink>.finished.sluicebox-journal`. Keep both with the files.
 ///
 /// Otherwise (at least once) a file that was moved away or cut by another program, like logrotate with or without
 /// `copytruncate`, is made anew or goes on where it ends. Parts that a crash has left behind are completed at the next
@@ -163,8 +165,13 @@ impl SinkSpec for FileSpec {
         DeliverySupport {
             default: Delivery::AtLeastOnce,
             exactly_once: true,
-            why: "with `delivery: exactly_once` the checkpoint holds the length of every file",
+            why: "where exactly once is asked for, the checkpoint holds the length of every file",
         }
+    }
+
+    fn own_file(&self) -> Option<PathBuf> {
+        let template = self.template().ok()?;
+        template.is_fixed().then(|| PathBuf::from(template.literal_prefix()))
     }
 
     fn check(&self, _cx: &CheckContext<'_>) -> Vec<Problem> {
