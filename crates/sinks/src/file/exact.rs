@@ -138,6 +138,7 @@ impl ExactState {
     fn mark(&self) -> Mark {
         let mut mark = self.head.clone();
         mark.files = self.store.entries().map(|(path, entry)| FileMark::new(path, entry)).collect();
+        mark.given.clone_from(self.store.given());
         mark
     }
 
@@ -180,6 +181,9 @@ impl ExactState {
     }
 
     fn adopt(&mut self, mut mark: Mark) -> Result<()> {
+        for (name, begun) in std::mem::take(&mut mark.given) {
+            self.store.give(name, begun);
+        }
         let noted = self.finished.since(&mark)?;
         for file in std::mem::take(&mut mark.files) {
             let (path, known) = file.into_known();

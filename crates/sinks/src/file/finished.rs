@@ -51,8 +51,9 @@ impl Finished {
     /// checkpoint of this one has forgotten those files.
     pub(crate) fn record(&self, life: &str, after: u64, entries: &[&Entry]) -> Result<()> {
         let done = |entry: &&Entry| Some(Done { complete: entry.complete.clone()?, length: entry.length });
-        let line = Line { life: life.to_owned(), after, files: entries.iter().filter_map(done).collect() };
-        self.write(&line).map_err(|error| classify(error, "write", &self.path))
+        let files = entries.iter().filter_map(done).collect();
+        self.write(&Line { life: life.to_owned(), after, files })
+            .map_err(|error| classify(error, "write", &self.path))
     }
 
     fn write(&self, line: &Line) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //!
 //! Invariant: no file gets a byte before mark or journal, durably, know its length.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub(crate) struct Mark {
     /// Every file that may not be final yet.
     #[serde(default)]
     pub(crate) files: Vec<FileMark>,
+    /// Names that were given to complete files in the last second, with the time when each was begun.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) given: BTreeMap<PathBuf, Timestamp>,
     /// The length of the one file, in marks of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     length: Option<u64>,

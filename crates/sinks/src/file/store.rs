@@ -4,7 +4,7 @@
 //! Invariant: a call of [`Store::append`] means that everything before it counts (the checkpoint covers it, where there
 //! is one). So only then files are completed or forgotten, and only what the last call wrote can ever be taken back.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use sluicebox_core::{Result, Timestamp};
@@ -49,8 +49,9 @@ pub(crate) struct Store {
     undo: Vec<(PathBuf, u64)>,
     /// Lengths of files that were whole when they were closed: they need no second look.
     closed: HashMap<PathBuf, u64>,
-    /// Names of complete files, which readers may have taken away: no other file gets one of them.
-    given: HashSet<PathBuf>,
+    /// Names of complete files that were begun in this second: readers may have taken them away, but no other file gets
+    /// one of them.
+    given: BTreeMap<PathBuf, Timestamp>,
 }
 
 /// Most closed files, and most names, that are remembered.
@@ -65,7 +66,7 @@ impl Store {
             now: Timestamp::default(),
             undo: Vec::new(),
             closed: HashMap::new(),
-            given: HashSet::new(),
+            given: BTreeMap::new(),
         }
     }
 
@@ -76,7 +77,7 @@ impl Store {
         now: Timestamp,
         notes: &impl Notes,
     ) -> Result<()> {
-        self.now = self.now.max(now);
+        self.advance(now);
         self.undo.clear();
         self.settle(notes)?;
         groups.iter().try_for_each(|(path, _)| self.begin(path))?;
@@ -156,7 +157,7 @@ impl Store {
 
     /// The name that what is begun at a path gets once it is complete, if it ever is.
     fn name_for(&self, path: &Path, begun: Timestamp) -> Option<PathBuf> {
-        self.layout.renames().then(|| names::complete(path, begun, |name| self.given.contains(name)))
+        self.layout.renames().then(|| names::complete(path, begun, |name| self.given.contains_key(name)))
     }
 
     /// The entry of a path with its file open.
@@ -227,7 +228,29 @@ impl Store {
     /// The time up to which batches were written.
     pub(crate) fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        let now = second(self.now);
+        self.given.retain(|_, begun| second(*begun) >= now);
     }
+
+    /// Remembers that readers know a file by this name, as long as another could get it.
+    pub(crate) fn give(&mut self, name: PathBuf, begun: Timestamp) {
+        if self.given.len() >= MOST_CLOSED {
+            self.given.clear();
+        }
+        if second(begun) >= second(self.now) {
+            self.given.insert(name, begun);
+        }
+    }
+
+    /// What [`Store::give`] was told, for a restart within the same second.
+    pub(crate) fn given(&self) -> &BTreeMap<PathBuf, Timestamp> {
+        &self.given
+    }
+}
+
+/// What names are told apart by.
+fn second(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(1000)
 }
 
 fn opened(entry: &mut Entry) -> &mut Appender {

@@ -24,7 +24,7 @@ impl Store {
     pub(crate) fn adopt(&mut self, path: &Path, known: &Known) -> Result<()> {
         if let Some(complete) = known.complete.as_deref().filter(|complete| complete.exists()) {
             // It was completed after the checkpoint, which is right: everything in it counts.
-            self.give(complete.to_owned());
+            self.give(complete.to_owned(), known.begun);
             return cut_back(complete, known.length).map(drop);
         }
         if !known.active.exists() {
@@ -62,7 +62,7 @@ impl Store {
     /// reader has taken it. `is_begun`: whether another file was begun where it lay.
     pub(crate) fn release(&mut self, path: &Path, known: &Known, is_begun: bool) -> Result<()> {
         let Some(complete) = known.complete.as_deref() else { return Ok(()) };
-        self.give(complete.to_owned());
+        self.give(complete.to_owned(), known.begun);
         if complete.exists() {
             return cut_back(complete, known.length).map(drop);
         }

@@ -55,6 +55,7 @@ impl Store {
     fn complete(&mut self, path: &Path) -> Result<()> {
         let Some(entry) = self.entries.get_mut(path) else { return Ok(()) };
         let Some(complete) = entry.complete.clone() else { return Ok(()) };
+        let begun = entry.begun;
         let failed = |error| classify(error, "rename", &entry.active);
         if entry.length == 0 {
             return sluicebox_durable::remove(&entry.active).map_err(failed);
@@ -71,25 +72,17 @@ impl Store {
                 if self.layout.is_exact {
                     return Err(foreign(&complete));
                 }
-                let another = names::complete(path, entry.begun, |name| self.given.contains(name));
+                let another = names::complete(path, begun, |name| self.given.contains_key(name));
                 sluicebox_durable::rename(&entry.active, &another).map_err(failed)?;
-                self.give(another);
+                self.give(another, begun);
                 Ok(())
             }
             Err(error) => Err(failed(error)),
             Ok(()) => {
-                self.give(complete);
+                self.give(complete, begun);
                 Ok(())
             }
         }
-    }
-
-    /// Remembers that readers know a file by this name.
-    pub(super) fn give(&mut self, name: PathBuf) {
-        if self.given.len() >= MOST_CLOSED {
-            self.given.clear();
-        }
-        self.given.insert(name);
     }
 
     /// Completes every part and lets go of all files: the sink stops, and everything counts.

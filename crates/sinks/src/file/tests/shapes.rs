@@ -308,7 +308,8 @@ impl Crashes {
     async fn run(&mut self, folder: &Path, total: usize) {
         while self.safe < total {
             let upto = (self.safe + 1 + usize::try_from(self.chance(9)).unwrap()).min(total);
-            let step = self.chance(4_000);
+            // Often less than a second, by which names are told apart.
+            let step = self.chance(4_000).saturating_sub(2_000);
             self.clock.forward(i64::try_from(step).unwrap());
             let events: Vec<Event> = (self.safe..upto).map(numbered).collect();
             let before: BTreeMap<u64, usize> =
