@@ -115,11 +115,13 @@ impl Plugin {
             }
         }
         let written = Written::new(declaration, given, &arguments);
-        let source: HttpPoll = serde_path_to_error::deserialize(Value::Object(source)).map_err(|error| {
-            let inside =
-                ParseProblem { path: error.path().to_string(), message: error.into_inner().to_string() };
-            Refusal { told: written.refused(&inside), inside: Some(inside) }
-        })?;
+        let mut source: HttpPoll =
+            serde_path_to_error::deserialize(Value::Object(source)).map_err(|error| {
+                let inside =
+                    ParseProblem { path: error.path().to_string(), message: error.into_inner().to_string() };
+                Refusal { told: written.refused(&inside), inside: Some(inside) }
+            })?;
+        source.hidden = declaration.secrets(&arguments);
         let family = declaration.family.clone().unwrap_or_else(|| declaration.name.clone());
         Ok(Connector { family, written, source })
     }

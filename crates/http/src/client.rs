@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
-use sluicebox_core::{Context, Result, Shared, TlsOptions};
+use sluicebox_core::{Context, Result, Secret, Shared, TlsOptions};
 
 use crate::budget::Budget;
 use crate::credentials::Credentials;
@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::failure::Named;
 use crate::{
     Answer, Auth, BaseUrl, Call, Limits, Rate, Receiver, Request, ReqwestTransport, Transport,
-    TransportHandle,
+    TransportHandle, blotted,
 };
 
 const AGENT: &str = concat!("sluicebox/", env!("CARGO_PKG_VERSION"));
@@ -42,6 +42,8 @@ pub struct Client {
     budget: Budget,
     limits: Limits,
     exchange: Exchange,
+    /// Secrets that its requests hold beside the credentials.
+    others: Vec<Secret>,
 }
 
 impl Client {
@@ -50,12 +52,20 @@ impl Client {
     /// # Errors
     /// `Config` if `auth` is `same_as`.
     pub fn new(options: ClientOptions, cx: &Context) -> Result<Arc<Self>> {
+        Self::hiding(options, Vec::new(), cx)
+    }
+
+    /// As [`Client::new`]; no message shows these secrets, which requests hold beside the credentials.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hiding(options: ClientOptions, secrets: Vec<Secret>, cx: &Context) -> Result<Arc<Self>> {
         let transport = cx.shared.find::<TransportHandle>("", "").unwrap_or_else(|| {
             let network = Arc::new(TransportHandle(Arc::new(ReqwestTransport::new())));
             cx.shared.publish("", "", Arc::clone(&network));
             network
         });
-        Self::over(Arc::clone(&transport.0), options, cx)
+        Self::over(Arc::clone(&transport.0), options, secrets, cx)
     }
 
     /// A client with a TLS of its own. Its connections are not shared.
@@ -67,14 +77,19 @@ impl Client {
         if let Some(warning) = tls.warning("the other side") {
             tracing::warn!(pipeline = %cx.pipeline, component = %cx.component, "{warning}");
         }
-        Self::over(Arc::new(transport), options, cx)
+        Self::over(Arc::new(transport), options, Vec::new(), cx)
     }
 
-    fn over(transport: Arc<dyn Transport>, options: ClientOptions, cx: &Context) -> Result<Arc<Self>> {
+    fn over(
+        transport: Arc<dyn Transport>,
+        options: ClientOptions,
+        others: Vec<Secret>,
+        cx: &Context,
+    ) -> Result<Arc<Self>> {
         let ClientOptions { base_url, auth, rate, limits } = options;
         let credentials = Credentials::new(auth.as_ref(), &base_url, limits.read)?;
         let exchange = Exchange { transport, environment: cx.environment.clone() };
-        Ok(Arc::new(Self { base_url, credentials, budget: Budget::new(rate), limits, exchange }))
+        Ok(Arc::new(Self { base_url, credentials, budget: Budget::new(rate), limits, exchange, others }))
     }
 
     /// Publishes the client of a source under its name and account, for `auth: {same_as: …}`.
@@ -182,16 +197,18 @@ impl Client {
         printable.take(EXCERPT_CHARACTERS).collect::<String>().trim().to_owned()
     }
 
-    /// A text with every secret of this client blotted out, whole otherwise.
+    /// A text with every secret of this client blotted out, however it is written there; whole otherwise.
     pub fn blotted(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for part in self.base_url.secrets() {
-            text = text.replace(part, "…");
-        }
-        for secret in self.credentials.secrets().iter().filter(|secret| !secret.is_empty()) {
-            text = text.replace(&**secret, "…");
-        }
-        text
+        let credentials = self.credentials.secrets();
+        let of_address = self.base_url.secrets().into_iter();
+        let others = self.others.iter().map(Secret::expose);
+        blotted(text, of_address.chain(credentials.iter().map(|secret| &**secret)).chain(others))
+    }
+
+    /// An address that an answer gave, without the parameters that the credentials add to a query: those of the request
+    /// before, which it may repeat.
+    pub fn without_credentials(&self, address: &str) -> String {
+        self.credentials.cut(address)
     }
 
     /// The request that a call asks for, without credentials.
@@ -212,7 +229,8 @@ impl Client {
         let clock = &*self.exchange.environment.clock;
         self.budget.acquire(clock).await;
         let authorization = self.credentials.authorize(&request, &self.exchange).await?;
-        let named = Named::new(&request.method, &request.url, &self.base_url);
+        let shown = blotted(&self.base_url.shown(&request.url), self.others.iter().map(Secret::expose));
+        let named = Named::new(&request.method, &request.url, shown);
         // Whole names are replaced: a header of the call never stands beside one of the credentials.
         request.headers.extend(authorization.headers);
         request.url = authorization.url.unwrap_or(request.url);

@@ -143,6 +143,14 @@ impl Credentials {
         }
     }
 
+    /// The address without the parameters that are added to a query.
+    pub(crate) fn cut(&self, address: &str) -> String {
+        match self {
+            Self::Hmac(signer) => signer.cut(address),
+            _ => address.to_owned(),
+        }
+    }
+
     /// The secrets that messages must not show.
     pub(crate) fn secrets(&self) -> Vec<Arc<str>> {
         match self {

@@ -10,7 +10,7 @@ use sluicebox_core::{Error, ErrorClass};
 use url::Url;
 
 use crate::base_url::location_origin;
-use crate::{BaseUrl, Fault, TransportError};
+use crate::{Fault, TransportError};
 
 /// The reason of an error after which nobody knows whether a request with an effect was carried out; see
 /// [`crate::Client::send`].
@@ -26,10 +26,10 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// A request for `url`, shown as `base` allows it.
-    pub(crate) fn new(method: &Method, url: &Url, base: &BaseUrl) -> Self {
+    /// A request for `url`, which messages show as `shown`.
+    pub(crate) fn new(method: &Method, url: &Url, shown: String) -> Self {
         let has_effect = !method.is_safe();
-        Self { method: method.clone(), url: url.clone(), shown: base.shown(url), has_effect }
+        Self { method: method.clone(), url: url.clone(), shown, has_effect }
     }
 
     /// The same request, known to be harmless if it is made twice.

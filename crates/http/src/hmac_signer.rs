@@ -136,23 +136,34 @@ impl HmacSigner {
     /// The address without the parameters that are added to it: an address that an answer gave may repeat those of the
     /// request before.
     fn without_parameters(&self, url: &Url) -> Url {
-        let ours: Vec<String> = self
-            .read
-            .signed_query
-            .iter()
-            .chain(&self.read.query)
-            .map(|(name, _)| encoded(name.as_bytes()))
-            .collect();
-        let is_ours =
-            |pair: &&str| ours.iter().any(|name| name == pair.split('=').next().unwrap_or_default());
-        let query = url.query().unwrap_or_default();
         let mut url = url.clone();
-        if query.split('&').any(|pair| is_ours(&pair)) {
-            let kept: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
-            let kept = kept.join("&");
+        if let Some(kept) = url.query().and_then(|query| self.kept(query)) {
             url.set_query(Some(kept.as_str()).filter(|kept| !kept.is_empty()));
         }
         url
+    }
+
+    /// The same of an address as text, absolute or not.
+    pub(crate) fn cut(&self, address: &str) -> String {
+        let Some((before, query)) = address.split_once('?') else { return address.to_owned() };
+        let (query, fragment) = query.split_at(query.find('#').unwrap_or(query.len()));
+        match self.kept(query) {
+            None => address.to_owned(),
+            Some(kept) if kept.is_empty() => format!("{before}{fragment}"),
+            Some(kept) => format!("{before}?{kept}{fragment}"),
+        }
+    }
+
+    /// What is left of a query without the parameters that are added to it; nothing if it has none of them.
+    fn kept(&self, query: &str) -> Option<String> {
+        let ours = || self.read.signed_query.iter().chain(&self.read.query);
+        // A server may write a name in another way than it came.
+        let is_ours = |pair: &&str| {
+            let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name);
+            name.is_some_and(|name| ours().any(|(our, _)| *our == name))
+        };
+        let kept: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
+        (kept.len() < query.split('&').count()).then(|| kept.join("&"))
     }
 
     fn nonce(&self, time: Timestamp, environment: &Environment) -> String {

@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod base_url;
+mod blot;
 mod budget;
 mod call;
 mod client;
@@ -32,6 +33,7 @@ mod webhook;
 pub use answer::Answer;
 pub use auth::{ApiKey, Auth, Basic, Header, OAuth, Webhook};
 pub use base_url::BaseUrl;
+pub use blot::blotted;
 pub use call::Call;
 pub use client::{Client, ClientOptions};
 pub use exchange::Limits;

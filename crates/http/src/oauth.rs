@@ -185,7 +185,7 @@ impl OAuthTokens {
         let body = self.form(secret).into();
         let request = Request { method: Method::POST, url: self.endpoint.clone(), headers, body };
         // One token more does no harm: a lost answer is like any other failure.
-        let named = Named::new(&request.method, &request.url, &self.base).harmless();
+        let named = Named::new(&request.method, &request.url, self.base.shown(&request.url)).harmless();
         exchange.send(request, &named, &Limits { body_bytes: 1 << 20, ..Limits::default() }).await
     }
 }

@@ -276,21 +276,23 @@ impl DeclaredFeed {
     fn complain(&self, what: &str, sent: Option<&str>, next: Option<&str>) {
         tracing::error!(
             account = %self.origin.account,
-            sent_cursor = sent.unwrap_or("none"),
-            next_cursor = next.unwrap_or("none"),
+            sent_cursor = self.blotted(sent.unwrap_or("none")),
+            next_cursor = self.blotted(next.unwrap_or("none")),
             "the API {what}; the cursor is kept, the page's items go on, and the next poll waits the interval"
         );
     }
 
     /// A page whose next address, if it is one, is on the same host.
     fn page<'a>(&self, answer: &'a Answer) -> Result<Page<'a>, String> {
-        let page = Page::read(answer, &self.compiled)?;
+        let mut page = Page::read(answer, &self.compiled)?;
         let page_kind = self.compiled.pages.as_ref().map(|(_, kind)| *kind);
         let addresses = [
-            page.next.as_deref().filter(|_| self.compiled.kind == CursorKind::Url),
-            page.following.as_deref().filter(|_| page_kind == Some(CursorKind::Url)),
+            page.next.as_mut().filter(|_| self.compiled.kind == CursorKind::Url),
+            page.following.as_mut().filter(|_| page_kind == Some(CursorKind::Url)),
         ];
         for address in addresses.into_iter().flatten() {
+            // An answer that repeats the query of its request repeats a key and a signature, which nobody is to keep.
+            *address = self.client.without_credentials(address);
             self.client.base_url().resolve(address).map_err(|error| error.to_string())?;
         }
         if let Some(text) = page.next.as_deref().filter(|text| self.sweep.is_some() && !Sweep::is_time(text))
@@ -324,6 +326,9 @@ impl Source for DeclaredFeed {
             Some(round) => round.stand(standing.cursor.take()),
             None => pages::without_pages(standing.cursor.take()),
         };
+        if self.compiled.kind == CursorKind::Url {
+            standing.cursor = standing.cursor.map(|address| self.client.without_credentials(&address));
+        }
         let newest = self.round.as_ref().and_then(Round::newest);
         standing
             .cursor
@@ -373,6 +378,7 @@ impl Source for DeclaredFeed {
             }
             Err(why) => {
                 let (host, status) = (self.client.base_url(), answer.status.as_u16());
+                let why = self.blotted(&why);
                 let message = format!("{host} answered {status} with something that is not a page: {why}");
                 Err(self.malformed.another(&message))
             }

@@ -49,7 +49,9 @@ pub(super) async fn probe(options: &HttpPoll, compiled: &Compiled, client: &Clie
     }
     match Page::read(&answer, compiled) {
         Ok(page) => probe.fine("feed", format!("a page of {} items", page.items.len())),
-        Err(why) => asking::not_a_page(&mut probe, format!("the answer is not a page: {why}")),
+        Err(why) => {
+            asking::not_a_page(&mut probe, format!("the answer is not a page: {}", client.blotted(&why)));
+        }
     }
     probe
 }

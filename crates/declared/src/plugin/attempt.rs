@@ -5,17 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
-use sluicebox_core::{Batch, Context, Cursor, Event, Shared, Source};
-use sluicebox_http::{ReqwestTransport, Transport, TransportHandle};
+use sluicebox_core::{Batch, Context, Cursor, Event, Secret, Shared, Source};
+use sluicebox_http::{ReqwestTransport, Transport, TransportHandle, blotted};
 
 use super::declaration::ParameterKind;
 use super::watched::Watched;
 use super::{Plugin, options, sentence};
 
-/// Secrets that are shorter than this are words, not secrets.
-const LEAST_SECRET_CHARACTERS: usize = 4;
 /// Characters of an event that are shown.
 const EXCERPT_CHARACTERS: usize = 200;
 
@@ -43,25 +40,29 @@ impl Plugin {
         cursor: Option<&str>,
         cx: &Context,
     ) -> Result<Attempt, String> {
-        let connector = self.connector(&self.typed(given)).map_err(|refusal| refusal.sentence())?;
+        let options = self.typed(given);
+        let secrets = self.declaration.secrets(&options);
+        let hidden = |text: &str| blotted(text, secrets.iter().map(Secret::expose));
+        let connector = self.connector(&options).map_err(|refusal| hidden(&refusal.sentence()))?;
         if let Some(problem) = connector.problems().into_iter().next() {
-            return Err(sentence(&problem.path, &problem.message));
+            return Err(hidden(&sentence(&problem.path, &problem.message)));
         }
-        let hidden = |text: String| self.hidden(text, given);
         let told = |error: sluicebox_core::Error| {
             let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
-            self.hidden(format!("{}{help}", error.chain()), given)
+            hidden(&format!("{}{help}", error.chain()))
         };
         let (watched, cx) = watching(cx);
         let mut feed = connector.source.feed_of(&connector.family, &cx).map_err(told)?;
         feed.open(cursor.map(Cursor::from).as_ref()).await.map_err(told)?;
-        let request = hidden(feed.request_line().map_err(told)?);
+        let request = feed.blotted(&feed.request_line().map_err(told)?);
         let polled = feed.next().await;
-        let answer = watched.lines(&feed.telling_headers(), |text| hidden(feed.blotted(&text)));
+        let answer = watched.lines(&feed.telling_headers(), |text| feed.blotted(&text));
         let (found, next_request) = match polled {
             Ok(batch) => {
-                let found = batch.map(Batch::read).iter().flat_map(described).map(hidden).collect();
-                (found, feed.request_line().ok().map(hidden))
+                let hidden = |text: &str| feed.blotted(text);
+                let found =
+                    batch.map(Batch::read).iter().flat_map(|batch| described(batch, hidden)).collect();
+                (found, feed.request_line().ok().map(|line| hidden(&line)))
             }
             Err(error) => (vec![format!("error: {}", told(error))], None),
         };
@@ -84,19 +85,6 @@ impl Plugin {
         }
         options
     }
-
-    /// The text without the secrets that were given.
-    fn hidden(&self, mut text: String, given: &BTreeMap<String, String>) -> String {
-        for (name, value) in given {
-            let is_secret =
-                self.declaration.parameters.get(name).is_some_and(|it| it.kind == ParameterKind::Secret);
-            if is_secret && value.chars().count() >= LEAST_SECRET_CHARACTERS {
-                let encoded = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
-                text = text.replace(value.as_str(), "…").replace(&encoded, "…");
-            }
-        }
-        text
-    }
 }
 
 /// The same surroundings, with a transport that is watched.
@@ -108,21 +96,24 @@ fn watching(cx: &Context) -> (Arc<Watched>, Context) {
     (watched, Context { shared, ..cx.clone() })
 }
 
-fn described(batch: &Batch) -> Vec<String> {
+/// What a batch holds, line by line. Secrets are looked for before anything is cut off, lest a part of one is left.
+fn described(batch: &Batch, hidden: impl Fn(&str) -> String) -> Vec<String> {
     let mut lines = vec![format!("{} events, {} rejects", batch.events.len(), batch.rejects.len())];
-    lines.extend(batch.events.iter().map(line));
-    lines.extend(batch.rejects.iter().map(|reject| format!("reject: {}", reject.error.message)));
+    lines.extend(batch.events.iter().map(|event| line(event, &hidden)));
+    lines.extend(batch.rejects.iter().map(|reject| hidden(&format!("reject: {}", reject.error.message))));
     if let Some(gap) = &batch.gap {
-        lines.push(format!("gap: {}", gap.message));
+        lines.push(hidden(&format!("gap: {}", gap.message)));
     }
     let cursor = batch.cursor.as_ref().map_or_else(|| "none".to_owned(), Cursor::to_text);
-    lines.push(format!("cursor: {cursor}"));
+    lines.push(hidden(&format!("cursor: {cursor}")));
     lines.push(format!("caught up: {}", batch.caught_up));
     lines
 }
 
-fn line(event: &Event) -> String {
+fn line(event: &Event, hidden: impl Fn(&str) -> String) -> String {
     let meta = event.meta();
-    let json: String = String::from_utf8_lossy(&event.json()).chars().take(EXCERPT_CHARACTERS).collect();
-    format!("{} {} {} key={} {json}", meta.id, meta.event_type, meta.time, meta.key)
+    let json = hidden(&String::from_utf8_lossy(&event.json()));
+    let json: String = json.chars().take(EXCERPT_CHARACTERS).collect();
+    let head = hidden(&format!("{} {} {} key={}", meta.id, meta.event_type, meta.time, meta.key));
+    format!("{head} {json}")
 }

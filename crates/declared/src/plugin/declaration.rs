@@ -7,6 +7,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use sluicebox_core::Secret;
+
+use super::fill;
+
+/// Secrets that are shorter than this are words, not secrets.
+const LEAST_SECRET_CHARACTERS: usize = 4;
 
 /// A connector: a source type that is written in YAML.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -159,6 +165,15 @@ pub(super) enum ErrorWord {
     TooLarge,
     /// The answer leads elsewhere.
     Redirected,
+}
+
+impl Declaration {
+    /// The secrets among these options that are long enough to be more than a word.
+    pub(super) fn secrets(&self, given: &Map<String, Value>) -> Vec<Secret> {
+        let secrets = self.parameters.iter().filter(|(_, it)| it.kind == ParameterKind::Secret);
+        let texts = secrets.filter_map(|(name, _)| fill::as_text(given.get(name)?));
+        texts.filter(|text| text.chars().count() >= LEAST_SECRET_CHARACTERS).map(Secret::new).collect()
+    }
 }
 
 impl ErrorWord {

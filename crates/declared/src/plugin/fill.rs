@@ -105,7 +105,8 @@ fn fill_text(text: &str, given: &Map<String, Value>) -> Option<Value> {
     Some(Value::String(filled))
 }
 
-fn as_text(value: &Value) -> Option<String> {
+/// A value as text; of a secret, what it hides.
+pub(super) fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

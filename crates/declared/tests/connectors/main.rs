@@ -9,3 +9,4 @@
 mod files;
 mod options;
 mod own;
+mod secrets;

@@ -131,3 +131,36 @@ async fn secrets_from_files_are_read_again_after_a_401_and_no_secret_is_quoted()
     assert_eq!(client.get("/x").await.unwrap().status, StatusCode::OK);
     assert_eq!(server.requests().len(), 3);
 }
+
+#[tokio::test]
+async fn a_quoted_request_shows_neither_key_nor_phrase_nor_signature() {
+    let server = RawServer::start(|_, request| reply("400 Bad Request", "", target(request))).await;
+    let auth = r#"{"hmac":{"key":"k/e+y=PLANTED","passphrase":"p:a ss_PLANTED","secret":"test-secret","sign":"{{ path }}",
+        "signature_encoding":"base64","query":{"key":"{{ key }}","phrase":"{{ passphrase }}","sig":"{{ signature }}"}}}"#;
+    let cx = context(NOW);
+    let client = client(&server.url, Some(auth), &cx);
+    let answer = client.get("/x?after=1").await.unwrap();
+    assert!(String::from_utf8_lossy(&answer.body).contains("k%2Fe%2By%3DPLANTED&phrase=p%3Aa+ss_PLANTED"));
+    assert_eq!(client.excerpt(&answer), "/x?after=1&key=…&phrase=…&sig=…");
+}
+
+#[tokio::test]
+async fn an_address_that_repeats_the_query_loses_what_was_added_to_it() {
+    let cx = context(NOW);
+    let auth = template("{{ path }}", r#""query":{"a key":"{{ timestamp }}","sig":"{{ signature }}"}"#);
+    let client = client("https://api.example.com", Some(&auth), &cx);
+    for (given, kept) in [
+        (
+            "https://api.example.com/x?after=a%2Bb&a+key=1&sig=2&n=%zz",
+            "https://api.example.com/x?after=a%2Bb&n=%zz",
+        ),
+        ("/x?a%20key=1&s%69g=2", "/x"),
+        ("/x?sig#end", "/x#end"),
+        ("/x?sig=1&n#end", "/x?n#end"),
+        ("/x?signature=1&&", "/x?signature=1&&"),
+        ("/x?", "/x?"),
+        ("/x", "/x"),
+    ] {
+        assert_eq!(client.without_credentials(given), kept);
+    }
+}
