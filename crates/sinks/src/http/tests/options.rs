@@ -47,7 +47,7 @@ fn what_could_not_work_is_refused_by_its_place() {
         (json!({ "headers": { "authorization": "x" }, "auth": { "bearer": "t" } }), "headers.authorization"),
         (json!({ "auth": { "same_as": "nobody" } }), "auth.same_as"),
         (json!({ "auth": { "same_as": "chat" }, "tls": {} }), "tls"),
-        (json!({ "auth": { "header": { "name": "a b", "value": "x" } } }), "auth"),
+        (json!({ "auth": { "header": { "name": "a b", "value": "x" } } }), "auth.header.name"),
         (json!({ "body": { "template": "{{ 1 + }}" } }), "body.template"),
         (json!({ "body": { "json": "1 +" } }), "body.json"),
         (json!({ "body": "none", "batching": "array" }), "batching"),
