@@ -205,7 +205,7 @@ pub(crate) enum Kinds {
 
 #[derive(Debug, Args)]
 pub(crate) struct NewArguments {
-    /// Component types (`sluicebox list`), separated by commas: opentrain_updates/filter,rhai/sqlite
+    /// Component types (`sluicebox list`), separated by commas: `opentrain_updates/filter,rhai/sqlite`
     #[arg(value_name = "SOURCE/TRANSFORM,…/SINK")]
     pub(crate) shape: String,
 }

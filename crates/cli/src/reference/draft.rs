@@ -79,7 +79,7 @@ impl<'r> Chosen<'r> {
         text.push_str("\nsources:\n");
         for subject in &self.sources {
             let name = name(&mut names, subject);
-            component(&mut text, subject, &name, &[], example::own(subject.schema));
+            component(&mut text, subject, &name, &[], &example::own(subject.schema));
             inputs.push(name);
         }
         let source = inputs.first().cloned().unwrap_or_default();
@@ -89,7 +89,7 @@ impl<'r> Chosen<'r> {
         for subject in &self.transforms {
             let name = name(&mut names, subject);
             let options = options(subject, (&source, &self.sources[0]));
-            component(&mut text, subject, &name, &inputs, options.clone());
+            component(&mut text, subject, &name, &inputs, &options);
             let outputs = outputs(registry, subject, &options);
             inputs = vec![name.clone()];
             inputs.extend(outputs.iter().map(|output| format!("{name}.{output}")));
@@ -97,7 +97,7 @@ impl<'r> Chosen<'r> {
         text.push_str("\nsinks:\n");
         for subject in &self.sinks {
             let name = name(&mut names, subject);
-            component(&mut text, subject, &name, &inputs, example::own(subject.schema));
+            component(&mut text, subject, &name, &inputs, &example::own(subject.schema));
         }
         text
     }
@@ -158,7 +158,7 @@ fn component(
     subject: &Subject<'_>,
     name: &str,
     inputs: &[String],
-    options: Map<String, Value>,
+    options: &Map<String, Value>,
 ) {
     // Writing into a string cannot fail.
     let _ = writeln!(text, "  # {}\n  {name}:\n    type: {}", sentence(&subject.summary()), subject.name);
@@ -168,7 +168,7 @@ fn component(
     if subject.needs_condition {
         let _ = writeln!(text, "    when: {}", example::CONDITION);
     }
-    for (key, value) in &options {
+    for (key, value) in options {
         example::option(text, key, value, 4);
     }
     let others = subject.options();
