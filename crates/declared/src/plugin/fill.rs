@@ -17,9 +17,20 @@ enum Piece<'a> {
     Parameter(&'a str),
 }
 
+/// The option whose values know how to read a secret from its file again; all others take its text.
+const CREDENTIALS: &str = "auth";
+
 /// The options of the source with `given` put in.
 pub(super) fn fill_options(source: &Map<String, Value>, given: &Map<String, Value>) -> Map<String, Value> {
-    let filled = source.iter().filter_map(|(key, value)| Some((key.clone(), fill(value, given)?)));
+    let text = |value: &Value| match value {
+        Value::Object(_) => as_text(value).map_or_else(|| value.clone(), Value::String),
+        other => other.clone(),
+    };
+    let texts: Map<String, Value> = given.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let filled = source.iter().filter_map(|(key, value)| {
+        let given = if key == CREDENTIALS { given } else { &texts };
+        Some((key.clone(), fill(value, given)?))
+    });
     filled.collect()
 }
 
@@ -83,7 +94,8 @@ fn fill(value: &Value, given: &Map<String, Value>) -> Option<Value> {
             (items.is_empty() || !filled.is_empty()).then_some(Value::Array(filled))
         }
         Value::Object(fields) => {
-            let filled = fill_options(fields, given);
+            let inside = fields.iter().filter_map(|(key, value)| Some((key.clone(), fill(value, given)?)));
+            let filled: Map<String, Value> = inside.collect();
             (fields.is_empty() || !filled.is_empty()).then_some(Value::Object(filled))
         }
         other => Some(other.clone()),
@@ -149,13 +161,15 @@ mod tests {
     fn a_whole_value_takes_the_type_and_a_part_the_text() {
         let source = json!({
             "limit": "{{ parameters.limit }}", "path": "/a/{{parameters.limit}}/{{ cursor }}",
-            "auth": { "bearer": "{{ parameters.token }}" }, "value": "Key {{ parameters.token }}", "plain": ""
+            "auth": { "bearer": "{{ parameters.token }}" }, "value": "Key {{ parameters.token }}", "plain": "",
+            "body": { "token": "{{ parameters.token }}" }
         });
         let secret = json!({ "$secret": "s", "$file": "/f" });
         assert_eq!(
             filled(&source, &json!({ "limit": 7, "token": secret })),
             json!({
-                "limit": 7, "path": "/a/7/{{ cursor }}", "auth": { "bearer": secret }, "value": "Key s", "plain": ""
+                "limit": 7, "path": "/a/7/{{ cursor }}", "auth": { "bearer": secret }, "value": "Key s", "plain": "",
+                "body": { "token": "s" }
             })
         );
     }

@@ -52,6 +52,19 @@ async fn said_in_a_run(token: Value, cx: &Context) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_out_of_a_file_is_sent_as_its_text() {
+    let (cx, transport) = context(|_, _| Reply::new(500, ""));
+    said_in_a_run(json!({ "$secret": "se-cret", "$file": "/run/secrets/token" }), &cx).await;
+    let request = transport.requests.lock()[0].clone();
+    assert!(
+        request.url.as_str().ends_with("/botse-cret/events?plain=in%20the%20open&token=se-cret"),
+        "{}",
+        request.url
+    );
+    assert_eq!(request.body, r#"{"token":"se-cret"}"#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_quotes_the_request_is_told_without_them() {
     for status in [400, 401, 429, 500] {
         let (cx, transport) = context(move |_, request| Reply::new(status, quoted(request)));
