@@ -104,8 +104,12 @@ impl Runtime {
     /// To be called on a tokio runtime with time and I/O enabled, whose threads then do the work.
     ///
     /// # Errors
-    /// [`StartError`]; nothing of the pipeline runs then.
+    /// [`StartError`]; nothing of the pipeline runs then. [`Failure::Stopped`] if the drain had begun before.
     pub async fn start(self) -> Result<Running, StartError> {
+        // A poll that is ready at once could win against a drain that began before it.
+        if self.drain.is_cancelled() {
+            return Err(StartError::Failed(Failure::Stopped));
+        }
         let (store, folder) = match self.state {
             State::Store(store) => (store, None),
             State::Opened(opened) => opened.parts(),
