@@ -1,5 +1,5 @@
-//! A storm: both feeds, programmed and declared, with every kind of passing fault. Nothing lost, nothing corrupted, nothing out of order, no
-//! request inside a Retry-After window, never a hot loop.
+//! A storm: both feeds, programmed and declared, with every kind of passing fault. Nothing lost, nothing corrupted,
+//! nothing out of order, no request inside a Retry-After window, never a hot loop.
 //!
 //! Runs in a short form with the other tests; `cargo xtask storm` runs it with 20,000 events from each API.
 
